@@ -1,0 +1,138 @@
+"""Everything that this package raises on purpose.
+
+Every message names the thing, the rule that it breaks and the remedy; edges show it as it is.
+
+::
+
+    CoutureError
+    ├── InvalidError            what somebody typed breaks a rule (``field`` names where)
+    │   └── InvalidNameError    a name breaks the naming rule of ``store.names``
+    ├── NotFoundError           no such file, version, configuration or run
+    ├── ConflictError           somebody else saved meanwhile
+    ├── InUseError              a delete that would break others (``users`` names them)
+    ├── TooLargeError           an upload is over the limit
+    ├── NotAllowedError         the caller's role does not include it
+    ├── StorageError            the disk or the store cannot do it
+    │   ├── StorageFullError    no space is left; the old content is intact
+    │   ├── CorruptError        a stored file is damaged (``path`` names it)
+    │   └── HomeError           the home is not writable, or of a newer version
+    ├── SecretKeyError          no key, or not the key that a secret was encrypted with
+    ├── RuntimeMissingError     Java, Spark or another runtime is not on this machine
+    ├── StartError              the workbench cannot start (port in use, too little disk, ...)
+    └── SparkError              a Spark job cannot be submitted, failed or was lost
+        ├── SparkSubmitError    the job was refused before it ran
+        ├── SparkJobError       the job ran and failed; the last line is Spark's own root cause
+        └── SparkKilledError    the job was killed on request, by a timeout or at a shutdown
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class CoutureError(Exception):
+    """Base of every error of this package."""
+
+
+class InvalidError(CoutureError):
+    """Something typed or sent breaks a rule.
+
+    :param field: name of the form or JSON field that is at fault, "" if it is none in particular.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InvalidNameError(InvalidError):
+    """A name breaks the naming rule."""
+
+
+class NotFoundError(CoutureError):
+    """There is no such thing."""
+
+
+class ConflictError(CoutureError):
+    """Somebody else saved the same thing meanwhile; nothing was written.
+
+    :param paths: what both changed.
+    :param base: commit or version that the caller started from.
+    :param theirs: commit or version that is current now.
+    """
+
+    def __init__(self, message: str, *, paths: Sequence[str] = (), base: str = "", theirs: str = "") -> None:
+        super().__init__(message)
+        self.paths = tuple(paths)
+        self.base = base
+        self.theirs = theirs
+
+
+class InUseError(CoutureError):
+    """Others need the thing that is to be deleted.
+
+    :param users: who needs it, in words a person can look up.
+    """
+
+    def __init__(self, message: str, *, users: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.users = tuple(users)
+
+
+class TooLargeError(CoutureError):
+    """An upload is larger than the limit."""
+
+
+class NotAllowedError(CoutureError):
+    """The caller's role does not include the action."""
+
+
+class StorageError(CoutureError):
+    """The store cannot read or write."""
+
+
+class StorageFullError(StorageError):
+    """The disk is full; what was there before is intact."""
+
+
+class CorruptError(StorageError):
+    """A stored file is damaged.
+
+    :param path: the file, as a person on the server would type it.
+    """
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class HomeError(StorageError):
+    """The home cannot be used: not writable, or written by a newer version."""
+
+
+class SecretKeyError(CoutureError):
+    """There is no key for secrets, or it is not the one that they were encrypted with."""
+
+
+class RuntimeMissingError(CoutureError):
+    """Java, Spark or another runtime that is needed is not there."""
+
+
+class StartError(CoutureError):
+    """The workbench cannot start."""
+
+
+class SparkError(CoutureError):
+    """A Spark job cannot be submitted, failed or was lost."""
+
+
+class SparkSubmitError(SparkError):
+    """The job was refused before it ran."""
+
+
+class SparkJobError(SparkError):
+    """The job ran and failed."""
+
+
+class SparkKilledError(SparkError):
+    """The job was killed."""

@@ -1,0 +1,1 @@
+"""Operators for DAG files: ``from couture_workflow.operators import CouturePySparkOperator``."""

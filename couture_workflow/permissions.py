@@ -1,0 +1,68 @@
+"""RBAC as data: every resource, its actions and who gets them when the roles are first made. The only list.
+
+Names appear in *Security > Roles* as "can read on Spark Configuration" and so on. What a run did is shown to
+whoever may read the task instance in Airflow itself (``RUN_DETAILS``), so it needs no resource of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+READ, CREATE, EDIT, DELETE = "can_read", "can_create", "can_edit", "can_delete"
+
+#: Action of ours -> method that Airflow's auth manager is asked for.
+METHODS = {READ: "GET", CREATE: "POST", EDIT: "PUT", DELETE: "DELETE"}
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One action on one resource."""
+
+    action: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.action.replace('_', ' ')} on {self.resource}"
+
+
+@dataclass(frozen=True)
+class AirflowPermission:
+    """Asked of Airflow for the DAG at hand: may the caller read this entity of it?
+
+    :param entity: a member name of Airflow's ``DagAccessEntity``.
+    """
+
+    entity: str
+
+    def __str__(self) -> str:
+        return f"can read on the DAG's {self.entity.replace('_', ' ').lower()}"
+
+
+SPARK_CONFIGURATION = "Spark Configuration"
+SPARK_DEPENDENCIES = "Spark Dependencies"
+CODE_ARTIFACTS = "Code Artifacts"
+DEVELOPER_HUB = "Developer Hub"
+
+#: Resource -> actions that exist on it.
+RESOURCES: dict[str, tuple[str, ...]] = {
+    SPARK_CONFIGURATION: (READ, EDIT),
+    SPARK_DEPENDENCIES: (READ, CREATE, EDIT, DELETE),
+    CODE_ARTIFACTS: (READ, CREATE, EDIT, DELETE),
+    DEVELOPER_HUB: (READ,),
+}
+
+RUN_DETAILS = AirflowPermission("TASK_INSTANCE")
+
+ADMIN, DEVELOPER = "Admin", "Developer"
+
+#: Role -> permissions of ours that it gets when it is seeded. Developer also gets User's and "can read on Plugins".
+ROLES: dict[str, tuple[Permission, ...]] = {
+    ADMIN: tuple(Permission(action, name) for name, actions in RESOURCES.items() for action in actions),
+    DEVELOPER: (
+        Permission(READ, SPARK_CONFIGURATION),
+        Permission(READ, SPARK_DEPENDENCIES),
+        Permission(CREATE, SPARK_DEPENDENCIES),
+        *(Permission(action, CODE_ARTIFACTS) for action in (READ, CREATE, EDIT, DELETE)),
+        Permission(READ, DEVELOPER_HUB),
+    ),
+}

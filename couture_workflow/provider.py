@@ -1,0 +1,75 @@
+"""What Airflow reads of us as a provider: options and the database manager. Literals only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _option(description: str, default: str, *, example: str | None = None, sensitive: bool = False) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": example,
+        "default": default,
+        "sensitive": sensitive,
+    }
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "home": _option(
+        "Root of the product's state: configuration, files, secrets and run records. Shared by all services "
+        "and workers. Empty: the folder ``couture`` below ``$AIRFLOW_HOME``.",
+        "",
+        example="/var/lib/couture-workflow",
+    ),
+    "secret_key": _option(
+        "Fernet keys that encrypt secrets at rest, comma separated, newest first. Empty: ``[core] fernet_key``.",
+        "",
+        sensitive=True,
+    ),
+    "runtimes_path": _option(
+        "Folder of the separate Python environments, such as ``spark``. Empty: ``runtimes`` below the prefix of "
+        "Airflow's own environment.",
+        "",
+        example="/opt/couture/runtimes",
+    ),
+    "spark_home": _option(
+        "Spark installation whose ``bin/spark-submit`` is run. Empty: ``$SPARK_HOME``, else the runtime ``spark``.",
+        "",
+        example="/opt/spark",
+    ),
+    "spark_python": _option(
+        "Python of driver and executors where a task does not name one. Empty: the one of the runtime ``spark``.",
+        "",
+        example="/usr/bin/python3",
+    ),
+    "class_data_archive": _option(
+        "Start Spark drivers from a class-data archive of the JVM, which about halves their start. It is made "
+        "when it is first needed and made anew when it does not fit the JDK or Spark.",
+        "True",
+    ),
+    "max_upload_size": _option("Bytes that one uploaded file may have at most.", str(4 * 2**30)),
+    "termination_grace_period": _option(
+        "Seconds between SIGTERM and SIGKILL when a Spark job is killed.", "10"
+    ),
+    "status_poll_interval": _option(
+        "Seconds between two looks at the state of a job that runs in cluster mode.", "1"
+    ),
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description in Airflow's own format."""
+    return {
+        "package-name": "couture-workflow",
+        "name": "Couture Workflow",
+        "description": "A Spark and Hadoop workbench on Apache Airflow.",
+        "db-managers": ["couture_workflow.web.roles.CoutureDBManager"],
+        "config": {
+            "couture_workflow": {
+                "description": "Couture Workflow, the Spark and Hadoop workbench.",
+                "options": OPTIONS,
+            }
+        },
+    }

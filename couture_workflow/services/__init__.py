@@ -1,0 +1,1 @@
+"""Use cases and rules, one module per noun. Knows no HTTP and no page."""

@@ -1,0 +1,78 @@
+"""One typed function per option of ``[couture_workflow]``, read when it is called.
+
+Descriptions and defaults stand in ``provider.py``; ``AIRFLOW__COUTURE_WORKFLOW__<OPTION>`` sets any of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+SECTION = "couture_workflow"
+
+
+def _text(option: str, fallback: str = "") -> str:
+    from airflow.configuration import conf
+
+    return str(conf.get(SECTION, option, fallback=fallback) or fallback).strip()
+
+
+def home() -> Path:
+    """Return the root of the product's state (default ``$AIRFLOW_HOME/couture``)."""
+    if value := _text("home"):
+        return Path(value).expanduser()
+    from airflow.configuration import AIRFLOW_HOME
+
+    return Path(AIRFLOW_HOME) / "couture"
+
+
+def secret_key() -> str:
+    """Return the Fernet keys for secrets, comma separated, newest first (default: Airflow's ``fernet_key``)."""
+    from airflow.configuration import conf
+
+    return _text("secret_key") or str(conf.get("core", "fernet_key", fallback="") or "")
+
+
+def runtimes_path() -> Path:
+    """Return the folder of the separate Python environments, such as ``spark`` (default ``<prefix>/runtimes``)."""
+    return Path(_text("runtimes_path") or os.path.join(sys.prefix, "runtimes")).expanduser()
+
+
+def spark_home() -> Path | None:
+    """Return the Spark installation to use: the option, else ``$SPARK_HOME``; None means the runtime ``spark``."""
+    value = _text("spark_home") or os.environ.get("SPARK_HOME", "")
+    return Path(value).expanduser() if value else None
+
+
+def spark_python() -> str:
+    """Return the Python of driver and executors, "" for the one of the runtime ``spark``."""
+    return _text("spark_python")
+
+
+def class_data_archive() -> bool:
+    """Tell whether Spark drivers start from a class-data archive of the JVM."""
+    from airflow.configuration import conf
+
+    return bool(conf.getboolean(SECTION, "class_data_archive", fallback=True))
+
+
+def max_upload_size() -> int:
+    """Return the size in bytes that one uploaded file may have at most."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "max_upload_size", fallback=4 * 2**30))
+
+
+def termination_grace_period() -> float:
+    """Return the seconds between SIGTERM and SIGKILL when a Spark job is killed."""
+    from airflow.configuration import conf
+
+    return float(conf.getfloat(SECTION, "termination_grace_period", fallback=10.0))
+
+
+def status_poll_interval() -> float:
+    """Return the seconds between two looks at the state of a job in cluster mode."""
+    from airflow.configuration import conf
+
+    return float(conf.getfloat(SECTION, "status_poll_interval", fallback=1.0))

@@ -1,0 +1,1 @@
+"""Pages: one page = one module = one template."""

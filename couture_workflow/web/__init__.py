@@ -1,0 +1,1 @@
+"""The ASGI and Flask plumbing that pages and API stand on."""
