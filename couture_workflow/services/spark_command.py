@@ -1,0 +1,147 @@
+"""The ``spark-submit`` command line of a job: pure functions, so that pages preview what a task will run.
+
+Secrets never stand on a command line, where every user of the machine can read them: ``secret_properties`` gives
+the text of a properties file that only its owner may read. Such a file takes the place of ``spark-defaults.conf``
+in every Spark before 4.0, so its writer puts the defaults on top of it, and no version of Spark needs a case of its
+own here.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from couture_workflow.services.spark_configuration import SparkConfiguration, is_secret
+
+#: Options of spark-submit that take no value.
+FLAGS = frozenset({"supervise", "verbose", "load-spark-defaults"})
+
+#: What Spark itself prints in place of a secret.
+REDACTED = "*********(redacted)"
+
+_FIRST = ("master", "deploy-mode", "name", "class")
+_LAST = ("jars", "py-files")
+_PYTHON, _DRIVER_PYTHON = "spark.pyspark.python", "spark.pyspark.driver.python"
+_JAVA_SECRET = re.compile(r"(?P<key>-D[^\s=\"']+)=(?P<value>\"[^\"]*\"|'[^']*'|\S+)")
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+@", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that ``spark-submit`` needs to know, with every file at hand.
+
+    :param application: the jar, Python file or archive that is run.
+    :param class_path: the main class of a jar.
+    :param python: the Python of driver and executors; it goes before what the configuration says.
+    """
+
+    app_name: str
+    application: Path
+    class_path: str | None
+    arguments: tuple[str, ...]
+    configuration: SparkConfiguration
+    jars: tuple[Path, ...] = ()
+    py_files: tuple[Path, ...] = ()
+    python: str | None = None
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The options in the order in which they stand on the line."""
+
+    words: list[str] = field(default_factory=list)
+
+    def add(self, name: str, value: str) -> None:
+        if name not in FLAGS:
+            self.words.extend((f"--{name}", value))
+        elif value.strip().lower() != "false":
+            self.words.append(f"--{name}")
+
+
+def spark_submit(job: Job, *, spark_home: Path, properties_file: Path | None) -> list[str]:
+    """Return the argument list that submits the job.
+
+    :param properties_file: where the text of ``secret_properties`` stands; needed when it is not empty.
+    """
+    options = _Options()
+    arguments = _arguments(job)
+    if properties_file is not None:
+        arguments.pop("load-spark-defaults", None)
+        arguments["properties-file"] = str(properties_file)
+    for name in (*_FIRST, *sorted(set(arguments) - {*_FIRST, *_LAST}), *_LAST):
+        if arguments.get(name):
+            options.add(name, arguments[name])
+    for key, value in sorted(configurations(job).items()):
+        if not is_secret(key):
+            options.add("conf", f"{key}={value}")
+    return [str(spark_home / "bin" / "spark-submit"), *options.words, str(job.application), *job.arguments]
+
+
+def configurations(job: Job) -> dict[str, str]:
+    """Return the ``spark.*`` settings of the job, secrets included."""
+    settings = dict(job.configuration.configurations)
+    if job.python:
+        settings[_PYTHON] = job.python
+        if _DRIVER_PYTHON in settings:
+            settings[_DRIVER_PYTHON] = job.python
+    return settings
+
+
+def secret_properties(job: Job) -> str:
+    """Return the job's secret settings as the text of a Java properties file, "" when there are none."""
+    secrets = {key: value for key, value in sorted(configurations(job).items()) if is_secret(key)}
+    return "".join(f"{_escaped(key, key=True)}={_escaped(value)}\n" for key, value in secrets.items())
+
+
+def masked(command: Sequence[str]) -> list[str]:
+    """Return the command with every secret that can be told by its name replaced."""
+    return list(_masked(command))
+
+
+def display(command: Iterable[str]) -> str:
+    """Return the command as one line that a shell reads back as the same arguments."""
+    return shlex.join(command)
+
+
+def _arguments(job: Job) -> dict[str, str]:
+    arguments = dict(job.configuration.arguments)
+    arguments["name"] = job.app_name
+    if job.class_path:
+        arguments["class"] = job.class_path
+    for name, files in (("jars", job.jars), ("py-files", job.py_files)):
+        given = [part for part in arguments.get(name, "").split(",") if part]
+        arguments[name] = ",".join([*given, *map(str, files)])
+    return arguments
+
+
+def _escaped(text: str, *, key: bool = False) -> str:
+    """Escape for ``java.util.Properties``, which Spark reads as UTF-8."""
+    escapes: Mapping[str, str] = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"}
+    escaped = "".join(escapes.get(letter, letter) for letter in text)
+    if key:
+        return re.sub(r"([ :=#!])", r"\\\1", escaped)
+    return "\\" + escaped if escaped.startswith(" ") else escaped
+
+
+def _masked(command: Sequence[str]) -> Iterator[str]:
+    hide_next = False
+    for word in command:
+        if hide_next and not word.startswith("--"):
+            hide_next = False
+            yield REDACTED
+            continue
+        hide_next = word.startswith("-") and "=" not in word and " " not in word and is_secret(word)
+        yield _masked_word(word)
+
+
+def _masked_word(word: str) -> str:
+    key, equals, _ = word.partition("=")
+    if equals and not re.search(r"\s", key) and is_secret(key):
+        return f"{key}={REDACTED}"
+    word = _JAVA_SECRET.sub(
+        lambda match: f"{match['key']}={REDACTED}" if is_secret(match["key"]) else match[0], word
+    )
+    return _URL_PASSWORD.sub(rf"\g<head>{REDACTED}@", word)
