@@ -1,0 +1,244 @@
+"""`couture-workflow run`: the whole workbench on one machine, in the foreground, until Ctrl-C.
+
+Three layers of processes, so that nothing is ever left behind: this command checks and prepares the home,
+then waits; its child, ``services.supervisor``, in a session of its own, runs Airflow's four services.
+Whichever of the two dies, the other ends everything: the supervisor reads the end of a pipe, this command
+adopts what the supervisor leaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from couture_workflow.services import embedded_checks, embedded_database, process_tree, supervisor
+from couture_workflow.services.embedded_settings import Layout, environment, local_address, write_config
+
+Report = Callable[[str], None]
+
+DEFAULT_PORT = 8080
+SLOW_START = 180.0
+STOP_PATIENCE = supervisor.TASK_GRACE + supervisor.SERVICE_GRACE + 10.0
+HEARTBEATS = ("scheduler", "dag_processor", "triggerer")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person may choose about the workbench.
+
+    :param examples: show the shipped example DAGs.
+    :param verbose: show every line of the services on the console.
+    """
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    examples: bool = True
+    verbose: bool = False
+
+    @property
+    def url(self) -> str:
+        """Return the address to open in a browser."""
+        local = local_address(self.host)
+        return f"http://{'localhost' if local == '127.0.0.1' else local}:{self.port}"
+
+
+def default_home() -> Path:
+    """Return ``COUTURE_HOME``, or ``~/couture-workflow``."""
+    return Path(os.environ.get("COUTURE_HOME") or "~/couture-workflow").expanduser().absolute()
+
+
+def run(options: Options, *, report: Report) -> int:
+    """Run the workbench until it is told to stop and return the exit code.
+
+    :param report: gets each line that a person should read.
+    """
+    began = time.monotonic()
+    given = os.environ.get("COUTURE_ADMIN_PASSWORD") or None
+    embedded_checks.check_password(given)
+    embedded_checks.check_port(options.host, options.port)
+    layout = embedded_checks.check_home(options.home)
+    embedded_checks.check_disk(options.home)
+    with _signals_as_interrupt(), embedded_checks.locked(layout) as lock:
+        try:
+            return _Workbench(options, layout, report, began).run(given, lock.fileno())
+        except KeyboardInterrupt:
+            report("Stopped.")
+            return 0
+
+
+@contextlib.contextmanager
+def _signals_as_interrupt() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into the KeyboardInterrupt that Ctrl-C raises."""
+    before = {
+        number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+class _Workbench:
+    """One run of the workbench."""
+
+    def __init__(self, options: Options, layout: Layout, report: Report, began: float) -> None:
+        self.options = options
+        self.layout = layout
+        self.report = report
+        self.began = began
+        self.password = ""
+
+    def run(self, given: str | None, lock: int) -> int:
+        """Prepare the home, run the services and end them."""
+        variables = environment(self.layout, base=os.environ)
+        _ensure_runtimes(variables)
+        write_config(
+            self.layout, host=self.options.host, port=self.options.port, examples=self.options.examples
+        )
+        self._prepare_database(given, variables)
+        process_tree.adopt_orphans()
+        process = self._start_supervisor(variables, lock)
+        try:
+            return self._watch(process)
+        except KeyboardInterrupt:
+            self.report("Stopping.")
+            self._stop(process)
+            self.report("Stopped.")
+            return 0
+        finally:
+            self._show_password()
+            process_tree.end_all(grace=2.0)
+
+    def _prepare_database(self, given: str | None, variables: dict[str, str]) -> None:
+        if not embedded_database.is_current(self.layout):
+            self.report(f"Preparing the database in {self.layout.airflow}.")
+        password = given or secrets.token_urlsafe(12)
+        if embedded_database.prepare(self.layout, environment=variables, password=password):
+            self.password = "" if given else password
+            if given:
+                self.report(
+                    f"Made the user {embedded_database.ADMIN} with the password in COUTURE_ADMIN_PASSWORD."
+                )
+        elif given:
+            self.report(f"The user {embedded_database.ADMIN} exists: COUTURE_ADMIN_PASSWORD changes nothing.")
+
+    def _show_password(self) -> None:
+        if self.password:
+            self.report(
+                f"User: {embedded_database.ADMIN}   Password: {self.password}   (shown only this once)"
+            )
+            self.password = ""
+
+    def _start_supervisor(self, variables: dict[str, str], lock: int) -> subprocess.Popen[bytes]:
+        airflow = [sys.executable, "-P", "-m", "airflow"]
+        specification = supervisor.Specification(
+            services={
+                "api-server": [*airflow, "api-server"],
+                "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
+                "dag-processor": [*airflow, "dag-processor"],
+                "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+            },
+            log_folder=str(self.layout.logs),
+            verbose=self.options.verbose,
+        )
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-P", "-m", supervisor.__name__],
+            stdin=subprocess.PIPE,
+            env=variables,
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+        if process.stdin is not None:
+            process.stdin.write(specification.dump())
+            process.stdin.flush()
+        return process
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> int:
+        """Tell when the workbench is ready, then wait until the supervisor ends."""
+        started, ready, slow = datetime.now(UTC), False, False
+        while (code := process.poll()) is None:
+            if not ready and (ready := not _not_ready(self.options, since=started)):
+                self._show_ready()
+            if not ready and not slow and time.monotonic() - self.began > SLOW_START:
+                slow = True
+                missing = ", ".join(_not_ready(self.options, since=started))
+                self.report(f"Still waiting for {missing} after {SLOW_START:.0f} s: see {self.layout.logs}.")
+            time.sleep(0.3)
+        if code < 0:
+            self.report(
+                f"The supervisor of the services was killed (signal {-code}), so the workbench stops."
+            )
+        return 1 if code else 0
+
+    def _show_ready(self) -> None:
+        self.report("")
+        self.report(
+            f"Couture Workflow is ready after {time.monotonic() - self.began:.0f} s: {self.options.url}"
+        )
+        if self.password:
+            self._show_password()
+        else:
+            self.report(f"User: {embedded_database.ADMIN}   Password: as set before")
+        self.report(f"Home: {self.layout.home}   DAGs: {self.layout.dags}   Logs: {self.layout.logs}")
+        self.report("Press Ctrl-C to stop.")
+        self.report("")
+
+    def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        """End the supervisor in order; a second Ctrl-C ends everything at once."""
+        try:
+            if process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+            process.wait(timeout=STOP_PATIENCE)
+        except (KeyboardInterrupt, subprocess.TimeoutExpired):
+            process.kill()
+            process_tree.end_all(grace=0.0)
+            process.wait()
+
+
+def _ensure_runtimes(variables: dict[str, str]) -> None:
+    """Run `couture-workflow install` unless a quick look finds Java, git and Spark in their usual places."""
+    from couture_workflow.services import system_packages
+
+    spark = [Path(variables["SPARK_HOME"])] if variables.get("SPARK_HOME") else []
+    spark += (Path(sys.prefix) / "runtimes" / "spark").glob("lib/python3.*/site-packages/pyspark")
+    found = any((home / "bin" / "spark-submit").is_file() for home in spark)
+    if found and all(program.present() for program in system_packages.FOR_RUNNING):
+        return
+    done = subprocess.run([sys.executable, "-P", "-m", "couture_workflow.cli", "install"], env=variables)
+    if done.returncode != 0:
+        raise SystemExit(done.returncode)
+
+
+def _not_ready(options: Options, *, since: datetime) -> list[str]:
+    """Return the services that have not reported to the database since they were started."""
+    url = f"http://{local_address(options.host)}:{options.port}/api/v2/monitor/health"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            health = json.load(answer)
+    except (OSError, ValueError):
+        return ["api-server"]
+    missing = []
+    for name in HEARTBEATS:
+        beat = (health.get(name) or {}).get(f"latest_{name}_heartbeat")
+        if not beat or datetime.fromisoformat(beat) < since:
+            missing.append(name.replace("_", "-"))
+    return missing

@@ -1,0 +1,229 @@
+"""Settings of Airflow in the embedded workbench: its folders, its generated keys and its ``airflow.cfg``.
+
+``airflow.cfg`` is written anew at every start, from the keys and the arguments of that start, so that a
+newer version brings its own settings along. What a person wants otherwise is set by
+``AIRFLOW__<SECTION>__<OPTION>`` in the environment, which Airflow prefers to the file; only what makes the
+workbench *embedded* (``FORCED``) cannot be changed. Keys stay in files of mode 0600: they are in no command
+line and in no environment, where a task could print them.
+
+``[api] base_url`` is left out on purpose: without it every redirect is relative, so the workbench also
+works through an SSH tunnel, a forwarded port or another host name.
+"""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import io
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import couture_workflow
+
+AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
+EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not bound to)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the embedded workbench keeps what, below one home."""
+
+    home: Path
+
+    @property
+    def airflow(self) -> Path:
+        """Return ``$AIRFLOW_HOME``."""
+        return self.home / "airflow"
+
+    @property
+    def config(self) -> Path:
+        """Return the generated ``airflow.cfg``."""
+        return self.airflow / "airflow.cfg"
+
+    @property
+    def database(self) -> Path:
+        """Return the SQLite file."""
+        return self.airflow / "airflow.db"
+
+    @property
+    def migrated(self) -> Path:
+        """Return the file that tells which versions the database was migrated for."""
+        return self.airflow / "airflow.db.migrated"
+
+    @property
+    def keys(self) -> Path:
+        """Return the folder of the generated keys."""
+        return self.airflow / "keys"
+
+    @property
+    def dags(self) -> Path:
+        """Return the folder of the person's own DAGs."""
+        return self.home / "dags"
+
+    @property
+    def logs(self) -> Path:
+        """Return the folder of the services' own logs."""
+        return self.home / "logs"
+
+    @property
+    def lock(self) -> Path:
+        """Return the file that the running workbench holds locked."""
+        return self.home / "workbench.lock"
+
+
+def examples_folder() -> Path | None:
+    """Return the folder of the shipped example DAGs, None if this installation has none."""
+    package = Path(couture_workflow.__file__).parent
+    for folder in (package / "examples" / "dags", package.parent / "examples" / "dags"):
+        if folder.is_dir():
+            return folder
+    return None
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(48)
+
+
+#: Name of the file below ``keys`` -> (section, option, generator).
+KEYS = {
+    "fernet_key": ("core", "fernet_key", _fernet_key),
+    "api_secret_key": ("api", "secret_key", _token),
+    "jwt_secret": ("api_auth", "jwt_secret", _token),
+}
+
+
+def write_private(path: Path, content: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(name).replace(path)
+
+
+def load_keys(layout: Layout) -> dict[str, str]:
+    """Return the keys by file name, generating those that do not exist yet."""
+    layout.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = {}
+    for name, (_, _, generate) in KEYS.items():
+        path = layout.keys / name
+        if not path.exists():
+            write_private(path, generate() + "\n")
+        path.chmod(0o600)
+        found[name] = path.read_text(encoding="utf-8").strip()
+    return found
+
+
+def local_address(host: str) -> str:
+    """Return the address at which this machine itself reaches a server that listens on ``host``."""
+    if host in EVERY_ADDRESS:
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _bundles(layout: Layout, *, examples: bool) -> str:
+    def bundle(name: str, path: Path, refresh: int) -> dict[str, object]:
+        return {
+            "name": name,
+            "classpath": LOCAL_BUNDLE,
+            "kwargs": {"path": str(path), "refresh_interval": refresh},
+        }
+
+    found = [bundle("dags", layout.dags, 5)]
+    folder = examples_folder()
+    if examples and folder is not None:
+        found.append(bundle("examples", folder, 300))
+    return json.dumps(found)
+
+
+def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str, dict[str, str]]:
+    """Return Airflow's options by section, without the keys."""
+    return {
+        "core": {
+            "executor": "LocalExecutor",
+            "auth_manager": AUTH_MANAGER,
+            "dags_folder": str(layout.dags),
+            "load_examples": "False",
+            "parallelism": str(max(4, 2 * (os.cpu_count() or 1))),
+            "execution_api_server_url": f"http://{local_address(host)}:{port}/execution/",
+        },
+        "database": {"sql_alchemy_conn": f"sqlite:///{layout.database}"},
+        "api": {
+            "host": host,
+            "port": str(port),
+            "workers": "1",
+            "instance_name": "Couture Workflow",
+        },
+        "dag_processor": {
+            "dag_bundle_config_list": _bundles(layout, examples=examples),
+            "dag_bundle_storage_path": str(layout.airflow / "bundles"),
+            "bundle_refresh_check_interval": "2",
+            "refresh_interval": "5",
+            "min_file_process_interval": "10",
+            "print_stats_interval": "0",
+        },
+        "logging": {
+            "base_log_folder": str(layout.airflow / "logs"),
+            "dag_processor_child_process_log_directory": str(layout.airflow / "logs" / "dag_processor"),
+            "colored_console_log": "False",
+        },
+        "usage_data_collection": {"enabled": "False"},
+        "couture_workflow": {"home": str(layout.home)},
+    }
+
+
+def write_config(layout: Layout, *, host: str, port: int, examples: bool) -> None:
+    """Write ``airflow.cfg`` for this start."""
+    values = options(layout, host=host, port=port, examples=examples)
+    keys = load_keys(layout)
+    for name, (section, option, _) in KEYS.items():
+        values.setdefault(section, {})[option] = keys[name]
+    parser = configparser.ConfigParser(interpolation=None)
+    for section, entries in values.items():
+        parser[section] = {option: value.replace("%", "%%") for option, value in entries.items()}
+    text = io.StringIO()
+    text.write("# Written anew at every start of the workbench: changes made here are lost.\n")
+    text.write("# Set AIRFLOW__<SECTION>__<OPTION> in the environment instead.\n\n")
+    parser.write(text)
+    write_private(layout.config, text.getvalue())
+
+
+#: Options that make the workbench embedded; the environment cannot change them.
+FORCED = (
+    ("core", "executor"),
+    ("core", "auth_manager"),
+    ("core", "execution_api_server_url"),
+    ("core", "fernet_key"),
+    ("database", "sql_alchemy_conn"),
+    ("database", "sql_alchemy_conn_async"),
+    ("api", "host"),
+    ("api", "port"),
+    ("couture_workflow", "home"),
+)
+
+
+def environment(layout: Layout, *, base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of every process of the workbench.
+
+    :param base: environment of the caller.
+    """
+    forced = {f"AIRFLOW__{section}__{option}".upper() for section, option in FORCED}
+    dropped = forced | {f"{name}_{way}" for name in forced for way in ("CMD", "SECRET")}
+    dropped |= {"COUTURE_ADMIN_PASSWORD", "AIRFLOW_CONFIG"}
+    found = {name: value for name, value in base.items() if name not in dropped}
+    return found | {
+        "AIRFLOW_HOME": str(layout.airflow),
+        "COUTURE_HOME": str(layout.home),
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,257 @@
+"""The parent process of the embedded workbench's services: starts, restarts, logs and ends them.
+
+It is started by ``services.embedded`` as ``python -m couture_workflow.services.supervisor`` in a session of
+its own, so that a Ctrl-C at the terminal does not reach the services. Its standard input is a pipe: the
+first line is the specification, the end of the pipe means *stop*. The pipe ends when the workbench's
+command ends, in whatever way, so ``kill -9`` of the command stops the services too. The command in turn
+adopts and ends everything if this process dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import logging.handlers
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from couture_workflow.services import process_tree
+
+COLOURS = {"api-server": 35, "scheduler": 34, "dag-processor": 33, "triggerer": 36}
+LOG_SIZE, LOG_COUNT = 10 * 2**20, 3
+TASK_GRACE, SERVICE_GRACE = 30.0, 10.0
+RESTARTS, STEADY = 5, 60.0
+QUIET_LINE = re.compile(r"\[(info|debug) *\]|^(INFO|DEBUG)\b| (INFO|DEBUG) - ")
+LOUD_LINE = re.compile(r"\[(warning|error|critical) *\]|^(WARNING|ERROR|CRITICAL)\b|Traceback|Warning: ")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What to run; travels as one line of JSON.
+
+    :param services: name of each service -> its command.
+    :param log_folder: folder of one log file per service.
+    :param verbose: show every line on the console, not warnings and errors alone.
+    """
+
+    services: dict[str, list[str]]
+    log_folder: str
+    verbose: bool
+
+    def dump(self) -> bytes:
+        """Return the line."""
+        return json.dumps(self.__dict__).encode() + b"\n"
+
+
+class Console:
+    """Prefixed, coloured lines on standard output, whole ones from several threads."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        self.verbose = verbose
+        self._lock = threading.Lock()
+        self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def line(self, name: str, text: str) -> None:
+        """Write one line; a console that is gone is no reason to stop."""
+        prefix = f"{name:<13} | "
+        if self._colour:
+            prefix = f"\x1b[{COLOURS.get(name, 32)}m{prefix}\x1b[0m"
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(f"{prefix}{text}\n")
+            sys.stdout.flush()
+
+
+def is_loud(text: str, *, before: bool) -> bool:
+    """Tell whether a line of a service belongs on a console that shows warnings and errors only.
+
+    :param before: the answer for the line before, which holds for lines without a level of their own.
+    """
+    if LOUD_LINE.search(text):
+        return True
+    if QUIET_LINE.search(text):
+        return False
+    return before and text.startswith((" ", "\t")) or (before and not text.strip())
+
+
+@dataclass
+class Service:
+    """One service: its command, its process and how often it had to be started again."""
+
+    name: str
+    command: list[str]
+    log: logging.Logger
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    restarts: int = 0
+    due: float = 0.0
+    pump: threading.Thread | None = field(default=None, repr=False)
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the process is alive."""
+        return self.process is not None and self.process.poll() is None
+
+
+def _file_log(name: str, folder: Path) -> logging.Logger:
+    handler = logging.handlers.RotatingFileHandler(
+        folder / f"{name}.log", maxBytes=LOG_SIZE, backupCount=LOG_COUNT, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger(f"couture_workflow.service.{name}")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(handler)
+    return log
+
+
+class Supervisor:
+    """All services of one workbench."""
+
+    def __init__(self, specification: Specification) -> None:
+        folder = Path(specification.log_folder)
+        self.console = Console(verbose=specification.verbose)
+        self.log = _file_log("workbench", folder)
+        self.services = [
+            Service(name, command, _file_log(name, folder))
+            for name, command in specification.services.items()
+        ]
+        self.stop = threading.Event()
+
+    def say(self, text: str) -> None:
+        """Tell the person at the console, and the log."""
+        self.console.line("workbench", text)
+        self.log.info("%s %s", time.strftime("%Y-%m-%d %H:%M:%S"), text)
+
+    def run(self) -> int:
+        """Run until the pipe ends, a signal comes or a service cannot be kept alive; return the exit code."""
+        code = 0
+        for service in self.services:
+            self._start(service)
+        while not self.stop.wait(0.2):
+            process_tree.reap(leave=[s.process.pid for s in self.services if s.process])
+            if not all([self._keep(service) for service in self.services]):
+                code = 1
+                break
+        self._end()
+        return code
+
+    def _start(self, service: Service) -> None:
+        service.process = subprocess.Popen(  # noqa: S603
+            service.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        service.started = time.monotonic()
+        service.due = 0.0
+        service.pump = threading.Thread(target=self._pump, args=(service, service.process), daemon=True)
+        service.pump.start()
+
+    def _pump(self, service: Service, process: subprocess.Popen[bytes]) -> None:
+        if process.stdout is None:
+            return
+        loud = False
+        for raw in process.stdout:
+            text = raw.decode("utf-8", "replace").rstrip("\n")
+            service.log.info("%s", text)
+            loud = is_loud(text, before=loud)
+            if loud or self.console.verbose:
+                self.console.line(service.name, text)
+
+    def _keep(self, service: Service) -> bool:
+        """Start a service again if it ended; False if that has happened too often."""
+        now = time.monotonic()
+        if service.running:
+            if service.restarts and now - service.started > STEADY:
+                service.restarts = 0
+            return True
+        if not service.due:
+            code = service.process.returncode if service.process else None
+            if service.restarts >= RESTARTS:
+                self.say(
+                    f"The {service.name} ended {RESTARTS + 1} times in a row (last exit code {code}), so the "
+                    f"workbench stops; its log tells why: {self._log_path(service)}"
+                )
+                return False
+            delay = 2.0**service.restarts
+            service.restarts += 1
+            service.due = now + delay
+            self.say(f"The {service.name} ended with exit code {code}; it starts again in {delay:.0f} s.")
+        elif now >= service.due:
+            self._start(service)
+        return True
+
+    @staticmethod
+    def _log_path(service: Service) -> str:
+        handler = service.log.handlers[0]
+        return str(getattr(handler, "baseFilename", ""))
+
+    def _end(self) -> None:
+        """End the running tasks while Airflow can still record it, then the services, then what is left."""
+        self._end_scheduler(time.monotonic() + TASK_GRACE)
+        process_tree.send(
+            [psutil.Process(s.process.pid) for s in self.services if s.process and s.running], signal.SIGTERM
+        )
+        self._wait(self.services, time.monotonic() + SERVICE_GRACE)
+        killed = process_tree.end_all(grace=2.0)
+        if killed:
+            self.say(f"{killed} processes did not end in time and were killed.")
+        for service in self.services:
+            if service.pump is not None:
+                service.pump.join(timeout=2)
+
+    def _end_scheduler(self, deadline: float) -> None:
+        """Ask the scheduler to end and each of its tasks too: it would wait for them for hours."""
+        found = [s for s in self.services if s.name == "scheduler" and s.process and s.running]
+        if not found or found[0].process is None:
+            return
+        scheduler = psutil.Process(found[0].process.pid)
+        process_tree.send([scheduler], signal.SIGTERM)
+        told: set[int] = set()
+        while found[0].running and time.monotonic() < deadline:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                tasks = [task for worker in scheduler.children() for task in worker.children()]
+                fresh = [task for task in tasks if task.pid not in told]
+                if fresh:
+                    self.say(f"Ending {len(fresh)} running task(s).")
+                process_tree.send(fresh, signal.SIGTERM)
+                told.update(task.pid for task in fresh)
+            self._wait(found, time.monotonic() + 0.3)
+
+    @staticmethod
+    def _wait(services: list[Service], deadline: float) -> None:
+        while any(s.running for s in services) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    with contextlib.suppress(OSError):
+        while sys.stdin.buffer.read(4096):
+            continue
+    stop.set()
+
+
+def main() -> int:
+    """Run the services that the first line of standard input names until standard input ends."""
+    process_tree.adopt_orphans()
+    specification = Specification(**json.loads(sys.stdin.buffer.readline()))
+    supervisor = Supervisor(specification)
+    signal.signal(signal.SIGTERM, lambda *_: supervisor.stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    threading.Thread(target=_stop_at_end_of_input, args=(supervisor.stop,), daemon=True).start()
+    return supervisor.run()
+
+
+if __name__ == "__main__":
+    # Not sys.exit: a daemon thread may hold standard input's lock, which would abort an orderly shutdown.
+    code = main()
+    logging.shutdown()
+    os._exit(code)

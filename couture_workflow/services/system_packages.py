@@ -1,0 +1,110 @@
+"""Programs that do not come from PyPI: Java, git, and for the tests a JDK and Chromium.
+
+On Debian and Ubuntu they are installed through apt when the caller is root; otherwise the error is the one
+line to type.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from couture_workflow.exceptions import RuntimeMissingError
+
+
+@dataclass(frozen=True)
+class Program:
+    """Something that must be on this machine.
+
+    :param packages: names of the Debian packages that bring it, best first.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    present: Callable[[], bool]
+
+
+def _has_java() -> bool:
+    from couture_workflow.services import runtimes
+
+    try:
+        runtimes.java()
+    except RuntimeMissingError:
+        return False
+    return True
+
+
+def _on_path(*names: str) -> Callable[[], bool]:
+    return lambda: any(shutil.which(name) for name in names)
+
+
+def _openjdk(kind: str) -> tuple[str, ...]:
+    return tuple(f"openjdk-{version}-{kind}-headless" for version in (17, 21, 25))
+
+
+JAVA = Program("Java 17 or newer", _openjdk("jre"), _on_path("java"))
+GIT = Program("git", ("git",), _on_path("git"))
+JDK = Program("a Java compiler", _openjdk("jdk"), _on_path("javac"))
+CHROMIUM = Program("Chromium", ("chromium", "chromium-browser"), _on_path("chromium", "chromium-browser"))
+
+#: What the workbench needs, and what its tests need beside that.
+FOR_RUNNING = (JAVA, GIT)
+FOR_TESTS = (JAVA, GIT, JDK, CHROMIUM)
+
+
+def ensure(programs: Iterable[Program], *, report: Callable[[str], None]) -> None:
+    """Install what is missing, or raise the one line to type.
+
+    :param report: gets a sentence for each installation.
+    """
+    missing = [program for program in programs if not program.present()]
+    if not missing:
+        return
+    names = " and ".join(program.name for program in missing)
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        line = " ".join(program.packages[0] for program in missing)
+        raise RuntimeMissingError(
+            f"{names} is missing on this machine. Type: sudo apt-get install --yes {line}"
+        )
+    report(f"Installing {names} with apt-get (once).")
+    packages = [_available(program) for program in missing]
+    _apt("install", "--yes", "--no-install-recommends", *packages)
+    for program in missing:
+        if not program.present():
+            raise RuntimeMissingError(
+                f"{program.name} is still missing after apt-get install {' '.join(packages)}: "
+                "install it by hand."
+            )
+
+
+def _available(program: Program) -> str:
+    for refreshed in (False, True):
+        if refreshed:
+            _apt("update")
+        for package in program.packages:
+            found = subprocess.run(["apt-cache", "show", package], capture_output=True)  # noqa: S603, S607
+            if found.returncode == 0 and found.stdout:
+                return package
+    raise RuntimeMissingError(
+        f"apt-get knows none of {', '.join(program.packages)}: install {program.name} by hand."
+    )
+
+
+def _apt(*arguments: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(  # noqa: S603
+        ["apt-get", "-qq", *arguments],  # noqa: S607
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode != 0:
+        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        raise RuntimeMissingError(
+            f"apt-get {arguments[0]} failed ({lines[-1] if lines else 'no message'}). "
+            f"Type: apt-get {' '.join(arguments)}"
+        )
