@@ -1,11 +1,82 @@
-"""Pages, API mounts and middlewares: registration only. Imported by every Airflow process, so nothing heavy here."""
+"""Pages, API mounts and middlewares: registration only. Every process imports it: nothing heavy here."""
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
+
+from couture_workflow.permissions import (
+    CODE_ARTIFACTS,
+    DEVELOPER_HUB,
+    SPARK_CONFIGURATION,
+    SPARK_DEPENDENCIES,
+)
+from couture_workflow.web import paths
+
+
+def _entry(name: str, page: str, resource: str, **more: Any) -> dict[str, Any]:
+    # Without a leading slash, so that Airflow's <base href> puts the prefix of `[api] base_url` before it.
+    root = paths.PAGES.removeprefix("/")
+    return {
+        "name": name,
+        "href": f"{root}/{page}/",
+        "destination": "nav",
+        "url_route": page,
+        paths.NAV_RESOURCE: resource,
+        **more,
+    }
 
 
 class CouturePlugin(AirflowPlugin):
     """The one plugin of this package."""
 
     name = "couture_workflow"
+
+    external_views = [
+        _entry("Developer", "developer", DEVELOPER_HUB, nav_top_level=True),
+        _entry("Spark Configuration", "spark-configuration", SPARK_CONFIGURATION, category="admin"),
+        _entry("Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES, category="admin"),
+        _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, category="Developer"),
+    ]
+
+    # Airflow makes an instance of this class; only the API server and `airflow plugins` read the two below.
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """Return the applications to mount: the pages and one REST API for each noun."""
+        from couture_workflow.api.app import api_apps
+        from couture_workflow.web import audit
+        from couture_workflow.web.app import pages_app
+
+        audit.listen()
+        return [
+            {"name": "Couture Workflow pages", "url_prefix": paths.PAGES, "app": pages_app(_flask_app)},
+            *(
+                {"name": f"Couture Workflow API: {noun}", "url_prefix": paths.APIS[noun], "app": app}
+                for noun, app in api_apps().items()
+            ),
+        ]
+
+    @cached_property
+    def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """Return the middlewares around all of Airflow's API server, the last one outermost."""
+        from couture_workflow.web.middleware import (
+            ClientAddressMiddleware,
+            LogoutMiddleware,
+            NavFilterMiddleware,
+        )
+
+        return [
+            {"name": "Couture Workflow menu filter", "middleware": NavFilterMiddleware},
+            {"name": "Couture Workflow log-out", "middleware": LogoutMiddleware},
+            {"name": "Couture Workflow client address", "middleware": ClientAddressMiddleware},
+        ]
+
+
+def _flask_app() -> Any:
+    from couture_workflow.views import PAGES
+    from couture_workflow.web.flask_app import make_flask_app
+
+    return make_flask_app(PAGES)

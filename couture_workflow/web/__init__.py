@@ -1,1 +1,1 @@
-"""The ASGI and Flask plumbing that pages and API stand on."""
+"""The ASGI and Flask plumbing that pages and REST API stand on."""

@@ -1,0 +1,68 @@
+"""The REST API: one FastAPI application for each noun, behind one guard and with one way to tell errors."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from couture_workflow.api.auth import Guard, refusal
+from couture_workflow.exceptions import CoutureError
+from couture_workflow.web.errors import describe, plain
+from couture_workflow.web.paths import APIS
+
+log = logging.getLogger(__name__)
+
+
+def api_apps() -> dict[str, FastAPI]:
+    """Return noun -> application, to be mounted at ``paths.APIS``."""
+    return {noun: _app(noun) for noun in APIS}
+
+
+def _app(noun: str) -> FastAPI:
+    module = importlib.import_module(f"couture_workflow.api.{noun}")
+    app = FastAPI(title=f"Couture Workflow: {noun}", docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(module.router)
+    app.add_middleware(Guard, routes=lambda: app.routes)
+    app.add_exception_handler(CoutureError, _our_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+async def _our_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, CoutureError):
+        raise TypeError(error)
+    report = describe(error)
+    if report.status >= 500:
+        log.error("%s: %s", report.code, error)
+    return JSONResponse(report.json(), status_code=report.status)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise TypeError(error)
+    response: Response = refusal(error)
+    return response
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    """Name the first field that is at fault, and all of them in the sentence."""
+    problems: list[Any] = list(error.errors()) if isinstance(error, RequestValidationError) else []
+    fields = [".".join(str(part) for part in problem["loc"][1:]) for problem in problems]
+    detail = "; ".join(
+        f"{field or 'body'}: {problem['msg']}" for field, problem in zip(fields, problems, strict=True)
+    )
+    body = {"error": "invalid", "detail": detail, "field": fields[0] if fields else ""}
+    return JSONResponse(body, status_code=422)
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    """Answer in JSON; Starlette logs the error itself."""
+    return JSONResponse(plain(500).json(), status_code=500)

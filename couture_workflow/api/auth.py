@@ -1,0 +1,179 @@
+"""Who calls the REST API: Bearer token, HTTP Basic or Airflow's cookie; checked before the body is read."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from anyio import to_thread
+from fastapi import Depends, Request
+from fastapi.routing import APIRoute
+from fastapi.security.http import HTTPBasic
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from couture_workflow.web.errors import plain
+from couture_workflow.web.security import AnyPermission, allowed, fresh_user, user_of_token
+
+log = logging.getLogger(__name__)
+
+User = BaseUser
+
+_USER_KEY = "couture.user"
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="Couture Workflow"'}
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+_BASIC_SECONDS = 60.0
+_BASIC_ENTRIES = 1000
+
+
+def requires(permission: AnyPermission) -> Any:
+    """Declare the permission of a route and get the caller: ``user: User = requires(Permission(READ, ...))``.
+
+    ``Guard`` refuses whoever lacks it before FastAPI reads the body. An ``AirflowPermission`` is asked
+    for the DAG in the path's ``dag_id``.
+    """
+
+    def caller(request: Request) -> BaseUser:
+        user: BaseUser = request.scope[_USER_KEY]
+        return user
+
+    caller.permission = permission  # type: ignore[attr-defined]
+    return Depends(caller)
+
+
+def declared(route: Any) -> AnyPermission | None:
+    """Return the permission that a route declares, None if it declares none."""
+    if not isinstance(route, APIRoute):
+        return None
+    for dependency in route.dependant.dependencies:
+        if permission := getattr(dependency.call, "permission", None):
+            return permission  # type: ignore[no-any-return]
+    return None
+
+
+class Guard:
+    """Admit or refuse each call of an API before the application sees it: the body is still unread."""
+
+    def __init__(self, app: ASGIApp, *, routes: Callable[[], list[Any]]) -> None:
+        self.app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one call."""
+        if scope["type"] == "http":
+            try:
+                await self._admit(scope)
+            except HTTPException as error:
+                response = refusal(error)
+                await response(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    async def _admit(self, scope: Scope) -> None:
+        user = await _authenticate(Request(scope))
+        if user is None:
+            raise HTTPException(401, headers=_CHALLENGE)
+        scope[_USER_KEY] = user
+        for route in self._routes():
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                await to_thread.run_sync(_authorise, user, route, found.get("path_params", {}))
+                return
+
+
+def refusal(error: HTTPException) -> Any:
+    """Turn a bare status into the JSON that every error of the API has."""
+    from starlette.responses import JSONResponse
+
+    detail = error.detail if error.detail != _phrase(error.status_code) else ""
+    report = plain(error.status_code, detail=str(detail))
+    return JSONResponse(report.json(), status_code=error.status_code, headers=error.headers)
+
+
+def _phrase(status: int) -> str:
+    return str(HTTPException(status).detail)
+
+
+def _authorise(user: BaseUser, route: Any, path_params: dict[str, Any]) -> None:
+    permission = declared(route)
+    if permission is None:
+        log.error("%s declares no permission, so nobody may call it", getattr(route, "path", route))
+        raise HTTPException(403)
+    if not allowed(user, permission, dag_id=path_params.get("dag_id")):
+        raise HTTPException(
+            403, f"Your role does not include “{permission}”. An administrator can change roles."
+        )
+
+
+async def _authenticate(request: Request) -> BaseUser | None:
+    scheme, credentials = get_authorization_scheme_param(request.headers.get("authorization"))
+    if scheme.lower() == "bearer":
+        return await user_of_token(credentials)
+    if scheme.lower() == "basic":
+        given = await HTTPBasic(auto_error=False)(request)
+        return await to_thread.run_sync(_basic, given.username, given.password) if given else None
+    user = await user_of_token(request.cookies.get(COOKIE_NAME_JWT_TOKEN))
+    if user and request.method not in _SAFE_METHODS and not request.headers.get("x-requested-with"):
+        # A foreign page can make a browser send the cookie, but not this header.
+        raise HTTPException(403, "A call with the browser's cookie needs the header X-Requested-With.")
+    return user
+
+
+class _BasicCache:
+    """Accounts that logged in with a password in the last minute: one check of a password costs 0.1 to 0.5 s.
+
+    Keyed by a digest with this process's key; an entry counts while the account's password hash is the same.
+    """
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._entries: dict[bytes, tuple[BaseUser, Any, float]] = {}
+
+    def digest(self, username: str, password: str) -> bytes:
+        return hmac.digest(self._key, f"{username}\0{password}".encode(), "sha256")
+
+    def get(self, digest: bytes) -> tuple[BaseUser, Any] | None:
+        entry = self._entries.get(digest)
+        return entry[:2] if entry and entry[2] > time.monotonic() else None
+
+    def put(self, digest: bytes, user: BaseUser) -> None:
+        if len(self._entries) >= _BASIC_ENTRIES:
+            self._entries.clear()
+        self._entries[digest] = (user, getattr(user, "password", None), time.monotonic() + _BASIC_SECONDS)
+
+
+_basic_cache = _BasicCache()
+
+
+def _basic(username: str, password: str) -> BaseUser | None:
+    digest = _basic_cache.digest(username, password)
+    if hit := _basic_cache.get(digest):
+        user = fresh_user(hit[0])
+        if user is None or getattr(user, "password", None) == hit[1]:
+            return user
+    user = fresh_user(_check_password(username, password))
+    if user is not None:
+        _basic_cache.put(digest, user)
+    return user
+
+
+def _check_password(username: str, password: str) -> BaseUser | None:
+    manager: Any = get_auth_manager()
+    app = getattr(manager, "flask_app", None)
+    if app is None or not username or not password:  # not the FAB auth manager: Bearer tokens only
+        return None
+    with app.app_context():
+        account: BaseUser | None = manager.create_token(
+            headers={}, body={"username": username, "password": password}
+        )
+    return account

@@ -1,0 +1,7 @@
+"""REST API of the configs."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,51 @@
+/* Questions and notices. The frame's sandbox blocks confirm(), alert() and prompt(): these stand in for them. */
+
+const element = (tag, attributes = {}, ...children) => {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+};
+
+/**
+ * Ask; resolves to true or false.
+ * confirm({ title, text, details = [], action = "Continue", danger = false })
+ */
+export function confirm({ title, text = "", details = [], action = "Continue", danger = false }) {
+  const cancel = element("button", { type: "button", class: "btn" }, "Cancel");
+  const ok = element("button", { type: "button", class: `btn ${danger ? "btn-danger" : "btn-primary"}` }, action);
+  const dialog = element(
+    "dialog",
+    { class: "dialog", "aria-label": title },
+    element("h2", {}, title),
+    ...(text ? [element("p", {}, text)] : []),
+    ...(details.length ? [element("ul", {}, ...details.map((line) => element("li", {}, line)))] : []),
+    element("div", { class: "dialog-actions" }, cancel, ok),
+  );
+  document.body.append(dialog);
+  return new Promise((resolve) => {
+    const close = (answer) => () => {
+      dialog.returnValue = answer;
+      dialog.close(answer);
+    };
+    cancel.addEventListener("click", close(""));
+    ok.addEventListener("click", close("yes"));
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close(""));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
+    dialog.showModal();
+    (danger ? cancel : ok).focus();
+  });
+}
+
+/** Tell something: kind is "ok", "error" or "info". Errors stay until they are closed. */
+export function notice(text, kind = "ok") {
+  const close = element("button", { type: "button", class: "btn btn-icon", "aria-label": "Close this message" }, "×");
+  const box = element("div", { class: `alert alert-${kind}` }, element("span", { class: "grow" }, text), close);
+  close.addEventListener("click", () => box.remove());
+  document.getElementById("notices").append(box);
+  if (kind !== "error") setTimeout(() => box.remove(), 6000);
+  return box;
+}

@@ -1,0 +1,64 @@
+/* On every page: log-in link, flashed messages, times in the reader's zone, forms that ask first. */
+
+import { confirm, notice } from "./dialog.js";
+
+const host = (() => {
+  try {
+    return window.parent === window ? null : window.parent.document;
+  } catch {
+    return null;
+  }
+})();
+
+/* The sandbox forbids the frame to navigate the page around it; a link that belongs to that page may. */
+document.getElementById("login")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  const owner = host ?? document;
+  const link = owner.createElement("a");
+  link.href = `${event.currentTarget.href}?next=${encodeURIComponent(owner.location.href)}`;
+  owner.body.append(link);
+  link.click();
+});
+
+for (const { name, value } of document.getElementById("notices").attributes) {
+  const kind = /^data-(ok|error|info)-\d+$/.exec(name);
+  if (kind) notice(value, kind[1]);
+}
+
+/* Airflow keeps the zone that the reader chose in localStorage. */
+const zone = (() => {
+  try {
+    return JSON.parse(localStorage.getItem("timezone") ?? "null") ?? undefined;
+  } catch {
+    return undefined;
+  }
+})();
+
+/** Write every <time datetime> below a node in the reader's zone. */
+export function localTimes(node = document) {
+  for (const time of node.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    const parts = { dateStyle: "short", timeStyle: "medium", hourCycle: "h23" };
+    let text;
+    try {
+      text = new Intl.DateTimeFormat("sv-SE", { ...parts, timeZone: zone }).format(moment);
+    } catch {
+      text = new Intl.DateTimeFormat("sv-SE", parts).format(moment);
+    }
+    time.textContent = text;
+    time.title = moment.toISOString();
+  }
+}
+
+localTimes();
+
+/* <form data-confirm="Delete x?" data-confirm-action="Delete" data-confirm-danger> */
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.dataset.confirm) return;
+  event.preventDefault();
+  const { confirm: title, confirmText: text, confirmAction: action } = form.dataset;
+  const danger = form.dataset.confirmDanger !== undefined;
+  if (await confirm({ title, text, action, danger })) form.submit();
+});

@@ -1,0 +1,73 @@
+"""What every page shares: its place in the hub and the menu, its permission, its template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import g
+from flask_appbuilder import BaseView, expose
+
+from couture_workflow.permissions import AirflowPermission, Permission
+from couture_workflow.web.security import allowed
+
+__all__ = ["CouturePage", "expose", "requires"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def requires(permission: Permission | AirflowPermission) -> Callable[[View], View]:
+    """Declare the permission of a view; ``web.flask_app`` refuses whoever lacks it, before the body is read.
+
+    A view without it is refused to everybody. An ``AirflowPermission`` is asked for the DAG in the URL's
+    ``dag_id``.
+    """
+
+    def declare(view: View) -> View:
+        view.permission = permission  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+class CouturePage(BaseView):  # type: ignore[misc]
+    """One page: one module, one template.
+
+    ::
+
+        class SparkConfigurationPage(CouturePage):
+            route_base = "/spark-configuration"
+            title = "Spark Configuration"
+            summary = "Arguments and configurations of every Spark job."
+            icon = "sliders"
+            permission = Permission(READ, SPARK_CONFIGURATION)
+
+            @expose("/")
+            @requires(Permission(READ, SPARK_CONFIGURATION))
+            def index(self) -> str:
+                return self.page("spark_configuration.html", configuration=...)
+    """
+
+    default_view = "index"
+
+    #: Heading of the page and of its card in the hub.
+    title = ""
+    #: One sentence for the card.
+    summary = ""
+    #: Name of a symbol in ``static/icons.svg``.
+    icon = ""
+    #: Who finds the page in the hub; None keeps it out of there.
+    permission: Permission | None = None
+
+    def page(self, template: str, **context: Any) -> str:
+        """Render a template of ours.
+
+        :param template: file name below ``templates/couture_workflow``.
+        """
+        context.setdefault("title", self.title)
+        return str(self.render_template(f"couture_workflow/{template}", page=self, **context))
+
+    @classmethod
+    def offered(cls) -> bool:
+        """Tell whether the hub offers this page to the account of the request."""
+        return cls.permission is not None and allowed(g.user, cls.permission)

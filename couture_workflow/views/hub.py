@@ -1,0 +1,21 @@
+"""The page *Developer*: a card for each page that the account may use."""
+
+from __future__ import annotations
+
+from couture_workflow.permissions import DEVELOPER_HUB, READ, Permission
+from couture_workflow.views.base import CouturePage, expose, requires
+
+
+class DeveloperHubPage(CouturePage):
+    """The hub."""
+
+    route_base = "/developer"
+    title = "Developer"
+
+    @expose("/")
+    @requires(Permission(READ, DEVELOPER_HUB))
+    def index(self) -> str:
+        """Show the cards."""
+        from couture_workflow.views import PAGES
+
+        return self.page("hub.html", pages=[page for page in PAGES if page.offered()])

@@ -1,0 +1,70 @@
+"""The menu entries in Airflow's list of plugins: whose are they, who may see them.
+
+Airflow shows every entry to whoever may read that list. An entry of ours carries the resource that its reader
+must be able to read. When the list does not look as expected, nothing of ours is left in it: the filter fails
+closed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+
+from couture_workflow.permissions import READ, Permission
+from couture_workflow.web.paths import NAV_RESOURCE, PAGES
+from couture_workflow.web.security import allowed
+
+log = logging.getLogger(__name__)
+
+_PREFIX = PAGES.removeprefix("/") + "/"
+
+
+def filtered(body: bytes, user: BaseUser | None) -> bytes:
+    """Return the list of plugins without the entries of ours that the account may not open."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        log.error("Airflow's list of plugins is not JSON; the menu stays without entries")
+        return _nothing()
+    kept = _without(data, user)
+    left = [entry for entry in _entries(kept) if not _may_open(entry, user)]
+    if left:  # cannot be, unless the shape of the list is new
+        log.error("The list of plugins has an unknown shape; the menu stays without entries")
+        return _nothing()
+    return json.dumps(kept).encode()
+
+
+def _nothing() -> bytes:
+    return json.dumps({"plugins": [], "total_entries": 0}).encode()
+
+
+def _without(node: Any, user: BaseUser | None) -> Any:
+    """Return a copy of JSON data without entries of ours that the account may not open."""
+    if isinstance(node, list):
+        return [_without(item, user) for item in node if not (_is_ours(item) and not _may_open(item, user))]
+    if isinstance(node, dict):
+        return {key: _without(value, user) for key, value in node.items()}
+    return node
+
+
+def _entries(node: Any) -> list[dict[str, Any]]:
+    """Return the entries of ours in JSON data, at any depth."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    found = [entry for child in children for entry in _entries(child)]
+    return [node, *found] if _is_ours(node) else found
+
+
+def _is_ours(node: Any) -> bool:
+    if not isinstance(node, dict):
+        return False
+    return NAV_RESOURCE in node or any(
+        isinstance(value, str) and value.lstrip("/").startswith(_PREFIX) for value in node.values()
+    )
+
+
+def _may_open(entry: dict[str, Any], user: BaseUser | None) -> bool:
+    resource = entry.get(NAV_RESOURCE)
+    return isinstance(resource, str) and allowed(user, Permission(READ, resource))

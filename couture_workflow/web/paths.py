@@ -1,0 +1,15 @@
+"""Where pages and REST API are mounted. Read by every Airflow process, so it imports nothing."""
+
+from __future__ import annotations
+
+#: Prefix of the pages.
+PAGES = "/couture"
+
+#: Prefix of the static files, below ``PAGES``.
+ASSETS = "/assets"
+
+#: Noun -> prefix of its REST API. Never a bare "/api": it would swallow Airflow's own "/api/v2".
+APIS = {noun: f"/api/{noun}" for noun in ("configs", "dependencies", "artifacts", "runs")}
+
+#: Key of a menu entry of ours that names the resource which whoever sees it must be able to read.
+NAV_RESOURCE = "couture_resource"

@@ -1,0 +1,106 @@
+"""Who is calling and what may they do: Airflow's tokens in, Airflow's auth manager asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.utils.session import create_session
+from anyio import to_thread
+from jwt import InvalidTokenError
+from sqlalchemy import select
+from sqlalchemy.orm import lazyload
+from starlette.requests import Request
+
+from couture_workflow.permissions import METHODS, AirflowPermission, Permission
+
+AnyPermission = Permission | AirflowPermission
+
+
+async def user_of_token(token: str | None) -> BaseUser | None:
+    """Return the account behind one of Airflow's tokens, None if it is no longer (or never was) good."""
+    if not token:
+        return None
+    try:
+        user = await get_auth_manager().get_user_from_token(token)
+    except InvalidTokenError:
+        return None
+    return await to_thread.run_sync(fresh_user, user)
+
+
+async def user_of_request(request: Request) -> BaseUser | None:
+    """Return the account behind a request: the Bearer token, else the cookie of Airflow's pages."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return await user_of_token(credentials.strip())
+    return await user_of_token(request.cookies.get(COOKIE_NAME_JWT_TOKEN))
+
+
+def fresh_user(user: BaseUser | None) -> BaseUser | None:
+    """Read the account again, None if it is deactivated.
+
+    Airflow's FAB auth manager remembers accounts for ``[fab] cache_ttl`` seconds (30), so a deactivation or a
+    change of roles would come late. Accounts of other auth managers are returned as they are.
+    """
+    from airflow.providers.fab.auth_manager.models import User
+
+    if not isinstance(user, User):
+        return user
+    with create_session(scoped=False) as session:
+        account = session.scalar(select(User).where(User.id == user.id).options(lazyload(User.roles)))
+        if account is None or not account.is_active:
+            return None
+        # Kept on the instance: `perms` would load every role and permission as objects.
+        # An empty set would be taken for "not read yet".
+        account._perms = _permissions(session, account) or {("", "")}
+        session.expunge(account)
+    return account  # type: ignore[no-any-return]
+
+
+def _permissions(session: Any, account: Any) -> set[tuple[str, str]]:
+    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
+
+    return {
+        (action, resource)
+        for action, resource in session.execute(
+            select(Action.name, Resource.name)
+            .select_from(Permission)
+            .join(Permission.action)
+            .join(Permission.resource)
+            .join(Permission.role)
+            .where(Role.user.contains(account))
+        )
+    }
+
+
+def allowed(user: BaseUser | None, permission: AnyPermission, *, dag_id: str | None = None) -> bool:
+    """Tell whether the account has a permission; one of Airflow's own is asked for the DAG at hand."""
+    if user is None:
+        return False
+    if isinstance(permission, AirflowPermission):
+        return _allowed_on_dag(user, permission, dag_id)
+    return bool(
+        get_auth_manager().is_authorized_custom_view(
+            method=METHODS[permission.action],  # type: ignore[arg-type]
+            resource_name=permission.resource,
+            user=user,
+        )
+    )
+
+
+def _allowed_on_dag(user: BaseUser, permission: AirflowPermission, dag_id: str | None) -> bool:
+    from airflow.models.dag import DagModel
+
+    if not dag_id:
+        return False
+    return bool(
+        get_auth_manager().is_authorized_dag(
+            method="GET",
+            access_entity=DagAccessEntity[permission.entity],
+            details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
+            user=user,
+        )
+    )
