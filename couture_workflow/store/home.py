@@ -1,0 +1,114 @@
+"""The home: one folder with all the product's state, its layout and its version."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from couture_workflow.exceptions import HomeError
+from couture_workflow.store import atomic
+from couture_workflow.store.blobs import Blobs
+from couture_workflow.store.files import Files
+from couture_workflow.store.repository import Repository
+from couture_workflow.store.secrets import Secrets
+
+#: Number of the layout that this code reads and writes.
+LAYOUT = 1
+
+KINDS = ("dependencies", "artifacts")
+_FOLDERS = (
+    "files/.tmp",
+    "files/blobs",
+    *(f"files/{kind}/.deleted" for kind in KINDS),
+    "secrets",
+    "runs",
+    "outputs",
+)
+
+
+class Store:
+    """Everything below one home. Cheap to make; ``open`` also makes sure of the layout.
+
+    :param secret_key: Fernet keys for secrets; None: the option ``secret_key``, read when it is needed.
+    """
+
+    def __init__(self, root: Path, *, secret_key: str | None = None) -> None:
+        self.root = root
+        self.config = Repository(root / "config.git")
+        self.dependencies = Files(root / "files", "dependencies")
+        self.artifacts = Files(root / "files", "artifacts")
+        self.secrets = Secrets(root / "secrets", secret_key)
+        self.runs = root / "runs"
+        self.outputs = root / "outputs"
+
+    @classmethod
+    def open(cls, root: Path | None = None, *, secret_key: str | None = None) -> Self:
+        """Return the store of a home, made if it is not there, or raise ``HomeError``.
+
+        :param root: the home; None: the option ``home``.
+        """
+        if root is None:
+            from couture_workflow import settings
+
+            root = settings.home()
+        store = cls(Path(os.path.abspath(root.expanduser())), secret_key=secret_key)  # noqa: PTH100
+        if store.layout() != LAYOUT or not store._is_complete():
+            store._make()
+        if not os.access(store.root, os.W_OK | os.X_OK):
+            raise HomeError(_unwritable(store.root, f"user {os.geteuid()} may not write there"))
+        return store
+
+    @property
+    def kinds(self) -> tuple[Files, ...]:
+        """Every kind of file."""
+        return (self.dependencies, self.artifacts)
+
+    @property
+    def blobs(self) -> Blobs:
+        """The contents that all kinds share."""
+        return self.dependencies.blobs
+
+    def layout(self) -> int | None:
+        """Return the layout number of the home, None if it has none yet, or raise ``HomeError``."""
+        path = self.root / "version"
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise HomeError(_unwritable(self.root, f"{path} cannot be read: {error.strerror}")) from error
+        if not (text.isascii() and text.isdigit()):
+            raise HomeError(
+                f"{path} is damaged: it should hold the number of a layout. Write {LAYOUT} into it if this home was "
+                "used by this version, else restore it from a backup."
+            )
+        if int(text) > LAYOUT:
+            raise HomeError(
+                f"The home {self.root} was written by a newer Couture Workflow (layout {text}; this one knows "
+                f"{LAYOUT}). Upgrade Couture Workflow, or choose another home with [couture_workflow] home."
+            )
+        return int(text)
+
+    def _is_complete(self) -> bool:
+        return all((self.root / folder).is_dir() for folder in _FOLDERS) and self.config.exists()
+
+    def _make(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with atomic.locked(self.root / ".lock"):
+                for folder in _FOLDERS:
+                    (self.root / folder).mkdir(parents=True, exist_ok=True)
+                (self.root / "secrets").chmod(0o700)
+                self.config.create()
+                if self.layout() is None:
+                    atomic.write(self.root / "version", f"{LAYOUT}\n".encode())
+        except OSError as error:
+            raise HomeError(_unwritable(self.root, str(error.strerror))) from error
+
+
+def _unwritable(root: Path, why: str) -> str:
+    return (
+        f"The home {root} cannot be used: {why}. Make it a folder that this user may write to, or choose another one "
+        "with [couture_workflow] home."
+    )

@@ -1,0 +1,275 @@
+"""Text that people edit, with its history: a bare git repository in which a save is a commit.
+
+There is no work tree, so there is nothing to be in a half-written state: objects are written first and the branch is
+moved last, from the commit that was checked to the new one or not at all. Writers hold a lock of ours, handed down to
+the git processes they start, so a lock file that git left is known to be a dead one's; readers never wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote as percent_encode
+from urllib.parse import unquote
+
+from couture_workflow.exceptions import ConflictError, CorruptError, InvalidError, NotFoundError
+from couture_workflow.store import atomic
+from couture_workflow.store.git_process import Git, GitFailedError
+from couture_workflow.store.names import check_path, quote
+
+BRANCH = "refs/heads/main"
+
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_MAIL = "@couture-workflow"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_LOCKS = ("HEAD.lock", "packed-refs.lock", "config.lock", f"{BRANCH}.lock")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One save."""
+
+    id: str
+    author: str
+    when: datetime
+    message: str
+
+
+class Repository:
+    """A bare git repository with one branch.
+
+    :param path: its folder, such as ``config.git``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.git = Git(path)
+
+    def exists(self) -> bool:
+        """Tell whether the repository was made."""
+        return (self.path / "HEAD").is_file()
+
+    def create(self) -> None:
+        """Make the repository if it is not there; the caller holds a lock against others who make it."""
+        if not self.exists():
+            self.git.create(BRANCH)
+
+    def head(self) -> str | None:
+        """Return the id of the newest commit, None if nothing was saved yet."""
+        for _ in range(2):  # twice: the very first save may come between the question and the check
+            found = self.git.run("rev-parse", "--verify", "--quiet", BRANCH, accept=(0, 1)).decode().strip()
+            if found:
+                return found
+            if not (self.path / BRANCH).exists():
+                return None
+        raise self.git.damaged(f"{self.path / BRANCH} does not hold the id of a commit")
+
+    def read(self, path: str, *, commit: str | None = None) -> bytes:
+        """Return a file as of a commit (None: the newest) or raise ``NotFoundError``."""
+        if path.isprintable() and (commit is None or _COMMIT.fullmatch(commit)):
+            content = self._read_object(f"{commit or BRANCH}:{path}")
+            if content is not None:
+                return content
+        if path in self._entries(self._known(commit) if commit else self.head()):
+            raise self.git.damaged(f"the content of {path} is missing")
+        raise NotFoundError(
+            f"There is no {quote(path)} in {self.path.name}" + (f" at {commit}." if commit else ".")
+        )
+
+    def paths(self, prefix: str = "", *, commit: str | None = None) -> tuple[str, ...]:
+        """Return the paths of all files that begin with the prefix, as of a commit (None: the newest)."""
+        entries = self._entries(self._known(commit) if commit else self.head())
+        return tuple(path for path in entries if path.startswith(prefix))
+
+    def save(
+        self, changes: Mapping[str, bytes | None], *, author: str, message: str, base: str | None
+    ) -> Commit:
+        """Write and delete files as one commit and return it; the newest one if nothing changes by it.
+
+        :param changes: new content by path, None to delete it.
+        :param base: the commit that the caller started from, None if there was none. If one of the paths changed
+            since, ``ConflictError`` is raised and nothing is written; other changes since are kept.
+        """
+        checked = {check_path(path): content for path, content in changes.items()}
+        with self._writing() as git:
+            head = self.head()
+            self._check_base(checked, base, head)
+            tree = self._write_tree(git, checked, head)
+            if head and git.text("rev-parse", f"{head}^{{tree}}") == tree:
+                return self._commit(head)
+            if head is None and tree == _EMPTY_TREE:
+                raise InvalidError("There is nothing to save. Add a file first.")
+            new = self._write_commit(git, tree, head, author=author, message=message)
+            git.run("update-ref", BRANCH, new, head or "0" * 40)
+            atomic.sync_folder((self.path / BRANCH).parent)
+        return self._commit(new)
+
+    def history(self, path: str | None = None, *, limit: int = 50, skip: int = 0) -> list[Commit]:
+        """Return commits, newest first.
+
+        :param path: only those that changed this file or folder.
+        """
+        head = self.head()
+        if head is None:
+            return []
+        return self._log(head, f"--max-count={limit}", f"--skip={skip}", *(("--", path) if path else ()))
+
+    def diff(self, old: str | None, new: str, *, path: str | None = None) -> str:
+        """Return the unified difference between two commits.
+
+        :param old: None: as if nothing had been there before.
+        """
+        commits = (self._known(old) if old else _EMPTY_TREE, self._known(new))
+        only = ("--", path) if path else ()
+        return self.git.text(
+            "diff-tree", "-r", "-p", "--no-color", "--no-renames", "--no-ext-diff", *commits, *only
+        )
+
+    def check(self) -> str:
+        """Return what git finds wrong with the repository, "" if all is well."""
+        try:
+            self.git.run("fsck", "--full", "--no-dangling", "--no-progress")
+        except (GitFailedError, CorruptError) as error:
+            return str(error)
+        return ""
+
+    def pack(self) -> None:
+        """Pack what was written one by one; safe at any time."""
+        with self._writing() as git:
+            git.run("-c", "gc.reflogExpire=never", "gc", "--quiet", "--prune=2.weeks.ago")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Git]:
+        with atomic.locked(self.path / "couture.lock") as lock, self._index() as index:
+            for name in (*_LOCKS, f"{index.name}.lock"):
+                (self.path / name).unlink(missing_ok=True)
+            yield self.git.writer(lock, index)
+
+    @contextlib.contextmanager
+    def _index(self) -> Iterator[Path]:
+        index = self.path / "couture.index"
+        index.unlink(missing_ok=True)
+        try:
+            yield index
+        finally:
+            index.unlink(missing_ok=True)
+
+    def _check_base(self, changes: Iterable[str], base: str | None, head: str | None) -> None:
+        if base == head:
+            return
+        theirs = self._changed(base, head)
+        both = sorted(path for path in changes if any(_overlap(path, other) for other in theirs))
+        if both:
+            raise ConflictError(
+                f"Somebody else saved {', '.join(both)} meanwhile. Look at the difference, then save again.",
+                paths=both,
+                base=base or "",
+                theirs=head or "",
+            )
+
+    def _changed(self, base: str | None, head: str | None) -> set[str]:
+        """Return the paths that differ between two commits; all of them if the base is not one of ours."""
+        if base is None or head is None or not self._is_known(base):
+            return set(self._entries(head))
+        names = self.git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head)
+        return set(_split(names))
+
+    def _write_tree(self, git: Git, changes: Mapping[str, bytes | None], head: str | None) -> str:
+        present = self._entries(head)
+        _check_folders(changes, present)
+        lines = []
+        for path, content in changes.items():
+            if content is not None:
+                blob = git.text("hash-object", "-w", "--stdin", stdin=content)
+                lines.append(f"100644 {blob}\t{path}\0")
+            elif path in present:
+                lines.append(f"0 {'0' * 40}\t{path}\0")
+        git.run("read-tree", *((head,) if head else ("--empty",)))
+        git.run("update-index", "-z", "--index-info", stdin="".join(sorted(lines)).encode())
+        return git.text("write-tree")
+
+    def _write_commit(self, git: Git, tree: str, head: str | None, *, author: str, message: str) -> str:
+        parents = ("-p", head) if head else ()
+        text = message.replace("\0", " ").encode("utf-8", "replace")
+        return git.text("commit-tree", tree, *parents, stdin=text, environment=_author(author))
+
+    def _entries(self, commit: str | None) -> tuple[str, ...]:
+        if commit is None:
+            return ()
+        return tuple(_split(self.git.run("ls-tree", "-r", "-z", "--name-only", commit)))
+
+    def _read_object(self, name: str) -> bytes | None:
+        answer = self.git.run("cat-file", "--batch", stdin=f"{name}\n".encode())
+        header, _, rest = answer.partition(b"\n")
+        words = header.rsplit(b" ", 2)
+        if len(words) == 3 and words[1] == b"blob" and words[2].isdigit():
+            return rest[: int(words[2])]
+        return None
+
+    def _commit(self, commit: str) -> Commit:
+        return self._log(commit, "--max-count=1")[0]
+
+    def _log(self, commit: str, *arguments: str) -> list[Commit]:
+        form = "--format=%H%x1f%an%x1f%ae%x1f%at%x1f%B"
+        output = self.git.run("log", "-z", form, commit, *arguments)
+        return [_parse_commit(record) for record in output.decode("utf-8", "replace").split("\0") if record]
+
+    def _known(self, commit: str) -> str:
+        if not self._is_known(commit):
+            raise NotFoundError(
+                f"There is no commit {quote(commit)} in {self.path.name}. Choose one of its history."
+            )
+        return commit
+
+    def _is_known(self, commit: str) -> bool:
+        if not _COMMIT.fullmatch(commit):
+            return False
+        return self.git.run("cat-file", "-t", commit, accept=(0, 128)).strip() == b"commit"
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def _check_folders(changes: Mapping[str, bytes | None], present: Iterable[str]) -> None:
+    """Refuse a file where there is a folder, and the other way round."""
+    written = {path for path, content in changes.items() if content is not None}
+    files = (set(present) | written) - (changes.keys() - written)
+    for path in files:
+        for folder in _folders(path):
+            if folder in files:
+                raise InvalidError(
+                    f"{quote(folder)} cannot be both a file and a folder. Rename one.", field="path"
+                )
+
+
+def _folders(path: str) -> Iterator[str]:
+    parts = path.split("/")[:-1]
+    for count in range(1, len(parts) + 1):
+        yield "/".join(parts[:count])
+
+
+def _split(names: bytes) -> list[str]:
+    return [name for name in names.decode("utf-8", "surrogateescape").split("\0") if name]
+
+
+def _author(author: str) -> dict[str, str]:
+    """Return git's variables for an author; the address carries the exact name, git strips some characters of names."""
+    readable = "".join(c for c in author if c.isprintable() and c not in "<>").strip(" .,:;'\"\\")
+    address = percent_encode(author, safe="", errors="replace") + _MAIL
+    return {
+        "GIT_AUTHOR_NAME": readable.encode("utf-8", "replace").decode() or "unknown",
+        "GIT_AUTHOR_EMAIL": address,
+        "GIT_COMMITTER_NAME": "Couture Workflow",
+        "GIT_COMMITTER_EMAIL": f"store{_MAIL}",
+    }
+
+
+def _parse_commit(record: str) -> Commit:
+    commit, name, address, seconds, message = record.split("\x1f", 4)
+    author = unquote(address.removesuffix(_MAIL)) if address.endswith(_MAIL) else name
+    return Commit(commit, author, datetime.fromtimestamp(int(seconds), UTC), message.rstrip("\n"))
