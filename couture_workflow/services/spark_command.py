@@ -1,9 +1,9 @@
 """The ``spark-submit`` command line of a job: pure functions, so that pages preview what a task will run.
 
-Secrets never stand on a command line, where every user of the machine can read them: ``secret_properties`` gives
-the text of a properties file that only its owner may read. Such a file takes the place of ``spark-defaults.conf``
-in every Spark before 4.0, so its writer puts the defaults on top of it, and no version of Spark needs a case of its
-own here.
+Secrets never stand on a command line, where every user of the machine can read them:
+``secret_properties`` gives the text of a properties file that only its owner may read. Such a file takes
+the place of ``spark-defaults.conf`` in Spark before 4.0, so its writer puts the defaults on top of it,
+and no version of Spark needs a case of its own.
 """
 
 from __future__ import annotations

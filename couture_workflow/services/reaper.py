@@ -1,0 +1,206 @@
+"""Leader of the session of one Spark job: when the task dies, however it dies, nothing of the job stays.
+
+Run as a script, ``python -I -S reaper.py --parent PID --grace SECONDS -- COMMAND...``, in a session of
+its own and with a pipe from the task as standard input. The end of that pipe, a change of the parent or
+SIGTERM means stop: SIGTERM to every process of the job, a time of grace, SIGKILL. What belongs to the job
+is told by the session, which ``pyspark.daemon`` stays in though it leaves the process group, and by
+descent: the reaper adopts orphans, so a process with a session of its own is found as well. A signal goes
+through a file descriptor of the process that is opened before the process is looked at, so a process id
+that is used anew is never hit.
+
+A line on the pipe is JSON, a list of words: the command that kills what runs elsewhere, on the cluster.
+It is run at a stop and when the command is killed by a signal. The standard library alone, and little of
+it: this starts before every job. The exit code is the command's, 128 + n for signal n, 143 after a stop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+STOPPED = 143
+NOT_STARTED = 127
+_POLL = 5.0
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SET_CHILD_SUBREAPER = 36
+
+
+class Reaper:
+    """Start a command, wait for it, and leave no process of it."""
+
+    def __init__(self, command: list[str], *, parent: int, grace: float) -> None:
+        self.command = command
+        self.parent = parent
+        self.grace = grace
+        self.child = 0
+        self.exit_code: int | None = None
+        self.stopped = False
+        self.kill_command: list[str] = []
+        self._input = b""
+
+    def run(self) -> int:
+        """Run the command to its end or to a stop; return the exit code."""
+        wake, signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(signalled)
+        for number in _STOPPING:
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        _adopt_orphans()
+        if not self._start():
+            return NOT_STARTED
+        watched = [0, wake, *_handle(self.parent)]
+        while self.exit_code is None and not self.stopped:
+            if os.getppid() != self.parent:
+                self.stopped = True
+                break
+            ready = select.select(watched, [], [], _POLL)[0]
+            if wake in ready:
+                os.read(wake, 4096)
+            if 0 in ready:
+                self._hear()
+            self._collect()
+        self._end()
+        return STOPPED if self.stopped else self.exit_code or 0
+
+    def _start(self) -> bool:
+        try:
+            self.child = os.posix_spawnp(
+                self.command[0],
+                self.command,
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+                setsigdef=[signal.SIGPIPE, signal.SIGCHLD, *_STOPPING],
+            )
+        except OSError as error:
+            os.write(2, f"Cannot start {self.command[0]}: {error.strerror}\n".encode())
+            return False
+        return True
+
+    def _stop(self, *_: object) -> None:
+        self.stopped = True
+
+    def _hear(self) -> None:
+        """Read what the task says; the end of the pipe is the end of the task."""
+        if not (heard := os.read(0, 65536)):
+            self.stopped = True
+            return
+        *lines, self._input = (self._input + heard).split(b"\n")
+        if lines:
+            import json
+
+            self.kill_command = [str(word) for word in json.loads(lines[-1])]
+
+    def _collect(self) -> None:
+        """Bury the dead: the command, and orphans that were adopted."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if pid == self.child:
+                code = os.waitstatus_to_exitcode(status)
+                self.exit_code = code if code >= 0 else 128 - code
+
+    def _end(self) -> None:
+        """Leave no process: SIGTERM, time to end, SIGKILL."""
+        self._signal_all(signal.SIGTERM)
+        if self.kill_command and (self.stopped or (self.exit_code or 0) > 128):
+            try:
+                os.posix_spawnp(self.kill_command[0], self.kill_command, os.environ)
+            except OSError as error:
+                os.write(2, f"Cannot start {self.kill_command[0]}: {error.strerror}\n".encode())
+        deadline = time.monotonic() + self.grace
+        while members() and time.monotonic() < deadline:
+            self._collect()
+            time.sleep(0.02)
+        while self._signal_all(signal.SIGKILL):
+            self._collect()
+            time.sleep(0.01)
+        self._collect()
+
+    def _signal_all(self, number: int) -> int:
+        """Send a signal to every process of the job; return how many there were."""
+        return sum(_send(pid, number) for pid in members())
+
+
+def _handle(pid: int) -> list[int]:
+    """Return a descriptor that is readable when the process ends; none when it has ended already."""
+    try:
+        return [os.pidfd_open(pid)]
+    except OSError:
+        return []
+
+
+def members() -> list[int]:
+    """Return the living processes of this process's session and its descendants, without itself."""
+    me = os.getpid()
+    parents: dict[int, int] = {}
+    sessions: dict[int, int] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit() and (found := _look(int(name))):
+            parents[int(name)], sessions[int(name)] = found
+    return [pid for pid in parents if pid != me and (sessions[pid] == me or _descends(pid, me, parents))]
+
+
+def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
+    for _ in range(len(parents)):
+        pid = parents.get(pid, 0)
+        if pid == ancestor:
+            return True
+        if pid <= 1:
+            return False
+    return False
+
+
+def _look(pid: int) -> tuple[int, int] | None:
+    """Return parent and session of a process, None when it is gone or a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            state, parent, _, session = file.read().rpartition(b")")[2].split()[:4]
+    except OSError:
+        return None
+    return None if state in b"ZX" else (int(parent), int(session))
+
+
+def _send(pid: int, number: int) -> bool:
+    """Send a signal unless the process id now stands for a process that is not of the job."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if pid not in members():
+            return False
+        signal.pidfd_send_signal(handle, number)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of orphans below; without it those with a session of their own are missed."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        os.write(2, b"Cannot adopt orphans: a job's process that makes its own session may outlive it.\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Read ``--parent PID --grace SECONDS -- COMMAND...`` and run it."""
+    parent, grace, command = int(arguments[1]), float(arguments[3]), arguments[5:]
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    return Reaper(command, parent=parent, grace=grace).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
