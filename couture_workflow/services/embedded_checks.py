@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from couture_workflow.exceptions import HomeError, StartError
 from couture_workflow.services.embedded_settings import Layout
-
+from couture_workflow.store.home import Store
 
 DISK_NEEDED = 2 * 2**30
 PASSWORD_LENGTH = 8
@@ -23,7 +23,7 @@ def check_home(home: Path) -> Layout:
     layout = Layout(home)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        pass
+        Store.open(home)
         for folder in (layout.airflow, layout.dags, layout.logs):
             folder.mkdir(parents=True, exist_ok=True)
             _check_writable(folder)

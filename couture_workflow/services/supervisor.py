@@ -244,8 +244,9 @@ def main() -> int:
     specification = Specification(**json.loads(sys.stdin.buffer.readline()))
     supervisor = Supervisor(specification)
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        # Not SIG_IGN: the services would inherit that, and the triggerer ends its child by SIGINT.
+        signal.signal(ignored, lambda *_: None)
     threading.Thread(target=_stop_at_end_of_input, args=(supervisor.stop,), daemon=True).start()
     return supervisor.run()
 

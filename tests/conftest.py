@@ -1,0 +1,138 @@
+"""Fixtures of all tests.
+
+- ``store``       an empty ``Store`` below ``tmp_path``; the option ``home`` points at it too
+- ``workbench``   the real workbench (one for all tests): ``.url .client(role) .login(page, role) .home``
+- ``browser``     Chromium (one for all tests)
+- ``page``        a fresh page of it, 1280 x 800; ``new_page(**options)`` makes others
+
+A test that cannot run here skips with "needs ..." as its reason. With ``CI=true`` such a skip is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="couture-tests-"))
+for name in [name for name in os.environ if name.startswith(("AIRFLOW", "COUTURE_"))]:
+    del os.environ[name]
+os.environ["AIRFLOW_HOME"] = str(AIRFLOW_HOME)
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__AUTH_MANAGER"] = (
+    "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+)
+os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
+
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+#: Marker -> program that its tests need, and how the reason for a skip names it.
+NEEDS = {
+    "spark": (("java",), "needs Java 17 or newer"),
+    "browser": (("chromium", "chromium-browser"), "needs Chromium"),
+    "workbench": (("git",), "needs git"),
+}
+
+
+def program(*names: str) -> str | None:
+    """Return the path of the first of these programs that is installed."""
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a program that is not installed."""
+    for marker, (names, reason) in NEEDS.items():
+        if item.get_closest_marker(marker) and not program(*names):
+            pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Turn a skip for want of something into a failure where everything must be there."""
+    report: Any = yield
+    if report.skipped and os.environ.get("CI") == "true" and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason.startswith("needs ") and not hasattr(report, "wasxfail"):
+            report.outcome = "failed"
+            report.longrepr = f"{reason}, and with CI=true everything must be there"
+    return report  # type: ignore[return-value]
+
+
+def pytest_unconfigure() -> None:
+    """Remove the AIRFLOW_HOME of the tests."""
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return an empty store with a key of its own."""
+    from cryptography.fernet import Fernet
+
+    from couture_workflow.store.home import Store
+
+    home = tmp_path / "couture home"
+    monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__HOME", str(home))
+    monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__SECRET_KEY", Fernet.generate_key().decode())
+    return Store.open(home)
+
+
+@pytest.fixture(scope="session")
+def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Run the real workbench with a user for each role."""
+    from support.workbench import Workbench
+
+    running = Workbench(tmp_path_factory.mktemp("workbench") / "home")
+    try:
+        running.start()
+        running.create_users()
+        yield running
+    finally:
+        if running.process is not None and running.process.poll() is None:
+            running.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Run the system's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=program("chromium", "chromium-browser"), args=BROWSER_FLAGS
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Return a function that opens a page in a browser context of its own; options go to the context."""
+    contexts = []
+
+    def open_page(**options: Any) -> Any:
+        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(15_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Any]) -> Any:
+    """Return a fresh page."""
+    return new_page()
