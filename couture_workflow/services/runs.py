@@ -1,0 +1,306 @@
+"""Run records: what one try of a Spark task used, how it ended, and what changed since the last success.
+
+One JSON file per try, ``runs/<dag>/<task>/<map index>/run=<run>/<try>.json`` below the home. A success also leaves
+a marker in ``runs/<dag>/<task>/<map index>/successes/``, named by its start, so that the success before a run is
+found by one listing. Any record may be deleted at any time: a marker without its record is passed over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from couture_workflow.exceptions import CorruptError, NotFoundError
+from couture_workflow.store import atomic
+
+if TYPE_CHECKING:
+    from couture_workflow.store.home import Store
+
+State = Literal["running", "success", "failed", "killed"]
+Role = Literal["application", "jar", "py-file"]
+
+FORMAT = 1
+_LONGEST_NAME = 150
+_SAFE = re.compile(rb"[A-Za-z0-9_+-]")
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """One try of a task instance, in Airflow's own terms."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    try_number: int = 1
+
+
+@dataclass(frozen=True)
+class FileUse:
+    """One version of a stored file that a run was given."""
+
+    role: Role
+    name: str
+    version: int
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run used and how it went. Everything in it is masked: it is shown as it is.
+
+    :param configuration: ``{"arguments": {...}, "configurations": {...}}`` after the task's overrides.
+    :param configuration_commit: commit of the Spark Configuration page that the run started with.
+    :param command: the final command as one line for a shell, secrets masked.
+    :param application_arguments: what the application was given, secrets masked.
+    :param error: the root cause on the first line, what else is known below it.
+    """
+
+    key: RunKey
+    state: State
+    started_at: datetime
+    ended_at: datetime | None = None
+    dag_version: str | None = None
+    configuration_commit: str | None = None
+    configuration: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    files: tuple[FileUse, ...] = ()
+    app_name: str = ""
+    application_arguments: tuple[str, ...] = ()
+    spark_version: str = ""
+    java_version: str = ""
+    master: str = ""
+    deploy_mode: str = ""
+    command: str = ""
+    application_id: str | None = None
+    tracking_url: str | None = None
+    error: str | None = None
+    host: str = ""
+    pid: int | None = None
+    user: str = ""
+
+    @property
+    def duration(self) -> float | None:
+        """Return the seconds from start to end, None while it runs."""
+        return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between two runs; None means that the one run does not have it."""
+
+    what: str
+    old: str | None
+    new: str | None
+
+
+def write(store: Store, run: Run) -> None:
+    """Write a run's record, replacing what an earlier call wrote for the same try."""
+    path = _path(store, run.key)
+    record = {"format": FORMAT, **dataclasses.asdict(run)}
+    _write(path, json.dumps(record, ensure_ascii=False, indent=1, default=_encode).encode())
+    marker = _marker(store, run)
+    if run.state == "success":
+        _write(marker, f"{path.parent.name}/{path.name}".encode())
+    else:
+        marker.unlink(missing_ok=True)
+
+
+def read(store: Store, key: RunKey) -> Run:
+    """Return the record of one try; NotFoundError if there is none, CorruptError if it is damaged."""
+    path = _path(store, key)
+    try:
+        run = _load(path)
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"There is no record of try {key.try_number} of the task {key.task_id!r} in the run "
+            f"{key.run_id!r} of the DAG {key.dag_id!r}."
+        ) from None
+    if run.key != key:
+        raise _damaged(path, "it belongs to another task")
+    return run
+
+
+def tries(store: Store, key: RunKey) -> list[Run]:
+    """Return the records of all tries of a task instance, first try first; the damaged ones are left out."""
+    numbers = sorted(
+        int(path.stem) for path in _path(store, key).parent.glob("*.json") if path.stem.isdecimal()
+    )
+    found = []
+    for number in numbers:
+        try:
+            found.append(read(store, dataclasses.replace(key, try_number=number)))
+        except (NotFoundError, CorruptError):
+            continue
+    return found
+
+
+def last_success(store: Store, key: RunKey) -> Run | None:
+    """Return the success of the same task and map index that started last before this run.
+
+    A run that has no record yet counts as the newest.
+    """
+    try:
+        before = _stamp(read(store, key).started_at)
+    except NotFoundError:
+        before = None
+    task = _task_folder(store, key)
+    for marker in _newest_first(task / "successes"):
+        if before is not None and marker.name >= before:
+            continue
+        try:
+            run = _load(task / marker.read_text())
+        except (FileNotFoundError, CorruptError):
+            continue
+        if run.key != key and run.state == "success":
+            return run
+    return None
+
+
+def changes(old: Run, new: Run) -> list[Change]:
+    """Return what differs between two runs of a task, the likeliest causes of a difference first."""
+    found = [
+        *_file_changes(old, new),
+        *_argument_changes(old.application_arguments, new.application_arguments),
+        *_mapping_changes("argument", _part(old, "arguments"), _part(new, "arguments")),
+        *_mapping_changes("configuration", _part(old, "configurations"), _part(new, "configurations")),
+    ]
+    whole = (
+        ("DAG version", old.dag_version, new.dag_version),
+        ("Spark Configuration page, commit", old.configuration_commit, new.configuration_commit),
+        ("Spark version", old.spark_version, new.spark_version),
+        ("Java version", old.java_version, new.java_version),
+        ("application name", old.app_name, new.app_name),
+        ("master", old.master, new.master),
+        ("deploy mode", old.deploy_mode, new.deploy_mode),
+        ("host", old.host, new.host),
+        ("user", old.user, new.user),
+    )
+    found.extend(
+        Change(what, before or None, after or None) for what, before, after in whole if before != after
+    )
+    return found
+
+
+def _part(run: Run, part: str) -> Mapping[str, str]:
+    given = dict(run.configuration.get(part, {}))
+    if part == "arguments":
+        given.pop("master", None)
+        given.pop("deploy-mode", None)
+    return given
+
+
+def _mapping_changes(what: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            yield Change(f"{what} {key}", old.get(key), new.get(key))
+
+
+def _argument_changes(old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[Change]:
+    for number in range(max(len(old), len(new))):
+        before = old[number] if number < len(old) else None
+        after = new[number] if number < len(new) else None
+        if before != after:
+            yield Change(f"application argument {number + 1}", before, after)
+
+
+def _file_changes(old: Run, new: Run) -> Iterator[Change]:
+    before = {(use.role, use.name): use for use in old.files}
+    after = {(use.role, use.name): use for use in new.files}
+    for role, name in sorted({*before, *after}):
+        was, now = before.get((role, name)), after.get((role, name))
+        if was is None or now is None or was.sha256 != now.sha256:
+            yield Change(f"{role} {name}", _describe(was), _describe(now))
+
+
+def _describe(use: FileUse | None) -> str | None:
+    if use is None:
+        return None
+    return f"version {use.version}, sha256 {use.sha256[:12]}, {use.size:,} bytes"
+
+
+def _quote(name: str) -> str:
+    """Return a file name for any text: unsafe characters as %XX, the end as a hash where it is long."""
+    raw = name.encode()
+    quoted = "".join(
+        chr(byte) if _SAFE.match(bytes([byte])) or (byte == ord(".") and position) else f"%{byte:02X}"
+        for position, byte in enumerate(raw)
+    )
+    if len(quoted) <= _LONGEST_NAME:
+        return quoted or "%"
+    return f"{quoted[: _LONGEST_NAME - 33]}~{hashlib.sha256(raw).hexdigest()[:32]}"
+
+
+def _task_folder(store: Store, key: RunKey) -> Path:
+    return store.runs / _quote(key.dag_id) / _quote(key.task_id) / str(int(key.map_index))
+
+
+def _path(store: Store, key: RunKey) -> Path:
+    return _task_folder(store, key) / f"run={_quote(key.run_id)}" / f"{int(key.try_number)}.json"
+
+
+def _stamp(when: datetime) -> str:
+    return when.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+def _marker(store: Store, run: Run) -> Path:
+    name = hashlib.sha256(f"{run.key.run_id}\0{run.key.try_number}".encode()).hexdigest()[:16]
+    return _task_folder(store, run.key) / "successes" / f"{_stamp(run.started_at)}-{name}"
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir(), reverse=True)
+    except FileNotFoundError:
+        return []
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic.storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write(path, content)
+
+
+def _encode(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    raise TypeError(f"A run record cannot hold {value!r}.")
+
+
+def _load(path: Path) -> Run:
+    try:
+        return _decode(json.loads(path.read_bytes()))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _damaged(path, str(error) or type(error).__name__) from error
+
+
+def _decode(record: Mapping[str, Any]) -> Run:
+    """Build a run from a record of this or a newer format: fields that are not known are passed over."""
+    given = _known(Run, record)
+    if given["state"] not in get_args(State):
+        raise ValueError(f"{given['state']!r} is not a state")
+    given["key"] = RunKey(**_known(RunKey, given["key"]))
+    given["files"] = tuple(FileUse(**_known(FileUse, use)) for use in given.get("files", ()))
+    given["application_arguments"] = tuple(given.get("application_arguments", ()))
+    given["started_at"] = datetime.fromisoformat(given["started_at"])
+    given["ended_at"] = datetime.fromisoformat(given["ended_at"]) if given.get("ended_at") else None
+    return Run(**given)
+
+
+def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
+    names = {known.name for known in dataclasses.fields(kind)}
+    return {name: value for name, value in record.items() if name in names}
+
+
+def _damaged(path: Path, why: str) -> CorruptError:
+    return CorruptError(
+        f"The run record {path} is damaged ({why}). Delete the file: only this run's details are lost.",
+        path=str(path),
+    )
