@@ -1,8 +1,8 @@
 """Class-data archives: what a JVM has loaded and parsed once, kept so that the next driver starts faster.
 
-An archive fits one JDK build and one set of jars, so its name is a fingerprint of both. It is made by a training
-job of idle priority in a process of its own; the job that first finds it missing does not wait. The JVM checks an
-archive by itself and runs without one that does not fit, so nothing here can fail a job.
+An archive fits one JDK build and one set of jars, so its name is a fingerprint of both. It is made by a
+training job of idle priority in a process of its own; the job that first finds it missing does not wait. The
+JVM checks an archive by itself and runs without one that does not fit, so nothing here can fail a job.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def fingerprint(runtime: SparkRuntime) -> str:
 
 
 def build(home: Path, java_home: Path, python: str, archive: Path) -> bool:
-    """Make an archive by running the training job, unless another process is about it; tell whether it is there.
+    """Make an archive by running the training job, unless another process does so; tell whether it is there.
 
     Beyond three archives, those that were not used for longest are removed.
     """

@@ -1,8 +1,8 @@
 """Making the runtime ``spark``: a virtual environment with the pinned set of ``runtimes/spark.txt``.
 
-Virtual environments cannot be moved, so each set of pins has a folder of its own, ``spark-<fingerprint>``, and
-``spark`` is a link that is turned to it when the installation is complete. Jobs that run keep the folder that
-they started with; an installation that was broken off is continued by the next one.
+Virtual environments cannot be moved, so each set of pins has a folder of its own, ``spark-<fingerprint>``,
+and ``spark`` is a link that is turned to it when the installation is complete. Jobs that run keep the folder
+that they started with; an installation that was broken off is continued by the next one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The runtimes that jobs need beside Airflow's own environment: Spark with its Python, and Java.
 
-Nothing is imported or started to find them: versions are read from file names and from the JDK's ``release`` file.
+Nothing is imported or started to find them: versions stand in file names and in the JDK's ``release`` file.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def _spark_home() -> Path:
         if (given / "bin" / "spark-submit").is_file():
             return given.resolve()
         raise RuntimeMissingError(
-            f"There is no bin/spark-submit below {given}, where [couture_workflow] spark_home or SPARK_HOME points. "
-            "Set it to the folder of a Spark distribution, or leave both empty to use the runtime of "
+            f"There is no bin/spark-submit below {given}, where [couture_workflow] spark_home or SPARK_HOME "
+            "points. Set it to the folder of a Spark distribution, or leave both empty to use the runtime of "
             f"{INSTALL_COMMAND!r}."
         )
     runtime = settings.runtimes_path() / "spark"
@@ -103,13 +103,13 @@ def _spark_version(home: Path) -> str:
         if match := _CORE_JAR.fullmatch(jar.name):
             return match[1]
     raise RuntimeMissingError(
-        f"There is no spark-core jar in {home / 'jars'}: this Spark is not complete. Install it anew, or type: "
-        f"{INSTALL_COMMAND} and leave SPARK_HOME empty."
+        f"There is no spark-core jar in {home / 'jars'}: this Spark is not complete. Install it anew, or "
+        f"type: {INSTALL_COMMAND} and leave SPARK_HOME empty."
     )
 
 
 def _python(home: Path) -> str:
-    """Return the Python of jobs: the option, the one that this Spark lies in, the runtime's, else the PATH's."""
+    """Return the Python of jobs: the option's, the one that Spark lies in, the runtime's or the PATH's."""
     if given := settings.spark_python():
         return given
     own = settings.runtimes_path() / "spark" / "bin" / "python"
@@ -133,8 +133,8 @@ def _java_program() -> Path:
         if program.is_file():
             return program.resolve()
         raise RuntimeMissingError(
-            f"JAVA_HOME is {home}, but there is no {program}. Set JAVA_HOME to a Java 17 or newer, or unset it to "
-            "use the java on the PATH."
+            f"JAVA_HOME is {home}, but there is no {program}. Set JAVA_HOME to a Java 17 or newer, or unset it "
+            "to use the java on the PATH."
         )
     if found := shutil.which("java"):
         return Path(found).resolve()
@@ -145,7 +145,7 @@ def _java_program() -> Path:
 
 @lru_cache(maxsize=8)
 def _java_version(program: str, changed: int) -> str:
-    """Return the full version of a ``java``; ``changed`` is its modification time and part of the cache's key."""
+    """Return the full version of a ``java``; its modification time ``changed`` is for the cache alone."""
     release = Path(program).parent.parent / "release"
     if release.is_file() and (match := _RUNTIME_VERSION.search(release.read_text(errors="replace"))):
         return match[1]
