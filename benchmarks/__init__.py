@@ -1,0 +1,6 @@
+"""Figures of the product, each a ratio of two things measured side by side in one run."""
+
+from __future__ import annotations
+
+#: Modules of this package that have a ``run()``, in the order in which they are run and printed.
+NAMES = ("plugin_import", "operator_import", "spark_task", "files_page", "upload")

@@ -1,0 +1,109 @@
+"""How fast 1 GiB arrives by our REST API, beside ``cp`` and ``sha256sum`` of it on the same disk."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit
+
+from benchmarks.measure import Result, in_turn
+from benchmarks.server import Server, api_server
+
+SIZE = 2**30
+ROUNDS = 3
+BLOCK = 2**20
+
+
+def run() -> list[Result]:
+    """Upload and copy in turn; every round has other content, so that nothing is stored already."""
+    with api_server() as server:
+        source = server.folder / "big.jar"
+        _fill(source)
+        server_memory = _Growth(server)
+        ours, theirs = in_turn(
+            ROUNDS,
+            lambda: server_memory.during(lambda: _upload(server, source)),
+            lambda: _copy_and_hash(source),
+        )
+    return [
+        Result(
+            "upload of 1 GiB over cp + sha256sum (speed)",
+            f"{median(ours):.1f} s",
+            f"cp + sha256sum {median(theirs):.1f} s",
+            median(theirs) / median(ours),
+            0.5,
+            at_least=True,
+        ),
+        Result(
+            "memory growth of the server",
+            f"{server_memory.greatest / 2**20:.1f} MiB",
+            "",
+            server_memory.greatest / 2**20,
+            32,
+            "MiB",
+        ),
+    ]
+
+
+class _Growth:
+    """The greatest growth of the server's memory by one upload after the first, which only warms up."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.greatest = 0
+        self._warm = False
+
+    def during(self, action: Callable[[], float]) -> float:
+        """Return what the action returns; take note of the growth."""
+        self.server.reset_peak_memory()
+        before = self.server.peak_memory()
+        value = action()
+        if self._warm:
+            self.greatest = max(self.greatest, self.server.peak_memory() - before)
+        self._warm = True
+        return value
+
+
+def _fill(source: Path) -> None:
+    with source.open("wb") as file:
+        for _ in range(SIZE // BLOCK):
+            file.write(os.urandom(BLOCK))
+
+
+def _upload(server: Server, source: Path) -> float:
+    with source.open("r+b") as file:
+        file.write(os.urandom(64))
+    address = urlsplit(server.url)
+    connection = http.client.HTTPConnection(
+        address.hostname or "", address.port, timeout=600, blocksize=BLOCK
+    )
+    start = time.perf_counter()
+    with source.open("rb") as file:
+        connection.request(
+            "PUT",
+            f"/api/dependencies/{source.name}",
+            body=file,
+            headers={"Authorization": f"Bearer {server.token}", "Content-Length": str(SIZE)},
+        )
+        answer = connection.getresponse()
+        text = answer.read()
+    spent = time.perf_counter() - start
+    connection.close()
+    if answer.status not in (200, 201):
+        raise RuntimeError(f"the upload was refused ({answer.status}): {text[:1000]!r}")
+    return spent
+
+
+def _copy_and_hash(source: Path) -> float:
+    copy = source.with_suffix(".copy")
+    start = time.perf_counter()
+    subprocess.run(["cp", source, copy], check=True)
+    subprocess.run(["sha256sum", source], check=True, stdout=subprocess.DEVNULL)
+    spent = time.perf_counter() - start
+    copy.unlink()
+    return spent
