@@ -66,9 +66,16 @@ class CouturePlugin(AirflowPlugin):
             ClientAddressMiddleware,
             LogoutMiddleware,
             NavFilterMiddleware,
+            StartMiddleware,
         )
 
+        entries = [str(entry["name"]) for entry in self.external_views]
         return [
+            {
+                "name": "Couture Workflow start",
+                "middleware": StartMiddleware,
+                "kwargs": {"entries": entries},
+            },
             {"name": "Couture Workflow menu filter", "middleware": NavFilterMiddleware},
             {"name": "Couture Workflow log-out", "middleware": LogoutMiddleware},
             {"name": "Couture Workflow client address", "middleware": ClientAddressMiddleware},

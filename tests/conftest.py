@@ -2,6 +2,7 @@
 
 - ``store``       an empty ``Store`` below ``tmp_path``; the option ``home`` points at it too
 - ``workbench``   the real workbench (one for all tests): ``.url .client(role) .login(page, role) .home``
+- ``api_server``  Airflow's API server alone, an account for each role: ``.client(account) .token(account)``
 - ``browser``     Chromium (one for all tests)
 - ``page``        a fresh page of it, 1280 x 800; ``new_page(**options)`` makes others
 
@@ -101,6 +102,19 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     finally:
         if running.process is not None and running.process.poll() is None:
             running.stop()
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Run Airflow's API server alone: two workers, a path in its base URL, an account for each role."""
+    from tests.support.api_server import ApiServer
+
+    running = ApiServer(tmp_path_factory.mktemp("api server"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="session")

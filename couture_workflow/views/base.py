@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from flask import g
-from flask_appbuilder import BaseView, expose
+from flask_appbuilder import BaseView
+from flask_appbuilder import expose as fab_expose
 
 from couture_workflow.permissions import AirflowPermission, Permission
 from couture_workflow.web.security import allowed
@@ -14,6 +15,12 @@ from couture_workflow.web.security import allowed
 __all__ = ["CouturePage", "expose", "requires"]
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+def expose(url: str = "/", methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
+    """Make a method of a page answer at an address below the page's ``route_base``."""
+    decorate: Callable[[View], View] = fab_expose(url, methods)
+    return decorate
 
 
 def requires(permission: Permission | AirflowPermission) -> Callable[[View], View]:

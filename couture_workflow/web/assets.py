@@ -6,9 +6,13 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from starlette.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from couture_workflow.web.paths import ASSETS, PAGES, route_path
 
 FOLDER = Path(__file__).parent.parent / "static"
 
@@ -24,6 +28,26 @@ def version() -> str:
         if path.is_file():
             digest.update(path.relative_to(FOLDER).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+class AssetsFirst:
+    """Serve static files outside of Airflow's middlewares: one of them reads the database for each cookie."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._assets = GZipMiddleware(Assets(), minimum_size=1024)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        prefix = PAGES + ASSETS
+        if scope["type"] == "http" and route_path(scope).startswith(prefix + "/"):
+            inner = {**scope, "root_path": scope.get("root_path", "") + prefix}
+            try:
+                await self._assets(inner, receive, send)
+            except HTTPException as error:
+                await PlainTextResponse(str(error.detail), error.status_code)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class Assets(StaticFiles):

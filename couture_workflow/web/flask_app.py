@@ -163,7 +163,8 @@ def _set_headers(response: Response) -> Response:
 
 
 def _end_session(_error: BaseException | None) -> None:
-    settings.Session.remove()
+    if settings.Session is not None:
+        settings.Session.remove()
 
 
 def _asset(name: str) -> str:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
+from functools import partial
 from typing import Any
 
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from anyio import to_thread
+from itsdangerous import BadSignature
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from couture_workflow.web import navigation
+from couture_workflow.web import navigation, selftest
+from couture_workflow.web.assets import AssetsFirst
 from couture_workflow.web.audit import audit, client_address
+from couture_workflow.web.paths import route_path
 from couture_workflow.web.security import user_of_request
 
 log = logging.getLogger(__name__)
 
-_PLUGINS_PATH = "/api/v2/plugins"
-_LOGOUT_PATHS = ("/auth/logout", "/api/v2/auth/logout")
+_PLUGINS = "/api/v2/plugins"
+_LOGOUTS = ("/auth/logout", "/api/v2/auth/logout")
 
 
 class ClientAddressMiddleware:
@@ -32,6 +39,29 @@ class ClientAddressMiddleware:
         await self.app(scope, receive, send)
 
 
+class StartMiddleware:
+    """When the API server has started: put static files in front of everything, and run the self-test."""
+
+    def __init__(self, app: ASGIApp, *, entries: Collection[str]) -> None:
+        self.app = app
+        self._entries = entries
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the life of the server."""
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+
+        async def started(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                root = scope["app"]
+                root.middleware_stack = AssetsFirst(root.middleware_stack)
+                await to_thread.run_sync(partial(selftest.run, root, entries=self._entries))
+            await send(message)
+
+        await self.app(scope, receive, started)
+
+
 class NavFilterMiddleware:
     """Take out of Airflow's list of plugins the menu entries that the caller may not open."""
 
@@ -40,7 +70,7 @@ class NavFilterMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or not scope["path"].rstrip("/").endswith(_PLUGINS_PATH):
+        if scope["type"] != "http" or route_path(scope) != _PLUGINS:
             await self.app(scope, receive, send)
             return
         start: Message = {}
@@ -76,20 +106,24 @@ class LogoutMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["path"].endswith(_LOGOUT_PATHS):
+        if scope["type"] == "http" and route_path(scope) in _LOGOUTS:
             request = Request(scope)
-            if cookie := request.cookies.get("session"):
-                await to_thread.run_sync(_drop_session, cookie)
             if user := await user_of_request(request):
                 await to_thread.run_sync(audit, "logout", user)
+            await to_thread.run_sync(_end_log_in, request)
         await self.app(scope, receive, send)
 
 
-def _drop_session(cookie: str) -> None:
-    from airflow.api_fastapi.app import get_auth_manager
-    from itsdangerous import BadSignature
+def _end_log_in(request: Request) -> None:
+    """Revoke the token and delete the session row; neither of Airflow's two log-outs does both."""
+    manager = get_auth_manager()
+    if token := request.cookies.get(COOKIE_NAME_JWT_TOKEN):
+        manager.revoke_token(token)
+    if cookie := request.cookies.get("session"):
+        _drop_session(getattr(manager, "flask_app", None), cookie)
 
-    app: Any = getattr(get_auth_manager(), "flask_app", None)
+
+def _drop_session(app: Any, cookie: str) -> None:
     interface: Any = getattr(app, "session_interface", None)
     if not hasattr(interface, "sql_session_model"):
         return  # sessions that live in the cookie alone: there is no row to delete

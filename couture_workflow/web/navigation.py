@@ -19,7 +19,23 @@ from couture_workflow.web.security import allowed
 
 log = logging.getLogger(__name__)
 
+_closed = False
+
 _PREFIX = PAGES.removeprefix("/") + "/"
+
+
+def close(closed: bool) -> None:
+    """Show none of our entries to anybody from now on, or show them again."""
+    global _closed
+    _closed = closed
+
+
+def names(body: bytes) -> list[str]:
+    """Return the names of the entries of ours in a list of plugins that carry their resource."""
+    try:
+        return [str(entry.get("name")) for entry in _entries(json.loads(body)) if NAV_RESOURCE in entry]
+    except ValueError:
+        return []
 
 
 def filtered(body: bytes, user: BaseUser | None) -> bytes:
@@ -67,4 +83,4 @@ def _is_ours(node: Any) -> bool:
 
 def _may_open(entry: dict[str, Any], user: BaseUser | None) -> bool:
     resource = entry.get(NAV_RESOURCE)
-    return isinstance(resource, str) and allowed(user, Permission(READ, resource))
+    return not _closed and isinstance(resource, str) and allowed(user, Permission(READ, resource))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 #: Prefix of the pages.
 PAGES = "/couture"
 
@@ -13,3 +16,9 @@ APIS = {noun: f"/api/{noun}" for noun in ("configs", "dependencies", "artifacts"
 
 #: Key of a menu entry of ours that names the resource which whoever sees it must be able to read.
 NAV_RESOURCE = "couture_resource"
+
+
+def route_path(scope: Mapping[str, Any]) -> str:
+    """Return the path of an ASGI request without the prefix of ``[api] base_url`` or of a mount."""
+    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    return path.removeprefix(root) if root and path.startswith(root + "/") else path

@@ -1,0 +1,148 @@
+"""Airflow's API server alone, as it is run in earnest: two workers, a path in its base URL, one account per role."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+#: Account -> its role. The password is the account's name.
+ACCOUNTS = {
+    "admin": "Admin",
+    "dev": "Developer",
+    "user": "User",
+    "op": "Op",
+    "viewer": "Viewer",
+    "nobody": "Public",
+}
+PREFIX = "/airflow"
+
+_PREPARE = """
+import sys
+from airflow.utils.db import upgradedb
+from airflow.utils.session import create_session
+from werkzeug.security import generate_password_hash
+upgradedb()
+from airflow.providers.fab.auth_manager.models import User
+from airflow.providers.fab.www.security_appless import ApplessAirflowSecurityManager
+with create_session() as session:
+    manager = ApplessAirflowSecurityManager(session=session)
+    manager.bulk_sync_roles(manager.ROLE_CONFIGS)
+    for pair in sys.argv[1:]:
+        name, role = pair.split("=")
+        session.add(User(
+            username=name, first_name=name, last_name="x", email=f"{name}@example.org", active=True,
+            password=generate_password_hash(name, "pbkdf2:sha256:1000"), roles=[manager.add_role(role)],
+        ))
+"""
+
+
+class ApiServer:
+    """A running API server with a database of its own."""
+
+    def __init__(self, home: Path, *, prefix: str = PREFIX, workers: int = 2, **environment: str) -> None:
+        self.home = home
+        self.prefix = prefix
+        self.workers = workers
+        self.port = _free_port()
+        self.root = f"http://127.0.0.1:{self.port}"
+        self.url = self.root + prefix
+        self.log = home / "api-server.log"
+        self._environment = {**os.environ, **self._settings(), **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _settings(self) -> Mapping[str, str]:
+        return {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__FAB__AUTH_RATE_LIMITED": "False",
+            "AIRFLOW__API__BASE_URL": self.url + "/",
+            "AIRFLOW__API__SECRET_KEY": "a key of the tests that both workers share",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "another key of the tests that both workers share, long enough",
+            "AIRFLOW__COUTURE_WORKFLOW__HOME": str(self.home / "couture"),
+            "AIRFLOW__COUTURE_WORKFLOW__SECRET_KEY": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+        }
+
+    def start(self) -> None:
+        """Make the database and the accounts, start, wait until the server answers."""
+        accounts = [f"{name}={role}" for name, role in ACCOUNTS.items()]
+        subprocess.run(
+            [sys.executable, "-c", _PREPARE, *accounts],
+            env=self._environment,
+            check=True,
+            capture_output=True,
+        )
+        command = ["airflow", "api-server", "--host", "127.0.0.1", "--port", str(self.port)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *command, "--workers", str(self.workers)],
+            env=self._environment,
+            stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 90
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the API server did not start:\n{self.log.read_text()[-4000:]}")
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/api/v2/version").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> None:
+        """End the server and its workers."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(10)
+
+    def client(self, account: str | None = None, **options: Any) -> httpx.Client:
+        """Return a client with the cookie of an account, or of nobody."""
+        client = httpx.Client(base_url=self.url, timeout=30, **options)
+        if account is not None:
+            client.cookies.set("_token", self.token(account), domain="127.0.0.1", path=self.prefix or "/")
+        return client
+
+    def token(self, account: str) -> str:
+        """Return a fresh token of an account."""
+        answer = httpx.post(f"{self.url}/auth/token", json={"username": account, "password": account})
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
+
+    def browser_login(self, account: str) -> httpx.Client:
+        """Log in by the form, as a person does; the client has the session's and the token's cookie."""
+        client = httpx.Client(base_url=self.url, timeout=30)
+        form = client.get("/auth/login/").text
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)
+        data = {"username": account, "password": account, "csrf_token": found.group(1) if found else ""}
+        client.post("/auth/login/", data=data)
+        return client
+
+    def sql(self, statement: str, *values: Any) -> list[Any]:
+        """Run one statement on the server's database."""
+        with sqlite3.connect(self.home / "airflow.db", timeout=20) as connection:
+            return connection.execute(statement, values).fetchall()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

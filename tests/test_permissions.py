@@ -1,0 +1,198 @@
+"""Every route of pages and REST API, called as every role: who gets in is what ``permissions.py`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from couture_workflow import permissions
+from couture_workflow.web.paths import APIS, PAGES
+from tests.support.api_server import ACCOUNTS, ApiServer
+
+ROLES = tuple(ACCOUNTS.values())
+
+#: What each role may do, in words: a change of ``permissions.py`` must be repeated here.
+EXPECTED: dict[str, set[str]] = {
+    "can read on Spark Configuration": {"Admin", "Developer"},
+    "can edit on Spark Configuration": {"Admin"},
+    "can read on Spark Dependencies": {"Admin", "Developer"},
+    "can create on Spark Dependencies": {"Admin", "Developer"},
+    "can edit on Spark Dependencies": {"Admin"},
+    "can delete on Spark Dependencies": {"Admin"},
+    "can read on Code Artifacts": {"Admin", "Developer"},
+    "can create on Code Artifacts": {"Admin", "Developer"},
+    "can edit on Code Artifacts": {"Admin", "Developer"},
+    "can delete on Code Artifacts": {"Admin", "Developer"},
+    "can read on Developer Hub": {"Admin", "Developer"},
+    "can read on the DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
+}
+
+#: Role -> names of the menu entries, None where Airflow's list of plugins is refused altogether.
+MENU: dict[str, list[str] | None] = {
+    "Admin": ["Developer", "Spark Configuration", "Spark Dependencies", "Code Artifacts"],
+    "Developer": ["Developer", "Spark Configuration", "Spark Dependencies", "Code Artifacts"],
+    "Op": [],
+    "User": None,
+    "Viewer": None,
+    "Public": None,
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method at one address, and the permission that it declares."""
+
+    method: str
+    path: str
+    permission: permissions.Permission | permissions.AirflowPermission | None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def page_routes() -> Iterator[Route]:
+    from couture_workflow.views import PAGES as pages
+    from couture_workflow.web.flask_app import make_flask_app
+
+    app = make_flask_app(pages)
+    for rule in app.url_map.iter_rules():
+        permission = getattr(app.view_functions[rule.endpoint], "permission", None)
+        values = {name: 1 if name in ("number", "version") else "x" for name in rule.arguments}
+        with app.test_request_context():
+            path = app.url_for(rule.endpoint, **{**(rule.defaults or {}), **values})
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield Route(method, PAGES + path, permission)
+
+
+def api_routes() -> Iterator[Route]:
+    from couture_workflow.api.app import api_apps
+    from couture_workflow.api.auth import declared
+
+    for noun, app in api_apps().items():
+        for route in app.routes:
+            path: Any = route.path
+            for name, convertor in route.param_convertors.items():
+                value = "1" if name in ("number", "version") else "x"
+                path = path.replace(f"{{{name}:{_convertor(convertor)}}}", value).replace(
+                    f"{{{name}}}", value
+                )
+            for method in sorted(route.methods - {"HEAD", "OPTIONS"}):
+                yield Route(method, APIS[noun] + path, declared(route))
+
+
+def _convertor(convertor: Any) -> str:
+    return type(convertor).__name__.removesuffix("Convertor").lower()
+
+
+@pytest.fixture(scope="module")
+def routes() -> list[Route]:
+    return [*page_routes(), *api_routes()]
+
+
+@pytest.fixture(scope="module")
+def clients(api_server: ApiServer) -> dict[str, httpx.Client]:
+    clients = {role: api_server.client(account) for account, role in ACCOUNTS.items()}
+    return {**clients, "anonymous": api_server.client()}
+
+
+def call(client: httpx.Client, route: Route) -> int:
+    """Call without a body: whoever gets in changes nothing, but is not refused either."""
+    headers = {"X-Requested-With": "tests", "Accept": "application/json"}
+    return client.request(route.method, route.path, headers=headers).status_code
+
+
+def test_table_of_expected_rights_is_complete() -> None:
+    ours = {str(permission) for granted in permissions.ROLES.values() for permission in granted}
+
+    assert set(EXPECTED) == ours | {str(permissions.RUN_DETAILS)}
+
+
+def test_roles_are_seeded_as_expected(api_server: ApiServer) -> None:
+    rows = api_server.sql(
+        "select r.name, p.name, v.name from ab_role r join ab_permission_view_role pvr on pvr.role_id = r.id "
+        "join ab_permission_view pv on pv.id = pvr.permission_view_id join ab_permission p on "
+        "p.id = pv.permission_id join ab_view_menu v on v.id = pv.view_menu_id"
+    )
+    seeded: dict[str, set[str]] = {name: set() for name in EXPECTED}
+    for role, action, resource in rows:
+        if (name := f"{action.replace('_', ' ')} on {resource}") in seeded:
+            seeded[name].add(role)
+
+    del seeded["can read on the DAG's task instance"]
+    assert seeded == {name: roles for name, roles in EXPECTED.items() if name in seeded}
+
+
+def test_every_route_declares_a_permission(routes: list[Route]) -> None:
+    assert [str(route) for route in routes if route.permission is None] == []
+    assert routes
+
+
+def test_every_role_gets_in_where_it_may_and_nowhere_else(
+    routes: list[Route], clients: dict[str, httpx.Client]
+) -> None:
+    wrong = []
+    for route in routes:
+        for role, client in clients.items():
+            status = call(client, route)
+            may = role in EXPECTED[str(route.permission)]
+            refused = 401 if role == "anonymous" else 403
+            if (status in (401, 403)) if may else (status != refused):
+                wrong.append(f"{route} as {role}: {status}, expected {'to get in' if may else refused}")
+
+    assert wrong == []
+
+
+def test_no_call_of_somebody_who_may_ends_in_a_server_error(
+    routes: list[Route], clients: dict[str, httpx.Client]
+) -> None:
+    assert [str(route) for route in routes if call(clients["Admin"], route) >= 500] == []
+
+
+def test_reading_and_writing_differ(routes: list[Route]) -> None:
+    wrong = [
+        f"{route} asks for {route.permission}"
+        for route in routes
+        if isinstance(route.permission, permissions.Permission)
+        and (route.method == "DELETE" and route.permission.action != permissions.DELETE)
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_menu_holds_what_the_role_may_open(role: str, clients: dict[str, httpx.Client]) -> None:
+    answer = clients[role].get("/api/v2/plugins")
+
+    if MENU[role] is None:
+        assert answer.status_code == 403
+        return
+    (plugin,) = [item for item in answer.json()["plugins"] if item["name"] == "couture_workflow"]
+    assert [entry["name"] for entry in plugin["external_views"]] == MENU[role]
+
+
+def test_menu_entries_lead_to_pages() -> None:
+    from couture_workflow.plugin import CouturePlugin
+    from couture_workflow.views import PAGES as pages
+
+    offered = {
+        (f"couture{page.route_base}/", page.permission.resource)
+        for page in pages
+        if page.permission is not None
+    }
+    entries = {(entry["href"], entry["couture_resource"]) for entry in CouturePlugin.external_views}
+
+    assert entries - {("couture/developer/", permissions.DEVELOPER_HUB)} == offered
+
+
+def test_hub_shows_cards_for_what_the_role_may_use(clients: dict[str, httpx.Client]) -> None:
+    from couture_workflow.views import PAGES as pages
+
+    titles = [page.title for page in pages if page.permission is not None]
+
+    for role in ("Admin", "Developer"):
+        html = clients[role].get(f"{PAGES}/developer/").text
+        assert [title for title in titles if f">{title}</a>" not in html] == []
