@@ -1,8 +1,9 @@
-"""Locks and writes that survive a kill at any instant, and the translation of what the disk says into our errors.
+"""Locks and writes that survive a kill at any instant, and what the disk says in terms of our errors.
 
-A write goes to a temporary file, is flushed to the disk and renamed, so a reader sees the old or the new content and
-nothing between. Temporary files are locked by their writer: the kernel drops the lock when the writer dies, in
-whatever way, so ``sweep`` can tell leftovers from work in progress, on every host that shares the folder.
+A write goes to a temporary file, is flushed to the disk and renamed, so a reader sees the old or the new
+content and nothing between. Temporary files are locked by their writer: the kernel drops the lock when the
+writer dies, in whatever way, so ``sweep`` can tell leftovers from work in progress, on every host that
+shares the folder.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from couture_workflow.exceptions import HomeError, StorageError, StorageFullError
+from couture_workflow.exceptions import CorruptError, HomeError, StorageError, StorageFullError
 
 PREFIX = ".tmp-"
 
@@ -40,8 +41,8 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         return full(path)
     if error.errno in _REFUSED:
         return HomeError(
-            f"{path} cannot be written: {error.strerror}. Give user {os.geteuid()} the right to write there, or "
-            "choose another home with [couture_workflow] home."
+            f"{path} cannot be written: {error.strerror}. Give user {os.geteuid()} the right to write there, "
+            "or choose another home with [couture_workflow] home."
         )
     return StorageError(f"{path} cannot be written: {error.strerror}. Look at the disk, then try again.")
 
@@ -49,9 +50,27 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 def full(path: Path) -> StorageFullError:
     """Return the error of a disk without space."""
     return StorageFullError(
-        f"No space is left on the disk of {path}. What was saved before is intact; free some space or ask for a "
-        "larger disk, then try again."
+        f"No space is left on the disk of {path}. What was saved before is intact; free some space or ask "
+        "for a larger disk, then try again."
     )
+
+
+@contextlib.contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` of a read below into a ``StorageError``; a missing file stays what it is."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        if error.errno in _REFUSED:
+            raise StorageError(
+                f"{path} cannot be read: {error.strerror}. Give user {os.geteuid()} the right to read it."
+            ) from error
+        raise CorruptError(
+            f"{path} cannot be read: {error.strerror}. Check the disk, then restore {path} from a backup.",
+            path=str(path),
+        ) from error
 
 
 @contextlib.contextmanager
@@ -89,18 +108,33 @@ def write(path: Path, content: bytes, *, mode: int = 0o644, folder: Path | None 
     :param mode: permissions, less the umask.
     :param folder: where the temporary file is made, on the same file system (default: beside the file).
     """
+    with replacing(path, content, mode=mode, folder=folder) as replace:
+        replace()
+
+
+@contextlib.contextmanager
+def replacing(
+    path: Path, content: bytes, *, mode: int = 0o644, folder: Path | None = None
+) -> Iterator[Callable[[], None]]:
+    """Write new content aside, durably; calling what this gives puts it in place, which needs no more space.
+
+    :param mode: permissions, less the umask.
+    :param folder: where the temporary file is made, on the same file system (default: beside the file).
+    """
     with storage_errors(path):
-        descriptor, temporary_path = temporary(folder or path.parent, mode=mode)
+        descriptor, aside = temporary(folder or path.parent, mode=mode)
         try:
             write_all(descriptor, content)
             os.fsync(descriptor)
-            temporary_path.replace(path)
-        except BaseException:
-            temporary_path.unlink(missing_ok=True)
-            raise
+
+            def replace() -> None:
+                aside.replace(path)
+                sync_folder(path.parent)
+
+            yield replace
         finally:
+            aside.unlink(missing_ok=True)
             os.close(descriptor)
-        sync_folder(path.parent)
 
 
 def write_all(descriptor: int, content: bytes) -> None:

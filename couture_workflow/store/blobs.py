@@ -1,8 +1,8 @@
 """Contents, each stored once under its sha256, whatever names refer to it.
 
-``<files>/blobs/<first two digits>/<sha256>``. A blob is written once and never changed. Uploads hold the shared lock
-from the moment a blob is in place until a manifest refers to it; removing unused blobs takes the lock alone, so it
-cannot take away what an upload is about to use.
+``<files>/blobs/<first two digits>/<sha256>``. A blob is written once and never changed. Uploads hold the
+shared lock from the moment a blob is in place until a manifest refers to it; removing unused blobs takes
+the lock alone, so it cannot take away what an upload is about to use.
 """
 
 from __future__ import annotations
@@ -45,12 +45,16 @@ class Blobs:
         """Hold the lock that keeps blobs in place; alone: to remove some."""
         return atomic.locked(self._lock, shared=not alone)
 
-    def adopt(self, temporary: Path, sha256: str) -> None:
-        """Move a complete, flushed temporary file into place; a damaged blob of the same content is healed by it."""
-        target = self.path(sha256)
-        if not target.parent.is_dir():
-            target.parent.mkdir(exist_ok=True)
+    def prepare(self, sha256: str) -> None:
+        """Make the folder that a content goes into."""
+        folder = self.path(sha256).parent
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
             atomic.sync_folder(self.root)
+
+    def adopt(self, temporary: Path, sha256: str) -> None:
+        """Move a complete, flushed temporary file into place; it heals a damaged blob of the same content."""
+        target = self.path(sha256)
         temporary.replace(target)
         atomic.sync_folder(target.parent)
 
@@ -71,7 +75,8 @@ class Blobs:
     def open(self, sha256: str, size: int, *, name: str) -> io.BufferedReader:
         """Open a content for reading; reading it from start to end checks its sha256."""
         path = self.check(sha256, size, name=name)
-        return io.BufferedReader(_Verified(path, sha256, size, name), CHUNK)
+        with atomic.reading_errors(path):
+            return io.BufferedReader(_Verified(path, sha256, size, name), CHUNK)
 
     def sweep(self) -> list[Path]:
         """Remove what killed uploads left behind."""
@@ -87,8 +92,8 @@ class Blobs:
 def damaged(path: Path, name: str, problem: str) -> CorruptError:
     """Return the error for a content that is not what was uploaded."""
     return CorruptError(
-        f"{name} is damaged: {problem} ({path}). Upload the same file again, restore {path} from a backup, or delete "
-        f"{name}.",
+        f"{name} is damaged: {problem} ({path}). Upload the same file again, restore {path} from a backup, "
+        f"or delete {name}.",
         path=str(path),
     )
 
@@ -96,7 +101,7 @@ def damaged(path: Path, name: str, problem: str) -> CorruptError:
 class _Verified(io.RawIOBase):
     """A file that refuses to hand out its last bytes when the whole does not have the expected sha256.
 
-    Whoever jumps about in it (a zip reader) is on his own from there on: formats that allow it have checksums.
+    Bytes that are read out of order (by a zip reader) are not checked: such formats have their own checksums.
     """
 
     def __init__(self, path: Path, sha256: str, size: int, name: str) -> None:
@@ -120,7 +125,8 @@ class _Verified(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = self._file.readinto(buffer)
+        with atomic.reading_errors(self._path):
+            count = self._file.readinto(buffer)
         if self._hashed == self._position:
             self._hash.update(buffer[:count])
             self._hashed += count

@@ -1,8 +1,8 @@
 """Binary files that people upload: jars, Python files, job code. Versioned by name, stored by content.
 
-``<files>/<kind>/<name>.json`` says which versions a name has, ``blobs`` holds the contents. A name that is deleted
-keeps its versions in ``<kind>/.deleted``, and goes on counting where it stopped when it is uploaded again: a
-reference such as ``name@3`` means one content for ever.
+``<files>/<kind>/<name>.json`` says which versions a name has, ``blobs`` holds the contents. A name that is
+deleted keeps its versions in ``<kind>/.deleted``, and goes on counting where it stopped when it is uploaded
+again: a reference such as ``name@3`` means one content for ever.
 """
 
 from __future__ import annotations
@@ -161,24 +161,33 @@ class Files:
         """Put a complete upload in place; for ``Upload`` alone."""
         with self._changing(), atomic.storage_errors(self.folder):
             self.check_new(upload.name, expect=upload.expect)
-            self.blobs.adopt(temporary, upload.sha256)
-            return self._add_version(upload.name, upload.sha256, upload.size, user=upload.user)
+            self.blobs.prepare(upload.sha256)
+            return self._add_version(
+                upload.name, upload.sha256, upload.size, user=upload.user, temporary=temporary
+            )
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
         with self.blobs.lock(), atomic.locked(self.folder / ".lock"):
             yield
 
-    def _add_version(self, name: str, sha256: str, size: int, *, user: str) -> StoredFile:
+    def _add_version(
+        self, name: str, sha256: str, size: int, *, user: str, temporary: Path | None = None
+    ) -> StoredFile:
         present = self.manifests.read(name)
         if present is not None and present.sha256 == sha256:
+            if temporary:
+                self.blobs.adopt(temporary, sha256)
             return present
         before = present or self.deleted_manifests.read(name)
         earlier = before.versions if before else ()
         number = max((version.number for version in earlier), default=0) + 1
         version = FileVersion(number, sha256, size, user, datetime.now(UTC))
         file = StoredFile(name, (*earlier, version), number)
-        self.manifests.write(file)
+        with self.manifests.replacing(file) as replace:
+            if temporary:
+                self.blobs.adopt(temporary, sha256)
+            replace()
         if present is None and before is not None:
             self.deleted_manifests.path(name).unlink(missing_ok=True)
         return file
@@ -190,8 +199,8 @@ class Files:
         for other in self.manifests.names():
             if other.casefold() == folded and other != name:
                 raise InvalidNameError(
-                    f"The name {quote(name)} is refused: {quote(other)} exists, and names must differ in more than "
-                    f"upper and lower case. Upload it as {quote(other)}, or choose another name.",
+                    f"The name {quote(name)} is refused: {quote(other)} exists, and names must differ in "
+                    f"more than upper and lower case. Upload it as {quote(other)}, or choose another name.",
                     field="name",
                 )
 
@@ -227,6 +236,11 @@ class Upload:
         """The sha256 of what was written so far."""
         return self._hash.hexdigest()
 
+    @property
+    def path(self) -> Path:
+        """What was written so far, for a check before the commit; gone when the upload is over."""
+        return self._temporary
+
     def __enter__(self) -> Self:
         self._files.check_new(self.name, expect=self.expect)
         folder = self._files.blobs.temporary
@@ -242,8 +256,8 @@ class Upload:
         if self.limit is not None and size > self.limit:
             self._sound = False
             raise TooLargeError(
-                f"{self.name} is larger than the limit of {self.limit} bytes. Upload a smaller file, or ask an "
-                "administrator for a higher limit."
+                f"{self.name} is larger than the limit of {self.limit} bytes. Upload a smaller file, or ask "
+                "an administrator for a higher limit."
             )
         with self._must_work():
             atomic.write_all(self._descriptor, chunk)

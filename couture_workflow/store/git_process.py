@@ -1,4 +1,4 @@
-"""Git commands on one bare repository, run through GitPython: what they may see, and what their errors mean to us."""
+"""Git commands on one bare repository, through GitPython: what they may see and what their errors mean."""
 
 from __future__ import annotations
 
@@ -28,10 +28,6 @@ _FULL = re.compile(rb"No space left on device|Disk quota exceeded|File too large
 _PROBE = bytes(64 * 1024)
 
 
-class GitFailedError(StorageError):
-    """A git command failed for a reason of its own."""
-
-
 class Git:
     """Runs git commands on the repository at a path.
 
@@ -51,6 +47,8 @@ class Git:
     def create(self, branch: str) -> None:
         """Make the repository beside its place and move it there."""
         _gitpython()
+        for stale in self.path.parent.glob(f".{self.path.name}-*"):
+            shutil.rmtree(stale, ignore_errors=True)
         new = self.path.with_name(f".{self.path.name}-{uuid.uuid4().hex}")
         try:
             maker = Git(new)
@@ -79,6 +77,19 @@ class Git:
 
         :param folder: where to run it (default: in the repository).
         """
+        code, output, errors = self.execute(*arguments, stdin=stdin, environment=environment, folder=folder)
+        if code not in accept:
+            raise self._error(arguments, errors)
+        return output
+
+    def execute(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> tuple[int, bytes, bytes]:
+        """Run a command and return its exit code, output and error output."""
         library = _gitpython()
         command = ["git", *(() if folder else (f"--git-dir={self.path}",)), *_OPTIONS, *arguments]
         try:
@@ -92,9 +103,7 @@ class Git:
         except FileNotFoundError as error:
             raise self.damaged("the repository is missing") from error
         output, errors = process.communicate(stdin)
-        if process.returncode not in accept:
-            raise self._error(arguments, errors)
-        return bytes(output)
+        return process.returncode, output, errors
 
     def damaged(self, problem: str) -> CorruptError:
         """Return the error for a repository that cannot be read."""

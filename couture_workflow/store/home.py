@@ -64,6 +64,10 @@ class Store:
         """Every kind of file."""
         return (self.dependencies, self.artifacts)
 
+    def folders(self) -> tuple[Path, ...]:
+        """Return the folders that a home consists of."""
+        return tuple(self.root / folder for folder in _FOLDERS)
+
     @property
     def blobs(self) -> Blobs:
         """The contents that all kinds share."""
@@ -80,26 +84,27 @@ class Store:
             raise HomeError(_unwritable(self.root, f"{path} cannot be read: {error.strerror}")) from error
         if not (text.isascii() and text.isdigit()):
             raise HomeError(
-                f"{path} is damaged: it should hold the number of a layout. Write {LAYOUT} into it if this home was "
-                "used by this version, else restore it from a backup."
+                f"{path} is damaged: it should hold the number of a layout. Write {LAYOUT} into it if this "
+                "home was used by this version, else restore it from a backup."
             )
         if int(text) > LAYOUT:
             raise HomeError(
-                f"The home {self.root} was written by a newer Couture Workflow (layout {text}; this one knows "
-                f"{LAYOUT}). Upgrade Couture Workflow, or choose another home with [couture_workflow] home."
+                f"The home {self.root} was written by a newer Couture Workflow (layout {text}; this one "
+                f"knows {LAYOUT}). Upgrade Couture Workflow, or choose another home with [couture_workflow] "
+                "home."
             )
         return int(text)
 
     def _is_complete(self) -> bool:
-        return all((self.root / folder).is_dir() for folder in _FOLDERS) and self.config.exists()
+        return all(folder.is_dir() for folder in self.folders()) and self.config.exists()
 
     def _make(self) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with atomic.locked(self.root / ".lock"):
                 for folder in _FOLDERS:
-                    (self.root / folder).mkdir(parents=True, exist_ok=True)
-                (self.root / "secrets").chmod(0o700)
+                    mode = 0o700 if folder == "secrets" else 0o777
+                    (self.root / folder).mkdir(mode=mode, parents=True, exist_ok=True)
                 self.config.create()
                 if self.layout() is None:
                     atomic.write(self.root / "version", f"{LAYOUT}\n".encode())
@@ -109,6 +114,6 @@ class Store:
 
 def _unwritable(root: Path, why: str) -> str:
     return (
-        f"The home {root} cannot be used: {why}. Make it a folder that this user may write to, or choose another one "
-        "with [couture_workflow] home."
+        f"The home {root} cannot be used: {why}. Make it a folder that this user may write to, or choose "
+        "another one with [couture_workflow] home."
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,9 +96,9 @@ class Manifests:
         """Return what is known of a name, None if nothing is, or raise ``CorruptError``."""
         return load(self.path(name))
 
-    def write(self, file: StoredFile) -> None:
-        """Replace what is known of a name."""
-        atomic.write(self.path(file.name), dump(file), folder=self._temporary)
+    def replacing(self, file: StoredFile) -> contextlib.AbstractContextManager[Callable[[], None]]:
+        """Write what is known of a name aside; calling what this gives puts it in place."""
+        return atomic.replacing(self.path(file.name), dump(file), folder=self._temporary)
 
     def names(self) -> list[str]:
         """Return every name that has a manifest, readable or not, without reading any."""
@@ -191,15 +192,16 @@ def _load_or_log(path: Path) -> StoredFile | None:
 def load(path: Path) -> StoredFile | None:
     """Read one manifest: None if it is not there, ``CorruptError`` if it makes no sense."""
     try:
-        content = path.read_bytes()
+        with atomic.reading_errors(path):
+            content = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
         return _decode(json.loads(content), path.name.removesuffix(SUFFIX))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CorruptError(
-            f"{path} is damaged ({type(error).__name__}: {error}). Restore it from a backup; or remove it and upload "
-            f"{path.name.removesuffix(SUFFIX)} again, which loses its earlier versions.",
+            f"{path} is damaged ({type(error).__name__}: {error}). Restore it from a backup; or remove it "
+            f"and upload {path.name.removesuffix(SUFFIX)} again, which loses its earlier versions.",
             path=str(path),
         ) from error
 

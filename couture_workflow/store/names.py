@@ -1,7 +1,7 @@
 """The rule for every name and path that people choose; nothing else decides what a name may be.
 
-Names end up in file names, URLs, shell lines for display and Spark's comma separated lists, so the rule is narrow
-on purpose: no escaping is needed anywhere.
+Names end up in file names, URLs, shell lines for display and Spark's comma separated lists, so the rule is
+narrow on purpose: no escaping is needed anywhere.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def parse_reference(reference: str, *, what: str = "file") -> tuple[str, int | N
         return check_name(name, what=what), None
     if not (version.isascii() and version.isdigit() and len(version) <= 9 and int(version) > 0):
         raise InvalidError(
-            f"The reference {quote(reference)} is refused. Write the name alone, or the name, @ and the number of a "
-            f"version, such as {quote(name + '@3')}."
+            f"The reference {quote(reference)} is refused. Write the name alone, or the name, @ and the "
+            f"number of a version, such as {quote(name + '@3')}."
         )
     return check_name(name, what=what), int(version)
 

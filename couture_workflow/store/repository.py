@@ -1,8 +1,9 @@
 """Text that people edit, with its history: a bare git repository in which a save is a commit.
 
-There is no work tree, so there is nothing to be in a half-written state: objects are written first and the branch is
-moved last, from the commit that was checked to the new one or not at all. Writers hold a lock of ours, handed down to
-the git processes they start, so a lock file that git left is known to be a dead one's; readers never wait.
+There is no work tree, so there is nothing to be in a half-written state: objects are written first and the
+branch is moved last, from the commit that was checked to the new one or not at all. Writers hold a lock of
+ours, handed down to the git processes they start, so a lock file that git left is known to be a dead one's;
+readers never wait.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from pathlib import Path
 from urllib.parse import quote as percent_encode
 from urllib.parse import unquote
 
-from couture_workflow.exceptions import ConflictError, CorruptError, InvalidError, NotFoundError
+from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
 from couture_workflow.store import atomic
-from couture_workflow.store.git_process import Git, GitFailedError
+from couture_workflow.store.git_process import Git
 from couture_workflow.store.names import check_path, quote
 
 BRANCH = "refs/heads/main"
@@ -91,8 +92,8 @@ class Repository:
         """Write and delete files as one commit and return it; the newest one if nothing changes by it.
 
         :param changes: new content by path, None to delete it.
-        :param base: the commit that the caller started from, None if there was none. If one of the paths changed
-            since, ``ConflictError`` is raised and nothing is written; other changes since are kept.
+        :param base: the commit that the caller started from, None if there was none. If one of the paths
+            changed since, ``ConflictError`` is raised and nothing is written; other changes since are kept.
         """
         checked = {check_path(path): content for path, content in changes.items()}
         with self._writing() as git:
@@ -131,11 +132,8 @@ class Repository:
 
     def check(self) -> str:
         """Return what git finds wrong with the repository, "" if all is well."""
-        try:
-            self.git.run("fsck", "--full", "--no-dangling", "--no-progress")
-        except (GitFailedError, CorruptError) as error:
-            return str(error)
-        return ""
+        code, output, errors = self.git.execute("fsck", "--full", "--no-dangling", "--no-progress")
+        return " ".join((errors + output).decode("utf-8", "replace").split()) if code else ""
 
     def pack(self) -> None:
         """Pack what was written one by one; safe at any time."""
@@ -258,7 +256,7 @@ def _split(names: bytes) -> list[str]:
 
 
 def _author(author: str) -> dict[str, str]:
-    """Return git's variables for an author; the address carries the exact name, git strips some characters of names."""
+    """Return git's variables for an author; the address has the exact name, of which git strips some."""
     readable = "".join(c for c in author if c.isprintable() and c not in "<>").strip(" .,:;'\"\\")
     address = percent_encode(author, safe="", errors="replace") + _MAIL
     return {

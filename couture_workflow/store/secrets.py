@@ -1,4 +1,4 @@
-"""Secrets at rest: files that only their owner may read, encrypted with Fernet keys that are kept elsewhere."""
+"""Secrets at rest: files that only their owner may read, encrypted with Fernet keys kept elsewhere."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from couture_workflow.store.names import check_name, quote
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
-_REMEDY = (
-    "Set [couture_workflow] secret_key to the key that the secrets were saved with (several keys: comma separated, "
-    "newest first); a new key is 32 random bytes in URL-safe base64, as cryptography.fernet.Fernet.generate_key() "
-    "makes it."
+#: What to do about a key that is missing or wrong.
+REMEDY = (
+    "Set [couture_workflow] secret_key to the key that the secrets were saved with (several keys: comma "
+    "separated, newest first); a new key is 32 random bytes in URL-safe base64, as "
+    "cryptography.fernet.Fernet.generate_key() makes it."
 )
 
 
@@ -23,7 +24,8 @@ class Secrets:
     """The secrets of one home.
 
     :param folder: where the encrypted files are.
-    :param key: Fernet keys, comma separated, newest first; None: the option ``secret_key``, read when it is needed.
+    :param key: Fernet keys, comma separated, newest first; None: the option ``secret_key``, read when it is
+        needed.
     """
 
     def __init__(self, folder: Path, key: str | None = None) -> None:
@@ -39,7 +41,8 @@ class Secrets:
         """Return a secret or raise ``NotFoundError``; ``SecretKeyError`` if no key of ours opens it."""
         path = self.folder / check_name(name, what="secret")
         try:
-            token = path.read_bytes()
+            with atomic.reading_errors(path):
+                token = path.read_bytes()
         except FileNotFoundError:
             raise NotFoundError(f"There is no secret {quote(name)}. Save it first.") from None
         return self._decrypt(token, f"The secret {quote(name)} ({path})")
@@ -76,8 +79,8 @@ class Secrets:
             return self._fernet().decrypt(token)
         except InvalidToken:
             raise SecretKeyError(
-                f"{what} cannot be decrypted: it is damaged, or was saved with another key. {_REMEDY} If the key is "
-                "lost, enter the secret again."
+                f"{what} cannot be decrypted: it is damaged, or was saved with another key. {REMEDY} If the "
+                "key is lost, enter the secret again."
             ) from None
 
     def _fernet(self) -> MultiFernet:
@@ -90,8 +93,8 @@ class Secrets:
             key = settings.secret_key()
         keys = [part.strip() for part in key.split(",") if part.strip()]
         if not keys:
-            raise SecretKeyError(f"There is no key for secrets. {_REMEDY}")
+            raise SecretKeyError(f"There is no key for secrets. {REMEDY}")
         try:
             return MultiFernet([Fernet(part) for part in keys])
         except ValueError:
-            raise SecretKeyError(f"A key for secrets is not a Fernet key. {_REMEDY}") from None
+            raise SecretKeyError(f"A key for secrets is not a Fernet key. {REMEDY}") from None

@@ -1,0 +1,121 @@
+"""The home: layout, version, rights."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.processes import forked, wait_for
+
+from couture_workflow.exceptions import HomeError
+from couture_workflow.store.home import Store
+
+
+def test_home_is_made_where_there_is_none(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "a" / "ü b")
+
+    assert (store.root / "version").read_text() == "1\n"
+    assert store.runs.is_dir()
+    assert store.outputs.is_dir()
+    assert store.config.check() == ""
+    assert Store.open(store.root).root == store.root
+
+
+def test_home_is_the_option_when_none_is_given(store: Store) -> None:
+    assert Store.open().root == store.root
+
+
+def test_home_of_a_newer_version_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    Store.open(tmp_path)
+    (tmp_path / "version").write_text("2\n")
+
+    with pytest.raises(
+        HomeError, match=rf"{tmp_path} was written by a newer Couture Workflow \(layout 2"
+    ) as error:
+        Store.open(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1\n1"])
+def test_damaged_version_is_explained(tmp_path: Path, text: str) -> None:
+    (tmp_path / "version").write_text(text)
+
+    with pytest.raises(HomeError, match="version is damaged"):
+        Store.open(tmp_path)
+
+
+def test_missing_folders_are_made_again(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    store.runs.rmdir()
+
+    Store.open(tmp_path)
+
+    assert store.runs.is_dir()
+
+
+def test_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    for root in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(HomeError, match=r"cannot be used.*\[couture_workflow\] home"):
+            Store.open(root)
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made before", "new"])
+def test_home_that_may_not_be_written_is_refused(tmp_path: Path, made: bool) -> None:
+    root = tmp_path / "home"
+    root.mkdir()
+    if made:
+        Store.open(root)
+    for folder in (root, *root.parents[:3]):
+        folder.chmod(0o755)
+    root.chmod(0o555)
+
+    def open_as_nobody() -> None:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        with pytest.raises(HomeError, match="cannot be used"):
+            Store.open(root)
+
+    wait_for(forked(open_as_nobody))
+    root.chmod(0o755)
+
+
+def test_many_processes_make_one_home(tmp_path: Path) -> None:
+    root = tmp_path / "home"
+
+    def use() -> None:
+        Store.open(root).artifacts.put("a.py", [b"1"], user="ann")
+
+    for child in [forked(use) for _ in range(8)]:
+        wait_for(child)
+
+    store = Store.open(root)
+    assert store.artifacts.open("a.py").read() == b"1"
+    assert store.config.check() == ""
+    assert sorted(path.name for path in root.iterdir()) == [
+        ".lock",
+        "config.git",
+        "files",
+        "outputs",
+        "runs",
+        "secrets",
+        "version",
+    ]
+
+
+def test_store_needs_neither_airflow_nor_git_to_be_imported(tmp_path: Path) -> None:
+    Store.open(tmp_path)
+    code = (
+        "import sys, pathlib; from couture_workflow.store.home import Store; Store.open(pathlib.Path(sys.argv[1]));"
+        "print(sorted({'airflow', 'git', 'cryptography', 'flask'} & set(sys.modules)))"
+    )
+
+    output = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, check=True
+    ).stdout
+
+    assert output == b"[]\n"
