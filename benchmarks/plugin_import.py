@@ -9,8 +9,8 @@ from benchmarks.measure import Result, in_fresh_process, in_turn
 
 ROUNDS = 15
 
-#: Loads the other plugins and what they import, then measures Airflow's whole plugin loading anew: "without" still
-#: hides our entry point, "with" shows it. So the imports of others, a hundred times ours, are in neither figure.
+#: Loads the other plugins and what they import, then measures Airflow's whole plugin loading anew: "without"
+#: still hides our entry point, "with" shows it. So the imports of others, 300 ms, are in neither figure.
 LOAD = """
 import sys, time
 import airflow
@@ -19,7 +19,7 @@ from airflow._shared import module_loading
 
 every = module_loading.entry_points_with_dist
 module_loading.entry_points_with_dist = lambda group: (
-    found for found in every(group) if found[1].metadata["Name"] != "couture-workflow"
+    found for found in every(group) if found[0].name != "couture_workflow"
 )
 plugins_manager.ensure_plugins_loaded()
 plugins_manager._get_plugins.cache_clear()
