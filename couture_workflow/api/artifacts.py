@@ -1,7 +1,8 @@
-"""REST API of the artifacts."""
+"""REST API of the code artifacts; ``files`` has the routes."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from couture_workflow.api.files import make_router
+from couture_workflow.services.artifacts import KIND
 
-router = APIRouter()
+router = make_router(KIND)

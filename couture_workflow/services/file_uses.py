@@ -1,0 +1,180 @@
+"""Who uses an uploaded file: the Spark Configuration page, and tasks of the DAGs as Airflow last parsed them.
+
+Airflow keeps each parsed DAG in its database, wherever the DAG file lies; the fields of a task that refer to
+files are read from there. A name that a task only makes up while it runs is not seen.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from couture_workflow.services import spark_configuration
+from couture_workflow.services.artifacts import KIND as ARTIFACTS
+from couture_workflow.services.dependencies import KIND as DEPENDENCIES
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from couture_workflow.services.files import FileKind
+    from couture_workflow.store.home import Store
+
+
+@dataclass(frozen=True)
+class Use:
+    """One place that refers to a file.
+
+    :param what: the place, in words a person can look up.
+    :param dag_id: the DAG that it belongs to, "" for none.
+    """
+
+    what: str
+    dag_id: str = ""
+
+    def __str__(self) -> str:
+        return self.what
+
+
+#: Name of a file -> who uses it.
+Uses = Mapping[str, tuple[Use, ...]]
+
+#: Field of a task -> noun of the files that it refers to.
+_FIELDS = {field: kind.noun for kind in (DEPENDENCIES, ARTIFACTS) for field in kind.task_fields}
+
+#: (noun, name of a file, task) that a DAG mentions.
+_Mentions = frozenset[tuple[str, str, str]]
+
+
+def uses(store: Store, kind: FileKind, *, session: Session) -> Uses:
+    """Return who uses the files of a kind."""
+    found: dict[str, list[Use]] = defaultdict(list)
+    if kind.noun == DEPENDENCIES.noun:
+        for name, use in _configured(store):
+            found[name].append(use)
+    for dag_id, mentions in _dags.mentions(session).items():
+        for noun, name, task in sorted(mentions):
+            if noun == kind.noun:
+                found[name].append(Use(f"DAG {dag_id}, task {task}", dag_id))
+    return {name: tuple(dict.fromkeys(places)) for name, places in found.items()}
+
+
+def users_of(store: Store, kind: FileKind, name: str, *, session: Session) -> tuple[Use, ...]:
+    """Return who uses one file."""
+    return uses(store, kind, session=session).get(name, ())
+
+
+def described(places: Sequence[Use], *, dags: Collection[str]) -> list[str]:
+    """Return the places in words, each once.
+
+    :param dags: the DAGs that the reader may see; others are not named.
+    """
+    words = (
+        use.what if not use.dag_id or use.dag_id in dags else "a DAG that you may not see" for use in places
+    )
+    return list(dict.fromkeys(words))
+
+
+def _configured(store: Store) -> Iterator[tuple[str, Use]]:
+    document = spark_configuration.read(store)
+    for label, references in (("jars", document.jars), ("py-files", document.py_files)):
+        for reference in references:
+            yield _name(reference), Use(f"Spark Configuration ({label})")
+
+
+def _name(reference: str) -> str:
+    return reference.strip().partition("@")[0]
+
+
+class _Dags:
+    """What the DAGs mention; a DAG is read again only when Airflow has stored a new version of it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, _Mentions] = {}
+        self._lock = threading.Lock()
+
+    def mentions(self, session: Session) -> dict[str, _Mentions]:
+        """Return DAG -> what its tasks mention, without DAGs that are gone."""
+        current = dict(_newest(session))
+        with self._lock:
+            missing = [key for key in current if key not in self._known]
+            known = {key: self._known[key] for key in current if key in self._known}
+        for start in range(0, len(missing), 100):
+            known |= _read(session, [key[0] for key in missing[start : start + 100]])
+        with self._lock:
+            self._known = known
+        return {current[key]: known[key] for key in sorted(current, key=str) if known.get(key)}
+
+
+_dags = _Dags()
+
+
+def _newest(session: Session) -> Iterator[tuple[tuple[Any, str], str]]:
+    """Iterate over ((row, hash), DAG) of the newest version of each DAG."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dag_version import DagVersion
+    from airflow.models.serialized_dag import SerializedDagModel
+
+    newest = (
+        select(DagVersion.dag_id, func.max(DagVersion.version_number).label("number"))
+        .group_by(DagVersion.dag_id)
+        .subquery()
+    )
+    rows = session.execute(
+        select(SerializedDagModel.id, SerializedDagModel.dag_hash, SerializedDagModel.dag_id)
+        .join(DagVersion, SerializedDagModel.dag_version_id == DagVersion.id)
+        .join(newest, (DagVersion.dag_id == newest.c.dag_id) & (DagVersion.version_number == newest.c.number))
+        .join(DagModel, DagModel.dag_id == SerializedDagModel.dag_id)
+        .where(DagModel.is_stale.is_(False))
+    )
+    for row, digest, dag_id in rows:
+        yield (row, digest), dag_id
+
+
+def _read(session: Session, rows: Sequence[Any]) -> dict[Any, _Mentions]:
+    from airflow.models.serialized_dag import SerializedDagModel as Model
+
+    found = session.execute(
+        select(Model.id, Model.dag_hash, Model._data, Model._data_compressed).where(Model.id.in_(rows))
+    )
+    return {
+        (row, digest): frozenset(_mentioned(json.loads(zlib.decompress(packed)) if packed else data or {}))
+        for row, digest, data, packed in found
+    }
+
+
+def _mentioned(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for task in data.get("dag", {}).get("tasks", ()):
+        fields = task.get("__var", task)
+        for mapping in (fields, *_mappings(fields)):
+            for field, noun in _FIELDS.items():
+                for text in _texts(mapping.get(field)):
+                    for reference in text.split(","):
+                        yield noun, _name(reference), str(fields.get("task_id", ""))
+
+
+def _mappings(fields: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Iterate over the arguments that a mapped task keeps apart from its fields."""
+    partial = fields.get("partial_kwargs", {})
+    for container in (partial, fields.get("expand_input", {})):
+        values = container.get("value", container) if isinstance(container, dict) else {}
+        values = values.get("__var", values) if isinstance(values, dict) else {}
+        if isinstance(values, dict):
+            yield values
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for child in value.values():
+            yield from _texts(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _texts(child)
