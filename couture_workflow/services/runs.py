@@ -1,8 +1,8 @@
 """Run records: what one try of a Spark task used, how it ended, and what changed since the last success.
 
 One JSON file per try, ``runs/<dag>/<task>/<map index>/run=<run>/<try>.json`` below the home. A success also
-leaves a marker in ``runs/<dag>/<task>/<map index>/successes/``, named by its start, so that the success before a
-run is found by one listing. Any record may be deleted at any time: a marker without its record is passed over.
+leaves a marker beside its run, ``successes/<start>-<hash>``, so that the success before a run is found by one
+listing. Any record may be deleted at any time: a marker without its record is passed over.
 """
 
 from __future__ import annotations

@@ -133,8 +133,8 @@ def _java_program() -> Path:
         if program.is_file():
             return program.resolve()
         raise RuntimeMissingError(
-            f"JAVA_HOME is {home}, but there is no {program}. Set JAVA_HOME to a Java 17 or newer, or unset it "
-            "to use the java on the PATH."
+            f"JAVA_HOME is {home}, but there is no {program}. Set JAVA_HOME to a Java 17 or newer, or unset "
+            "it to use the java on the PATH."
         )
     if found := shutil.which("java"):
         return Path(found).resolve()
