@@ -1,3 +1,19 @@
-from setuptools import setup
+"""What pyproject.toml cannot say: the examples at the top of the project are part of the package."""
 
-setup()
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=["couture_workflow*"]), "couture_workflow.examples"],
+    package_dir={"couture_workflow.examples": "examples"},
+    package_data={
+        "couture_workflow": [
+            "templates/**/*.html",
+            "static/**/*",
+            "services/data/*",
+            "runtimes/*",
+            "web/migrations/**/*",
+        ],
+        "couture_workflow.examples": ["**/*"],
+    },
+    exclude_package_data={"": ["*.pyc", "*.class", "__pycache__"]},
+)

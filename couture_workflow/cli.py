@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from couture_workflow import __version__
 from couture_workflow.exceptions import CoutureError
+
+if TYPE_CHECKING:
+    from couture_workflow.store.home import Store
 
 
 def _report(line: str) -> None:
@@ -31,6 +34,46 @@ def run(arguments: argparse.Namespace) -> int:
         verbose=arguments.verbose,
     )
     return embedded.run(options, report=_report)
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Do a first day's work in a temporary home and check its result."""
+    from couture_workflow.services import demo as service
+
+    return service.run(report=_report)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Look for damage in a home, every byte of every file included."""
+    from couture_workflow.services import doctor as service
+
+    store = _store(arguments.home)
+    if arguments.clean:
+        _collect(store)
+    findings = service.check(store)
+    for finding in findings:
+        _report(str(finding))
+    _report(f"{store.root}: {len(findings)} problem(s) found." if findings else f"{store.root}: all is well.")
+    return 1 if findings else 0
+
+
+def gc(arguments: argparse.Namespace) -> int:
+    """Remove what killed processes left behind and contents that no file refers to."""
+    _collect(_store(arguments.home))
+    return 0
+
+
+def _collect(store: Store) -> None:
+    from couture_workflow.services import doctor as service
+
+    removed = service.collect_garbage(store)
+    _report(f"{store.root}: removed {len(removed.paths)} file(s), {removed.size} bytes.")
+
+
+def _store(home: Path | None) -> Store:
+    from couture_workflow.services import embedded
+
+    return embedded.existing_store(home)
 
 
 def install(arguments: argparse.Namespace) -> int:
@@ -104,6 +147,15 @@ COMMANDS: dict[str, Command] = {
             ),
         ),
     ),
+    "demo": Command(demo),
+    "doctor": Command(
+        doctor,
+        (
+            HOME,
+            Option(("--clean",), {"action": "store_true", "help": "remove first what nobody needs, like gc"}),
+        ),
+    ),
+    "gc": Command(gc, (HOME,)),
     "install": Command(
         install,
         (

@@ -19,6 +19,7 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
     ├── SecretKeyError          no key, or not the key that a secret was encrypted with
     ├── RuntimeMissingError     Java, Spark or another runtime is not on this machine
     ├── StartError              the workbench cannot start (port in use, too little disk, ...)
+    ├── DemoError               something in the demo is not as it must be
     └── SparkError              a Spark job cannot be submitted, failed or was lost
         ├── SparkSubmitError    the job was refused before it ran
         ├── SparkJobError       the job ran and failed; the last line is Spark's own root cause
@@ -120,6 +121,10 @@ class RuntimeMissingError(CoutureError):
 
 class StartError(CoutureError):
     """The workbench cannot start."""
+
+
+class DemoError(CoutureError):
+    """Something in the demo is not as it must be."""
 
 
 class SparkError(CoutureError):

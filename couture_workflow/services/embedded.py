@@ -23,8 +23,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from couture_workflow.services import embedded_checks, embedded_database, process_tree, supervisor
+from couture_workflow.exceptions import HomeError
+from couture_workflow.services import (
+    embedded_checks,
+    embedded_database,
+    process_tree,
+    supervisor,
+    system_packages,
+)
 from couture_workflow.services.embedded_settings import Layout, environment, local_address, write_config
+from couture_workflow.store.home import Store
 
 Report = Callable[[str], None]
 
@@ -216,8 +224,6 @@ class _Workbench:
 
 def _ensure_runtimes(variables: dict[str, str]) -> None:
     """Run `couture-workflow install` unless a quick look finds Java, git and Spark in their usual places."""
-    from couture_workflow.services import system_packages
-
     spark = [Path(variables["SPARK_HOME"])] if variables.get("SPARK_HOME") else []
     spark += (Path(sys.prefix) / "runtimes" / "spark").glob("lib/python3.*/site-packages/pyspark")
     found = any((home / "bin" / "spark-submit").is_file() for home in spark)
@@ -242,3 +248,19 @@ def _not_ready(options: Options, *, since: datetime) -> list[str]:
         if not beat or datetime.fromisoformat(beat) < since:
             missing.append(name.replace("_", "-"))
     return missing
+
+
+def existing_store(home: Path | None) -> Store:
+    """Return the store of the given home, else of the configured Airflow, else of the default home.
+
+    :param home: the home of an embedded workbench, or any other home.
+    """
+    configured = any(name in os.environ for name in ("AIRFLOW__COUTURE_WORKFLOW__HOME", "AIRFLOW_HOME"))
+    if home is None and "COUTURE_HOME" not in os.environ and configured:
+        return Store.open()
+    root = home or default_home()
+    if not (root / "version").is_file():
+        raise HomeError(f"There is no home of a workbench in {root}: choose one with --home or COUTURE_HOME.")
+    if (layout := Layout(root)).config.is_file():
+        os.environ["AIRFLOW_HOME"] = str(layout.airflow)
+    return Store.open(root)

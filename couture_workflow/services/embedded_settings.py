@@ -177,6 +177,8 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
             "base_log_folder": str(layout.airflow / "logs"),
             "dag_processor_child_process_log_directory": str(layout.airflow / "logs" / "dag_processor"),
             "colored_console_log": "False",
+            # Airflow's own use of something deprecated, told at every start.
+            "namespace_levels": "flask_appbuilder.base=ERROR",
         },
         "usage_data_collection": {"enabled": "False"},
         "couture_workflow": {"home": str(layout.home)},
@@ -212,6 +214,13 @@ FORCED = (
     ("couture_workflow", "home"),
 )
 
+#: Warnings that every start would print and nobody here can act on, by the beginning of their text.
+QUIET_WARNINGS = (
+    "Using `httpx` with",  # FastAPI's own test client, which Airflow imports and never uses
+    "starlette.middleware.wsgi is deprecated",  # how Airflow mounts its Flask pages
+    "Using the in-memory storage",  # of the log-in's rate limit: right for a single API server process
+)
+
 
 def environment(layout: Layout, *, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of every process of the workbench.
@@ -222,8 +231,10 @@ def environment(layout: Layout, *, base: Mapping[str, str]) -> dict[str, str]:
     dropped = forced | {f"{name}_{way}" for name in forced for way in ("CMD", "SECRET")}
     dropped |= {"COUTURE_ADMIN_PASSWORD", "AIRFLOW_CONFIG"}
     found = {name: value for name, value in base.items() if name not in dropped}
+    ignored = [f"ignore:{text}" for text in QUIET_WARNINGS]
     return found | {
         "AIRFLOW_HOME": str(layout.airflow),
         "COUTURE_HOME": str(layout.home),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": ",".join([*filter(None, [found.get("PYTHONWARNINGS")]), *ignored]),
     }

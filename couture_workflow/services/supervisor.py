@@ -195,17 +195,18 @@ class Supervisor:
 
     def _end(self) -> None:
         """End the running tasks while Airflow can still record it, then the services, then what is left."""
+        self._terminate("dag-processor", "triggerer")
         self._end_scheduler(time.monotonic() + TASK_GRACE)
-        process_tree.send(
-            [psutil.Process(s.process.pid) for s in self.services if s.process and s.running], signal.SIGTERM
-        )
+        self._terminate("scheduler", "api-server")
         self._wait(self.services, time.monotonic() + SERVICE_GRACE)
-        killed = process_tree.end_all(grace=2.0)
-        if killed:
-            self.say(f"{killed} processes did not end in time and were killed.")
+        process_tree.end_all(grace=1.0)
         for service in self.services:
             if service.pump is not None:
                 service.pump.join(timeout=2)
+
+    def _terminate(self, *names: str) -> None:
+        running = [s.process for s in self.services if s.name in names and s.process and s.running]
+        process_tree.send([psutil.Process(process.pid) for process in running], signal.SIGTERM)
 
     def _end_scheduler(self, deadline: float) -> None:
         """Ask the scheduler to end and each of its tasks too: it would wait for them for hours."""

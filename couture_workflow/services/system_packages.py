@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from couture_workflow.exceptions import RuntimeMissingError
+from couture_workflow.services import runtimes
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,6 @@ class Program:
 
 
 def _has_java() -> bool:
-    from couture_workflow.services import runtimes
-
     try:
         runtimes.java()
     except RuntimeMissingError:
@@ -45,7 +44,7 @@ def _openjdk(kind: str) -> tuple[str, ...]:
     return tuple(f"openjdk-{version}-{kind}-headless" for version in (17, 21, 25))
 
 
-JAVA = Program("Java 17 or newer", _openjdk("jre"), _on_path("java"))
+JAVA = Program("Java 17 or newer", _openjdk("jre"), _has_java)
 GIT = Program("git", ("git",), _on_path("git"))
 JDK = Program("a Java compiler", _openjdk("jdk"), _on_path("javac"))
 CHROMIUM = Program("Chromium", ("chromium", "chromium-browser"), _on_path("chromium", "chromium-browser"))

@@ -1,0 +1,60 @@
+# Every target that needs the environment makes it first; `make help` lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The first Python on the PATH that Airflow runs on.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+  && echo $$python && break; done)
+TEMPLATES := couture_workflow/templates
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test check format bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+install: $(STAMP) ## make .venv with everything that the workbench needs, and the Spark runtime in it
+
+$(STAMP): pyproject.toml setup.py constraints.txt couture_workflow/runtimes/spark.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is missing. Type: sudo apt-get install --yes python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  test "$$(id -u)" = 0 || { echo "Python's venv is missing. Type: sudo apt-get install --yes python3-venv"; exit 1; }; \
+	  apt-get -qq update && apt-get -qq install --yes python3-venv; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once; some minutes)."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/couture-workflow install
+	@touch $@
+
+run: install ## start the workbench at http://localhost:8080 (COUTURE_PORT), until Ctrl-C
+	@$(BIN)/couture-workflow run
+
+demo: install ## do a first day's work through the public interfaces, in a temporary home, and check the result
+	@$(BIN)/couture-workflow demo
+
+test: install ## run every test: unit, real Spark, real browser
+	@$(BIN)/couture-workflow install --tests
+	@$(BIN)/pytest
+
+check: install ## formatting, linting, types, architecture, templates, scripts, changelog
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint --lint --quiet $(TEMPLATES)
+	$(BIN)/python tools/check_scripts.py
+	$(BIN)/python tools/check_changelog.py
+
+format: install ## format the Python code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install ## compare the speed with what it is measured against
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,benchmarks]'
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what was built and cached; the environment and the home stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
