@@ -16,7 +16,7 @@ from couture_workflow.permissions import (
 from couture_workflow.web import paths
 
 
-def _entry(name: str, page: str, resource: str, **more: Any) -> dict[str, Any]:
+def _entry(name: str, page: str, resource: str, icon: str, **more: Any) -> dict[str, Any]:
     # Without a leading slash, so that Airflow's <base href> puts the prefix of `[api] base_url` before it.
     root = paths.PAGES.removeprefix("/")
     return {
@@ -24,6 +24,8 @@ def _entry(name: str, page: str, resource: str, **more: Any) -> dict[str, Any]:
         "href": f"{root}/{page}/",
         "destination": "nav",
         "url_route": page,
+        "icon": f"{root}{paths.ASSETS}/nav/{icon}.svg",
+        "icon_dark_mode": f"{root}{paths.ASSETS}/nav/{icon}-dark.svg",
         paths.NAV_RESOURCE: resource,
         **more,
     }
@@ -35,10 +37,18 @@ class CouturePlugin(AirflowPlugin):
     name = "couture_workflow"
 
     external_views = [
-        _entry("Developer", "developer", DEVELOPER_HUB, nav_top_level=True),
-        _entry("Spark Configuration", "spark-configuration", SPARK_CONFIGURATION, category="admin"),
-        _entry("Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES, category="admin"),
-        _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, category="Developer"),
+        _entry("Developer", "developer", DEVELOPER_HUB, "developer", nav_top_level=True),
+        _entry(
+            "Spark Configuration",
+            "spark-configuration",
+            SPARK_CONFIGURATION,
+            "configuration",
+            category="admin",
+        ),
+        _entry(
+            "Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES, "dependencies", category="admin"
+        ),
+        _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, "artifacts", category="Developer"),
     ]
 
     # Airflow makes an instance of this class; only the API server and `airflow plugins` read the two below.

@@ -40,6 +40,7 @@
     root.classList.toggle("framed", host !== null);
     if (!host) return;
     const style = window.parent.getComputedStyle(host);
+    root.style.setProperty("--font", window.parent.getComputedStyle(host.ownerDocument.body).fontFamily);
     for (const token of tokens) {
       const value = style.getPropertyValue(`--chakra-colors-${token}`).trim();
       if (value) root.style.setProperty(`--${token}`, value);
