@@ -32,9 +32,13 @@ def is_secret(key: str) -> bool:
 
 @dataclass(frozen=True)
 class Sealed:
-    """A secret's encrypted form."""
+    """A secret's encrypted form.
+
+    :param commit: the version that it was read from.
+    """
 
     token: str = field(repr=False)
+    commit: str | None = field(default=None, compare=False)
 
 
 def shown(name: str, value: str | Sealed) -> str:
@@ -97,7 +101,7 @@ def parse(content: bytes, *, commit: str | None) -> Document:
         return Document(
             arguments={str(name): _text(value) for name, value in (data.get("arguments") or {}).items()},
             configurations={
-                str(name): _value(value) for name, value in (data.get("configurations") or {}).items()
+                str(name): _value(value, commit) for name, value in (data.get("configurations") or {}).items()
             },
             jars=tuple(str(reference) for reference in data.get("jars") or ()),
             py_files=tuple(str(reference) for reference in data.get("py_files") or ()),
@@ -120,8 +124,8 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _value(value: Any) -> str | Sealed:
-    return Sealed(str(value["secret"])) if isinstance(value, dict) else _text(value)
+def _value(value: Any, commit: str | None) -> str | Sealed:
+    return Sealed(str(value["secret"]), commit) if isinstance(value, dict) else _text(value)
 
 
 def dump(document: Document) -> bytes:

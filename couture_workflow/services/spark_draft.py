@@ -5,6 +5,8 @@ A secret that is already saved is not in a draft: its row names the version whos
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +16,28 @@ from typing import Any
 from couture_workflow.exceptions import InvalidError, NotFoundError, RuntimeMissingError
 from couture_workflow.services import runtimes, spark_command
 from couture_workflow.services.spark_configuration import SparkConfiguration, read
-from couture_workflow.services.spark_document import Document, Sealed, is_secret
-from couture_workflow.services.spark_rules import ERROR, NAME, VALUE, validate
+from couture_workflow.services.spark_document import (
+    DEFAULT,
+    Change,
+    Document,
+    Sealed,
+    carry_over,
+    changes,
+    is_secret,
+)
+from couture_workflow.services.spark_rules import (
+    ERROR,
+    JAR_SUFFIXES,
+    NAME,
+    PYTHON_SUFFIXES,
+    VALUE,
+    validate,
+)
+from couture_workflow.store.files import StoredFile
 from couture_workflow.store.home import Store
 
+#: How many files are suggested at once.
+MOST_FILES = 50
 SECTIONS = ("arguments", "configurations", "jars", "py_files")
 
 
@@ -196,16 +216,71 @@ def _lines(words: Sequence[str]) -> Iterator[str]:
 
 
 def as_rows(document: Document) -> dict[str, Any]:
-    """Return a document as the page edits it; ``read_draft`` reads it back."""
+    """Return a document as the page edits it; ``read_draft`` reads it back.
+
+    No secret is in it: a saved one is named by its version; one that was just typed is marked, and the page
+    still has it.
+    """
     return {
         "arguments": [{"name": name, "value": value} for name, value in document.arguments.items()],
         "configurations": [
-            {"name": name, "kept": document.commit}
-            if isinstance(value, Sealed)
-            else {"name": name, "value": value}
-            for name, value in document.configurations.items()
+            _configuration_row(name, value, document) for name, value in document.configurations.items()
         ],
         "jars": list(document.jars),
         "py_files": list(document.py_files),
         "base": document.commit,
     }
+
+
+def _configuration_row(name: str, value: str | Sealed, document: Document) -> dict[str, Any]:
+    if isinstance(value, Sealed):
+        return {"name": name, "kept": value.commit or document.commit}
+    return {"name": name, "typed": True} if is_secret(name) else {"name": name, "value": value}
+
+
+@dataclass(frozen=True)
+class Rebased:
+    """A draft carried over what somebody else saved meanwhile.
+
+    :param theirs: what they changed.
+    :param clashes: what both changed; the draft has its own value there.
+    """
+
+    document: Document
+    theirs: tuple[Change, ...]
+    clashes: tuple[Change, ...]
+
+
+def rebase(store: Store, document: Document) -> Rebased:
+    """Carry a draft over the newest version."""
+    base = read(store, commit=document.commit) if document.commit else DEFAULT
+    newest = read(store)
+    carried = carry_over(base, document, newest)
+    return Rebased(carried.document, tuple(changes(base, newest)), carried.clashes)
+
+
+def file_versions(store: Store, *documents: Document) -> dict[str, dict[str, Any]]:
+    """Return the versions of the files that documents name, as far as the files are there."""
+    names = {
+        reference.partition("@")[0]
+        for document in documents
+        for reference in (*document.jars, *document.py_files)
+    }
+    found = {}
+    for name in names:
+        with contextlib.suppress(NotFoundError, InvalidError):
+            found[name] = _versions(store.dependencies.get(name))
+    return found
+
+
+def find_files(store: Store, section: str, *, search: str) -> dict[str, dict[str, Any]]:
+    """Return the first uploaded dependencies that fit the list and whose name has the search in it."""
+    suffixes = JAR_SUFFIXES if section == "jars" else PYTHON_SUFFIXES
+    found = (
+        file for file in store.dependencies.list(search=search) if file.name.casefold().endswith(suffixes)
+    )
+    return {file.name: _versions(file) for file in itertools.islice(found, MOST_FILES)}
+
+
+def _versions(file: StoredFile) -> dict[str, Any]:
+    return {"current": file.current, "versions": [version.number for version in reversed(file.versions)]}

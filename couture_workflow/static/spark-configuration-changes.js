@@ -1,0 +1,99 @@
+/* Differences between two versions as a table, secrets already masked by the server. */
+
+import { el } from "./dom.js";
+
+const SECTIONS = { arguments: "Argument", configurations: "Configuration", jars: "Jar", py_files: "Py-file" };
+const KINDS = { added: ["Added", "badge-ok"], removed: ["Removed", "badge-error"], changed: ["Changed", "badge-info"] };
+const MASK = "******";
+
+const name = (change) => (change.name === "order" ? "Order of the files" : change.name);
+const isSecret = (change) => change.old === MASK || change.new === MASK;
+const text = (value) => (value === MASK ? "••••••" : value);
+
+function row(change) {
+  const [label, look] = KINDS[change.kind];
+  const isFile = change.section === "jars" || change.section === "py_files";
+  const secret = isSecret(change) && change.kind === "changed";
+  return el(
+    "tr", {},
+    el("td", {}, el("span", { class: `badge ${look}` }, label)),
+    el("th", { scope: "row" }, el("span", { class: "mono break" }, name(change)), el("span", { class: "muted small change-section" }, SECTIONS[change.section])),
+    el("td", { class: "mono break change-old" }, change.kind === "added" || (isFile && change.name !== "order") ? "" : text(change.old)),
+    el("td", { class: "mono break change-new" }, change.kind === "removed" || (isFile && change.name !== "order") ? "" : text(change.new), secret ? " (another secret)" : ""),
+  );
+}
+
+/** The table; `heads` names the columns of the two values. */
+export function changesTable(changes, { label, heads = ["Before", "After"] }) {
+  if (!changes.length) return el("p", { class: "muted" }, "No differences.");
+  const head = ["Change", "Name", ...heads].map((title) => el("th", { scope: "col" }, title));
+  return el(
+    "div", { class: "table-box", tabindex: "0", role: "region", "aria-label": label },
+    el("table", { class: "table changes" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...changes.map(row))),
+  );
+}
+
+/** A dialog with a title; resolves to the value of the button that closed it, "" if it was cancelled. */
+export function ask({ title, content, buttons, focus }) {
+  const dialog = el("dialog", { class: "dialog dialog-wide", "aria-label": title });
+  const close = (value) => () => dialog.close(value);
+  const button = ({ label, value = "", look = "" }) =>
+    el("button", { type: value ? "submit" : "button", class: `btn ${look}`, onclick: value ? close(value) : close("") }, label);
+  const form = el("form", { method: "dialog", class: "stack" }, ...content, el("div", { class: "dialog-actions" }, ...buttons.map(button)));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault(); // Enter in a field is the last button, as the click is
+    if (dialog.open && !event.submitter) dialog.close(buttons.at(-1).value);
+  });
+  dialog.append(el("h2", {}, title), form);
+  document.body.append(dialog);
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue);
+    });
+    dialog.showModal();
+    (focus ?? form.querySelector(".btn-primary"))?.focus();
+  });
+}
+
+/** Show what would be saved and ask for a message: resolves to { message } or null. */
+export async function review(changes, message) {
+  const input = el("input", { id: "review-message", maxlength: "2000", placeholder: "Empty: a summary of the changes" });
+  input.value = message;
+  const answer = await ask({
+    title: "Review changes",
+    content: [
+      changesTable(changes, { label: "Changes" }),
+      el("div", { class: "field" }, el("label", { for: input.id }, "Message (optional)"), input),
+      el("p", { class: "help" }, "Jobs that start after the save use it. Jobs that run now do not change."),
+    ],
+    buttons: [{ label: "Back" }, { label: "Save", value: "save", look: "btn-primary" }],
+    focus: input,
+  });
+  return answer === "save" ? { message: input.value } : null;
+}
+
+/** Tell of a newer version by somebody else: resolves to "carry", "drop" or "". */
+export function conflict({ author, when, message, theirs, clashes }) {
+  const moment = new Date(when).toLocaleString("sv-SE");
+  return ask({
+    title: "Somebody else saved meanwhile",
+    content: [
+      el("p", {}, `${author} saved “${message}” at ${moment}. Nothing of yours was saved or lost.`),
+      el("h3", {}, "What they changed"),
+      changesTable(theirs, { label: "What they changed" }),
+      ...(clashes.length
+        ? [
+            el("h3", {}, "What you both changed"),
+            el("p", { class: "help" }, "If you carry your changes over, yours count here. Review comes before the save."),
+            changesTable(clashes, { label: "What you both changed", heads: ["Theirs", "Yours"] }),
+          ]
+        : []),
+    ],
+    buttons: [
+      { label: "Back" },
+      { label: "Drop my changes", value: "drop", look: "btn-danger" },
+      { label: "Carry my changes over", value: "carry", look: "btn-primary" },
+    ],
+  });
+}
