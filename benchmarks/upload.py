@@ -86,7 +86,7 @@ def _upload(server: Server, source: Path) -> float:
     with source.open("rb") as file:
         connection.request(
             "PUT",
-            f"/api/dependencies/{source.name}",
+            f"/api/dependencies/files/{source.name}",
             body=file,
             headers={"Authorization": f"Bearer {server.token}", "Content-Length": str(SIZE)},
         )
