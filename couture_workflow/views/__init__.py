@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from couture_workflow.views.artifacts import CodeArtifactsPage
 from couture_workflow.views.base import CouturePage
+from couture_workflow.views.dependencies import SparkDependenciesPage
 from couture_workflow.views.hub import DeveloperHubPage
+from couture_workflow.views.spark_configuration import SparkConfigurationPage
 
-PAGES: tuple[type[CouturePage], ...] = (DeveloperHubPage,)
+PAGES: tuple[type[CouturePage], ...] = (
+    DeveloperHubPage,
+    CodeArtifactsPage,
+    SparkConfigurationPage,
+    SparkDependenciesPage,
+)

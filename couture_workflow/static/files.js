@@ -1,0 +1,136 @@
+/* The list of uploaded files and one file's page: search while typing, delete, restore, copy, uploads. */
+
+import { ApiError, api, del, post } from "./api.js";
+import { confirm, notice } from "./dialog.js";
+import { Uploads } from "./file_uploads.js";
+import { localTimes } from "./page.js";
+
+const files = document.getElementById("files");
+const address = (name, rest = "") => api(`/${files.dataset.noun}/files/${encodeURIComponent(name)}${rest}`);
+
+let shown = 0;
+
+/** Read the list again for an address of this page, keeping the keyboard where it is. */
+async function refresh(url = window.location.href) {
+  const turn = (shown += 1);
+  const response = await fetch(url, { credentials: "same-origin", headers: { Accept: "text/html" } }).catch(() => null);
+  if (!response?.ok) {
+    notice("The list could not be read again. Reload the page.", "error");
+    return;
+  }
+  const text = await response.text();
+  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("files");
+  if (!fresh || turn !== shown) return;
+  const active = document.activeElement;
+  const search = active?.id === "search" ? active : null;
+  files.replaceChildren(...fresh.childNodes);
+  if (search) {
+    const field = document.getElementById("search");
+    field?.replaceWith(search);
+    search.focus();
+  }
+  localTimes(files);
+}
+
+async function act(work, done) {
+  try {
+    await work();
+    notice(done);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    notice(error.message, "error");
+    return false;
+  }
+}
+
+const question = (name, users) =>
+  users.length
+    ? {
+        title: `${name} is in use`,
+        text: "Jobs that need it will fail. Used by:",
+        details: users,
+        action: "Delete all the same",
+        danger: true,
+      }
+    : {
+        title: `Delete ${name}?`,
+        text: "All its versions go. They can be brought back from the tab Deleted.",
+        action: "Delete",
+        danger: true,
+      };
+
+async function remove(name, users) {
+  if (!(await confirm(question(name, users)))) return;
+  try {
+    await del(address(name, users.length ? "?force=true" : ""));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.code === "in_use") await remove(name, error.body.users);
+    else notice(error.message, "error");
+    return;
+  }
+  if (document.querySelector(`[data-restore], #contents`)) window.location.assign(files.dataset.home);
+  else {
+    notice(`${name} was deleted.`);
+    await refresh();
+  }
+}
+
+async function restore(name, version) {
+  const question = {
+    title: `Restore version ${version} of ${name}?`,
+    text: "Its content becomes a new version, which new jobs get. No version is lost.",
+    action: "Restore",
+  };
+  if (!(await confirm(question))) return;
+  const work = () => post(address(name, "/restore"), { version });
+  if (await act(work, `Version ${version} is current again.`)) await refresh(window.location.pathname);
+}
+
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+  } catch {
+    const area = document.createElement("textarea"); // plain http: there is no clipboard object
+    area.value = button.dataset.copy;
+    area.className = "visually-hidden";
+    button.after(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+    button.focus();
+  }
+  notice("Copied.");
+}
+
+files.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const { delete: doomed, undelete, restore: earlier, copy: text } = button.dataset;
+  if (doomed !== undefined) await remove(doomed, JSON.parse(button.dataset.users));
+  else if (earlier !== undefined) await restore(earlier, Number(button.dataset.version));
+  else if (text !== undefined) await copy(button);
+  else if (undelete !== undefined) {
+    if (await act(() => post(address(undelete, "/undelete")), `${undelete} is back.`)) await refresh();
+  }
+});
+
+let typing;
+files.addEventListener("input", (event) => {
+  if (event.target.id !== "search") return;
+  clearTimeout(typing);
+  typing = setTimeout(() => {
+    const form = event.target.form;
+    const url = `${form.getAttribute("action")}?${new URLSearchParams(new FormData(form))}`;
+    window.history.replaceState(null, "", url);
+    refresh(url);
+  }, 200);
+});
+
+/* The button of one file's page stands outside the part that is replaced. */
+for (const button of document.querySelectorAll(".heading [data-delete]")) {
+  button.addEventListener("click", () => remove(button.dataset.delete, JSON.parse(button.dataset.users)));
+}
+
+if (document.getElementById("uploads")) new Uploads({ address, settings: files.dataset, changed: refresh });
