@@ -1,12 +1,12 @@
 """Leader of the session of one Spark job: when the task dies, however it dies, nothing of the job stays.
 
-Run as a script, ``python -I -S reaper.py --parent PID --grace SECONDS -- COMMAND...``, in a session of
-its own and with a pipe from the task as standard input. The end of that pipe, a change of the parent or
-SIGTERM means stop: SIGTERM to every process of the job, a time of grace, SIGKILL. What belongs to the job
-is told by the session, which ``pyspark.daemon`` stays in though it leaves the process group, and by
-descent: the reaper adopts orphans, so a process with a session of its own is found as well. A signal goes
-through a file descriptor of the process that is opened before the process is looked at, so a process id
-that is used anew is never hit.
+Run as a script, ``python -I -S reaper.py --parent PID --grace SECONDS --folder PATH -- COMMAND...``, in a
+session of its own and with a pipe from the task as standard input. The end of that pipe, a change of the
+parent or SIGTERM means stop: SIGTERM to every process of the job, a time of grace, SIGKILL. What belongs
+to the job is told by the session, which ``pyspark.daemon`` stays in though it leaves the process group,
+and by descent: the reaper adopts orphans, so a process with a session of its own is found as well. A
+signal goes through a file descriptor of the process that is opened before the process is looked at, so a
+process id that is used anew is never hit.
 
 A line on the pipe is JSON, a list of words: the command that kills what runs elsewhere, on the cluster.
 It is run at a stop and when the command is killed by a signal. The standard library alone, and little of
@@ -108,24 +108,22 @@ class Reaper:
 
     def _end(self) -> None:
         """Leave no process: SIGTERM, time to end, SIGKILL."""
-        self._signal_all(signal.SIGTERM)
+        me = os.getpid()
+        signal_all(me, signal.SIGTERM)
         if self.kill_command and (self.stopped or (self.exit_code or 0) > 128):
             try:
                 os.posix_spawnp(self.kill_command[0], self.kill_command, os.environ)
             except OSError as error:
                 os.write(2, f"Cannot start {self.kill_command[0]}: {error.strerror}\n".encode())
         deadline = time.monotonic() + self.grace
-        while members() and time.monotonic() < deadline:
+        while members(me) and time.monotonic() < deadline:
             self._collect()
             time.sleep(0.02)
-        while self._signal_all(signal.SIGKILL):
+        deadline = time.monotonic() + self.grace + _POLL
+        while signal_all(me, signal.SIGKILL) and time.monotonic() < deadline:
             self._collect()
             time.sleep(0.01)
         self._collect()
-
-    def _signal_all(self, number: int) -> int:
-        """Send a signal to every process of the job; return how many there were."""
-        return sum(_send(pid, number) for pid in members())
 
 
 def _handle(pid: int) -> list[int]:
@@ -136,15 +134,18 @@ def _handle(pid: int) -> list[int]:
         return []
 
 
-def members() -> list[int]:
-    """Return the living processes of this process's session and its descendants, without itself."""
-    me = os.getpid()
+def members(leader: int) -> list[int]:
+    """Return the living processes of a session and the descendants of its leader, without the leader."""
     parents: dict[int, int] = {}
     sessions: dict[int, int] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit() and (found := _look(int(name))):
             parents[int(name)], sessions[int(name)] = found
-    return [pid for pid in parents if pid != me and (sessions[pid] == me or _descends(pid, me, parents))]
+    return [
+        pid
+        for pid in parents
+        if pid != leader and (sessions[pid] == leader or _descends(pid, leader, parents))
+    ]
 
 
 def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
@@ -167,14 +168,19 @@ def _look(pid: int) -> tuple[int, int] | None:
     return None if state in b"ZX" else (int(parent), int(session))
 
 
-def _send(pid: int, number: int) -> bool:
+def signal_all(leader: int, number: int) -> int:
+    """Send a signal to every member; return how many got it."""
+    return sum(_send(pid, leader, number) for pid in members(leader))
+
+
+def _send(pid: int, leader: int, number: int) -> bool:
     """Send a signal unless the process id now stands for a process that is not of the job."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:
         return False
     try:
-        if pid not in members():
+        if pid not in members(leader):
             return False
         signal.pidfd_send_signal(handle, number)
     except OSError:
@@ -195,11 +201,20 @@ def _adopt_orphans() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Read ``--parent PID --grace SECONDS -- COMMAND...`` and run it."""
-    parent, grace, command = int(arguments[1]), float(arguments[3]), arguments[5:]
+    """Read ``--parent PID --grace SECONDS --folder PATH -- COMMAND...`` and run it.
+
+    After a stop nobody else may be left to remove the job's private folder.
+    """
+    parent, grace, folder, command = int(arguments[1]), float(arguments[3]), arguments[5], arguments[7:]
     if os.getsid(0) != os.getpid():
         os.setsid()
-    return Reaper(command, parent=parent, grace=grace).run()
+    reaper = Reaper(command, parent=parent, grace=grace)
+    exit_code = reaper.run()
+    if reaper.stopped:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+    return exit_code
 
 
 if __name__ == "__main__":

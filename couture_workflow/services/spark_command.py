@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from couture_workflow.services.spark_configuration import SparkConfiguration, is_secret
@@ -25,6 +25,14 @@ REDACTED = "*********(redacted)"
 _FIRST = ("master", "deploy-mode", "name", "class")
 _LAST = ("jars", "py-files")
 _PYTHON, _DRIVER_PYTHON = "spark.pyspark.python", "spark.pyspark.driver.python"
+_DRIVER = {
+    "driver-memory": "spark.driver.memory",
+    "driver-cores": "spark.driver.cores",
+    "driver-java-options": "spark.driver.extraJavaOptions",
+    "driver-class-path": "spark.driver.extraClassPath",
+    "driver-library-path": "spark.driver.extraLibraryPath",
+    "supervise": "spark.driver.supervise",
+}
 _JAVA_SECRET = re.compile(r"(?P<key>-D[^\s=\"']+)=(?P<value>\"[^\"]*\"|'[^']*'|\S+)")
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+@", re.IGNORECASE)
 
@@ -78,6 +86,37 @@ def spark_submit(job: Job, *, spark_home: Path, properties_file: Path | None) ->
         if not is_secret(key):
             options.add("conf", f"{key}={value}")
     return [str(spark_home / "bin" / "spark-submit"), *options.words, str(job.application), *job.arguments]
+
+
+def standalone_request(
+    job: Job, *, spark_home: Path, properties_file: Path | None, spark_version: str
+) -> dict[str, object]:
+    """Return the request that runs the job in cluster mode through the REST server of a standalone master.
+
+    What the master starts on a worker is ``SparkSubmit`` itself, in client mode: it runs Python as well,
+    which ``spark-submit --deploy-mode cluster`` refuses, and it reads secrets from the properties file. So
+    the paths must be the same on the workers.
+    """
+    outer = {key: value for key, value in configurations(job).items() if not is_secret(key)}
+    arguments = dict(job.configuration.arguments)
+    for argument, key in _DRIVER.items():
+        if arguments.get(argument):
+            outer[key] = arguments[argument]
+    outer |= {"spark.app.name": job.app_name, "spark.master": arguments.get("master", "")}
+    for argument in ("supervise", "verbose"):
+        arguments.pop(argument, None)
+    inside = replace(
+        job, configuration=replace(job.configuration, arguments={**arguments, "deploy-mode": "client"})
+    )
+    return {
+        "action": "CreateSubmissionRequest",
+        "clientSparkVersion": spark_version,
+        "appResource": job.application.as_uri(),
+        "mainClass": "org.apache.spark.deploy.SparkSubmit",
+        "appArgs": spark_submit(inside, spark_home=spark_home, properties_file=properties_file)[1:],
+        "sparkProperties": outer,
+        "environmentVariables": {},
+    }
 
 
 def configurations(job: Job) -> dict[str, str]:
@@ -139,7 +178,7 @@ def _masked(command: Sequence[str]) -> Iterator[str]:
 
 def _masked_word(word: str) -> str:
     key, equals, _ = word.partition("=")
-    if equals and not re.search(r"\s", key) and is_secret(key):
+    if equals and not word.startswith("-D") and not re.search(r"\s", key) and is_secret(key):
         return f"{key}={REDACTED}"
     word = _JAVA_SECRET.sub(
         lambda match: f"{match['key']}={REDACTED}" if is_secret(match["key"]) else match[0], word

@@ -1,0 +1,37 @@
+"""Buttons on a task instance. A task pushes each address when it is known, so they work while it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+
+class SparkUILink(BaseOperatorLink):
+    """The pages of the Spark application."""
+
+    name = "Spark UI"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address that was found while the application ran, "" if there was none."""
+        return str(getattr(operator, "tracking_url", "") or "")
+
+
+class RunDetailsLink(BaseOperatorLink):
+    """What the run used and what changed since the last success."""
+
+    name = "Run details"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address of the page below the address of Airflow."""
+        from airflow.sdk.configuration import conf
+
+        base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+        path = "/".join(quote(part, safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id))
+        map_index = -1 if ti_key.map_index is None else ti_key.map_index
+        return f"{base}/couture/runs/{path}?map_index={map_index}&try_number={ti_key.try_number}"

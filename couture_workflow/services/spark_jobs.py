@@ -1,0 +1,332 @@
+"""One try of a Spark job from what a task asks for to its result, with the record of what it used.
+
+Files are copied out of the store with their sha256 checked, the page's configuration is merged with the
+task's, the job is submitted and followed, and the run's record is written at the start and at each
+change.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import socket
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from couture_workflow import settings
+from couture_workflow.exceptions import (
+    CoutureError,
+    SparkError,
+    SparkJobError,
+    SparkKilledError,
+    SparkSubmitError,
+    StorageError,
+)
+from couture_workflow.services import runs, runtimes, spark_configuration, spark_masters
+from couture_workflow.services.runs import FileUse, Role, Run, RunKey
+from couture_workflow.services.runtimes import SparkRuntime
+from couture_workflow.services.spark_command import Job, display, masked, spark_submit
+from couture_workflow.services.spark_configuration import SparkConfiguration
+from couture_workflow.services.spark_diagnosis import diagnose
+from couture_workflow.services.spark_environment import environment, private_folder
+from couture_workflow.services.spark_masters import Client, StandaloneCluster, Target
+from couture_workflow.services.spark_rules import errors
+from couture_workflow.services.spark_submit import Outcome, Submission, submission
+from couture_workflow.services.spark_tracking import Tracking
+from couture_workflow.store.files import Files
+from couture_workflow.store.home import Store
+
+log = logging.getLogger(__name__)
+
+_PYTHON, _DRIVER_PYTHON = "spark.pyspark.python", "spark.pyspark.driver.python"
+_ARCHIVES = (".jar", ".zip", ".whl", ".egg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """What a task asks for.
+
+    :param code_artifact: reference to a code artifact, ``name`` or ``name@version``.
+    :param suffixes: what the artifact's name may end in.
+    :param arguments: what the application is given.
+    :param spark_arguments: over the page's arguments of spark-submit; None removes one.
+    :param spark_configurations: over the page's ``spark.*`` settings; None removes one.
+    :param jars: references to dependencies in place of the page's, None: the page's.
+    :param py_files: likewise.
+    :param python: the Python of driver and executors, None: the configured one.
+    """
+
+    app_name: str
+    code_artifact: str
+    suffixes: tuple[str, ...]
+    class_path: str | None = None
+    arguments: tuple[str, ...] = ()
+    spark_arguments: Mapping[str, str | None] = field(default_factory=dict)
+    spark_configurations: Mapping[str, str | None] = field(default_factory=dict)
+    jars: Sequence[str] | None = None
+    py_files: Sequence[str] | None = None
+    python: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Who runs a job: the try of a task.
+
+    :param redact: masks what is secret in a text, such as the password of a connection.
+    :param keep_secret: told each secret value, so that ``redact`` and the task's log mask it.
+    :param keep_going: asked often; once it says no, the job is stopped.
+    """
+
+    key: RunKey
+    dag_version: str | None = None
+    user: str = ""
+    redact: Callable[[str], str] = str
+    keep_secret: Callable[[str], object] = str
+    keep_going: Callable[[], bool] = lambda: True
+
+
+class SparkJob:
+    """One try of a job.
+
+    :param on_line: called with "output" or "log" and each line of the driver.
+    :param on_tracking: called whenever more is known of the application.
+    """
+
+    def __init__(
+        self,
+        request: JobRequest,
+        origin: Origin,
+        *,
+        store: Store,
+        on_line: Callable[[str, str], None],
+        on_tracking: Callable[[Tracking], None],
+    ) -> None:
+        self.request = request
+        self.origin = origin
+        self.store = store
+        self.on_line = on_line
+        self.on_tracking = on_tracking
+        self._stopped = False
+        self._submission: Submission | None = None
+        self._run = Run(
+            key=origin.key,
+            state="running",
+            started_at=datetime.now(UTC),
+            dag_version=origin.dag_version,
+            app_name=origin.redact(request.app_name),
+            application_arguments=tuple(map(origin.redact, masked(request.arguments))),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            user=origin.user,
+        )
+
+    def run(self) -> Run:
+        """Run the job; return the record of a success or raise a ``CoutureError`` with the root cause."""
+        self._record()
+        try:
+            self._submit()
+        except SparkKilledError as error:
+            self._end("killed", str(error))
+            raise
+        except CoutureError as error:
+            if self._run.state == "running":
+                self._end("failed", str(error))
+            raise
+        except BaseException as error:
+            self._end("killed", f"The task was ended by {type(error).__name__}: {error}".rstrip(": "))
+            raise
+        self._end("success", None)
+        return self._run
+
+    def stop(self) -> None:
+        """Ask for the end of the job; ``run`` raises ``SparkKilledError`` when nothing of it is left."""
+        self._stopped = True
+        if self._submission is not None:
+            self._submission.stop()
+
+    def _submit(self) -> None:
+        runtime = runtimes.spark()
+        configuration = self._configuration()
+        target = spark_masters.target(configuration, spark_home=runtime.home, spark_version=runtime.version)
+        shared = self.store.root / "submissions" if isinstance(target, StandaloneCluster) else None
+        with private_folder(shared) as folder:
+            configuration = self._with_python(configuration, runtime, target)
+            job, uses = self._collect(configuration, folder)
+            self._describe(job, uses, runtime, target)
+            self._submission = submission(
+                job,
+                target,
+                runtime=runtime,
+                folder=folder,
+                grace=settings.termination_grace_period(),
+                environment=self._environment(configuration, runtime, target, folder),
+                on_line=self.on_line,
+                on_tracking=self._track,
+                keep_going=self.origin.keep_going,
+            )
+            if self._stopped:
+                raise SparkKilledError(f"The Spark job {job.app_name!r} was killed before it started.")
+            self._judge(self._submission.run())
+
+    def _configuration(self) -> SparkConfiguration:
+        """Return the page's configuration with the task's over it."""
+        merged = spark_configuration.merge(
+            spark_configuration.load(self.store),
+            arguments=self.request.spark_arguments,
+            configurations=self.request.spark_configurations,
+            jars=self.request.jars,
+            py_files=self.request.py_files,
+        )
+        if wrong := errors(spark_configuration.validate(merged, self.store)):
+            raise SparkSubmitError(
+                "\n".join(
+                    f"The Spark configuration is wrong in {each.field}: {each.message}" for each in wrong
+                )
+            )
+        return merged
+
+    def _with_python(
+        self, configuration: SparkConfiguration, runtime: SparkRuntime, target: Target
+    ) -> SparkConfiguration:
+        """Set the Python of a Python job where nobody did: this runtime's, for machines that share it."""
+        given = configuration.configurations
+        if ".py" not in self.request.suffixes or self.request.python or _PYTHON in given:
+            return configuration
+        kind = spark_masters.master(configuration).kind
+        if kind in {"local", "spark"}:
+            return spark_configuration.merge(configuration, configurations={_PYTHON: runtime.python})
+        if isinstance(target, Client) and _DRIVER_PYTHON not in given:
+            return spark_configuration.merge(configuration, configurations={_DRIVER_PYTHON: runtime.python})
+        return configuration
+
+    def _collect(self, configuration: SparkConfiguration, folder: Path) -> tuple[Job, tuple[FileUse, ...]]:
+        """Copy every file into the folder; return the job and what it uses."""
+        python = self.request.python
+        if python and Path(python).is_absolute() and spark_masters.master(configuration).kind == "local":
+            if not os.access(python, os.X_OK):
+                raise SparkSubmitError(f"There is no Python {python} to run here. Correct python_conf.")
+        artifacts, dependencies = self.store.artifacts, self.store.dependencies
+        application = _fetch(artifacts, self.request.code_artifact, "application", folder / "application")
+        if application[0].suffix.lower() not in self.request.suffixes:
+            raise SparkSubmitError(
+                f"The code artifact {application[1].name!r} cannot be run by this operator, which takes "
+                f"{' or '.join(self.request.suffixes)}. Use CouturePySparkOperator for .py, "
+                "CoutureSparkOperator for .jar."
+            )
+        jars = [_fetch(dependencies, name, "jar", folder / "jars") for name in configuration.jars]
+        py_files = [
+            _fetch(dependencies, name, "py-file", folder / "py-files") for name in configuration.py_files
+        ]
+        job = Job(
+            app_name=self.request.app_name,
+            application=application[0],
+            class_path=self.request.class_path,
+            arguments=self.request.arguments,
+            configuration=configuration,
+            jars=tuple(path for path, _ in jars),
+            py_files=tuple(path for path, _ in py_files),
+            python=python,
+        )
+        return job, tuple(use for _, use in (application, *jars, *py_files))
+
+    def _environment(
+        self, configuration: SparkConfiguration, runtime: SparkRuntime, target: Target, folder: Path
+    ) -> dict[str, str]:
+        options: tuple[str, ...] = ()
+        if isinstance(target, Client) and settings.class_data_archive():
+            archive = runtimes.class_data_archive(runtime, self.store.root / "cache" / "class-data")
+            options = runtimes.class_data_options(archive) if archive else ()
+        local = spark_masters.master(configuration).kind == "local"
+        own_place = local and "spark.local.dir" not in configuration.configurations
+        return environment(runtime, scratch=folder / "scratch" if own_place else None, java_options=options)
+
+    def _describe(self, job: Job, uses: tuple[FileUse, ...], runtime: SparkRuntime, target: Target) -> None:
+        """Write what the job will use into its record."""
+        redact = self.origin.redact
+        configuration = job.configuration
+        for name, value in configuration.configurations.items():
+            if spark_configuration.is_secret(name):
+                self.origin.keep_secret(value)
+        arguments = {name: redact(masked([value])[0]) for name, value in configuration.arguments.items()}
+        shown = {name: redact(value) for name, value in configuration.masked().items()}
+        line = masked(spark_submit(job, spark_home=runtime.home, properties_file=None))
+        self._record(
+            configuration_commit=configuration.commit,
+            configuration={"arguments": arguments, "configurations": shown},
+            files=uses,
+            spark_version=runtime.version,
+            java_version=runtime.java_version,
+            master=spark_masters.master(configuration).url,
+            deploy_mode=spark_masters.deploy_mode(configuration),
+            command=display(map(redact, line)),
+        )
+
+    def _track(self, tracking: Tracking) -> None:
+        self._record(application_id=tracking.application_id, tracking_url=tracking.tracking_url)
+        self.on_tracking(tracking)
+
+    def _judge(self, outcome: Outcome) -> None:
+        """Raise what the outcome means, if it is not success."""
+        name = self.request.app_name
+        if outcome.stopped:
+            raise SparkKilledError(f"The Spark job {name!r} was killed. Nothing of it is left running.")
+        if not outcome.exit_code:
+            return
+        found = diagnose(outcome.output, outcome.log, exit_code=outcome.exit_code)
+        cause, remedy = self.origin.redact(found.cause), found.remedy
+        self._end("failed", "\n".join(filter(None, (cause, remedy))))
+        application = f", application {self._run.application_id}" if self._run.application_id else ""
+        head = f"The Spark job {name!r} failed (exit code {outcome.exit_code}{application})."
+        raise SparkJobError("\n".join(filter(None, (head, remedy, cause))))
+
+    def _end(self, state: runs.State, error: str | None) -> None:
+        self._record(state=state, ended_at=datetime.now(UTC), error=error and self.origin.redact(error))
+
+    def _record(self, **news: object) -> None:
+        """Write the record; a job does not fail because it cannot be written."""
+        self._run = replace(self._run, **news)  # type: ignore[arg-type]
+        try:
+            runs.write(self.store, self._run)
+        except (StorageError, OSError) as error:
+            log.warning("The run's details cannot be kept: %s", error)
+
+
+def split_arguments(arguments: object) -> tuple[str, ...]:
+    """Return application arguments as strings; a string is split like a shell does."""
+    if arguments is None:
+        return ()
+    if isinstance(arguments, str):
+        try:
+            return tuple(shlex.split(arguments))
+        except ValueError as error:
+            raise SparkSubmitError(
+                f"The application_arguments {arguments!r} cannot be split ({error}). Give a list of strings."
+            ) from None
+    if isinstance(arguments, Sequence):
+        return tuple(str(argument) for argument in arguments)
+    return (str(arguments),)
+
+
+def _fetch(files: Files, reference: str, role: Role, folder: Path) -> tuple[Path, FileUse]:
+    """Copy a version of a file into the folder under its own name."""
+    file, version = files.resolve(reference)
+    path = files.materialize(file.name, folder, version=version.number)
+    if path.suffix.lower() in _ARCHIVES:
+        try:
+            zipfile.ZipFile(path).close()
+        except (zipfile.BadZipFile, OSError) as error:
+            raise SparkSubmitError(
+                f"The {_NOUNS[role]} {file.name!r} (version {version.number}) is not a {path.suffix[1:]} "
+                f"that can be read: {error}. Upload it again, or name an earlier version."
+            ) from error
+    use = FileUse(role=role, name=file.name, version=version.number, sha256=version.sha256, size=version.size)
+    return path, use
+
+
+_NOUNS: dict[Role, str] = {"application": "code artifact", "jar": "jar", "py-file": "py-file"}
+
+__all__ = ["JobRequest", "Origin", "SparkError", "SparkJob", "split_arguments"]
