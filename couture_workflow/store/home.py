@@ -55,8 +55,7 @@ class Store:
         store = cls(Path(os.path.abspath(root.expanduser())), secret_key=secret_key)  # noqa: PTH100
         if store.layout() != LAYOUT or not store._is_complete():
             store._make()
-        if not os.access(store.root, os.W_OK | os.X_OK):
-            raise HomeError(_unwritable(store.root, f"user {os.geteuid()} may not write there"))
+        store._check_rights()
         return store
 
     @property
@@ -98,9 +97,14 @@ class Store:
     def _is_complete(self) -> bool:
         return all(folder.is_dir() for folder in self.folders()) and self.config.exists()
 
+    def _check_rights(self) -> None:
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise HomeError(_unwritable(self.root, f"user {os.geteuid()} may not write there"))
+
     def _make(self) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            self._check_rights()
             with atomic.locked(self.root / ".lock"):
                 for folder in _FOLDERS:
                     mode = 0o700 if folder == "secrets" else 0o777

@@ -71,11 +71,12 @@ class Repository:
 
     def read(self, path: str, *, commit: str | None = None) -> bytes:
         """Return a file as of a commit (None: the newest) or raise ``NotFoundError``."""
-        if path.isprintable() and (commit is None or _COMMIT.fullmatch(commit)):
+        readable = path.isprintable() and not {"", ".", ".."}.intersection(path.split("/"))
+        if readable and (commit is None or _COMMIT.fullmatch(commit)):
             content = self._read_object(f"{commit or BRANCH}:{path}")
             if content is not None:
                 return content
-        if path in self._entries(self._known(commit) if commit else self.head()):
+        if path in self._entries(self._chosen(commit)):
             raise self.git.damaged(f"the content of {path} is missing")
         raise NotFoundError(
             f"There is no {quote(path)} in {self.path.name}" + (f" at {commit}." if commit else ".")
@@ -83,7 +84,7 @@ class Repository:
 
     def paths(self, prefix: str = "", *, commit: str | None = None) -> tuple[str, ...]:
         """Return the paths of all files that begin with the prefix, as of a commit (None: the newest)."""
-        entries = self._entries(self._known(commit) if commit else self.head())
+        entries = self._entries(self._chosen(commit))
         return tuple(path for path in entries if path.startswith(prefix))
 
     def save(
@@ -119,12 +120,16 @@ class Repository:
             return []
         return self._log(head, f"--max-count={limit}", f"--skip={skip}", *(("--", path) if path else ()))
 
+    def commit(self, commit: str) -> Commit:
+        """Return one commit; NotFoundError if there is no such one."""
+        return self._commit(self._known(commit))
+
     def diff(self, old: str | None, new: str, *, path: str | None = None) -> str:
         """Return the unified difference between two commits.
 
         :param old: None: as if nothing had been there before.
         """
-        commits = (self._known(old) if old else _EMPTY_TREE, self._known(new))
+        commits = (_EMPTY_TREE if old is None else self._known(old), self._known(new))
         only = ("--", path) if path else ()
         return self.git.text(
             "diff-tree", "-r", "-p", "--no-color", "--no-renames", "--no-ext-diff", *commits, *only
@@ -142,6 +147,8 @@ class Repository:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Git]:
+        if not self.exists():
+            raise self.git.damaged("it is missing or not complete")
         with atomic.locked(self.path / "couture.lock") as lock, self._index() as index:
             for name in (*_LOCKS, f"{index.name}.lock"):
                 (self.path / name).unlink(missing_ok=True)
@@ -216,6 +223,9 @@ class Repository:
         output = self.git.run("log", "-z", form, commit, *arguments)
         return [_parse_commit(record) for record in output.decode("utf-8", "replace").split("\0") if record]
 
+    def _chosen(self, commit: str | None) -> str | None:
+        return self.head() if commit is None else self._known(commit)
+
     def _known(self, commit: str) -> str:
         if not self._is_known(commit):
             raise NotFoundError(
@@ -258,7 +268,7 @@ def _split(names: bytes) -> list[str]:
 def _author(author: str) -> dict[str, str]:
     """Return git's variables for an author; the address has the exact name, of which git strips some."""
     readable = "".join(c for c in author if c.isprintable() and c not in "<>").strip(" .,:;'\"\\")
-    address = percent_encode(author, safe="", errors="replace") + _MAIL
+    address = percent_encode(author, safe="", errors="replace").replace(".", "%2E") + _MAIL
     return {
         "GIT_AUTHOR_NAME": readable.encode("utf-8", "replace").decode() or "unknown",
         "GIT_AUTHOR_EMAIL": address,

@@ -110,7 +110,8 @@ def test_many_processes_make_one_home(tmp_path: Path) -> None:
 def test_store_needs_neither_airflow_nor_git_to_be_imported(tmp_path: Path) -> None:
     Store.open(tmp_path)
     code = (
-        "import sys, pathlib; from couture_workflow.store.home import Store; Store.open(pathlib.Path(sys.argv[1]));"
+        "import sys, pathlib; from couture_workflow.store.home import Store;"
+        "Store.open(pathlib.Path(sys.argv[1]));"
         "print(sorted({'airflow', 'git', 'cryptography', 'flask'} & set(sys.modules)))"
     )
 
