@@ -171,6 +171,7 @@ class _Workbench:
             [sys.executable, "-P", "-m", supervisor.__name__],
             stdin=subprocess.PIPE,
             env=variables,
+            cwd=self.layout.airflow,
             start_new_session=True,
             pass_fds=(lock,),
         )

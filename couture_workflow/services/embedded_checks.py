@@ -23,10 +23,13 @@ def check_home(home: Path) -> Layout:
     layout = Layout(home)
     try:
         home.mkdir(parents=True, exist_ok=True)
+        _check_writable(home)
         Store.open(home)
         for folder in (layout.airflow, layout.dags, layout.logs):
             folder.mkdir(parents=True, exist_ok=True)
             _check_writable(folder)
+        # Password hashes, keys and task logs are nobody else's business.
+        layout.airflow.chmod(0o700)
     except OSError as error:
         raise HomeError(
             f"The home {home} cannot be written ({error.strerror}): make it writable for this user, or "

@@ -177,8 +177,6 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
             "base_log_folder": str(layout.airflow / "logs"),
             "dag_processor_child_process_log_directory": str(layout.airflow / "logs" / "dag_processor"),
             "colored_console_log": "False",
-            # Airflow's own use of something deprecated, told at every start.
-            "namespace_levels": "flask_appbuilder.base=ERROR",
         },
         "usage_data_collection": {"enabled": "False"},
         "couture_workflow": {"home": str(layout.home)},

@@ -32,6 +32,8 @@ LOG_SIZE, LOG_COUNT = 10 * 2**20, 3
 TASK_GRACE, SERVICE_GRACE = 30.0, 10.0
 RESTARTS, STEADY = 5, 60.0
 QUIET_LINE = re.compile(r"\[(info|debug) *\]|^(INFO|DEBUG)\b| (INFO|DEBUG) - ")
+#: Warnings of every start that only their authors can act on: Airflow's own use of a property that it deprecated.
+KNOWN_LINE = re.compile(r"appbuilder\.app is deprecated")
 LOUD_LINE = re.compile(r"\[(warning|error|critical) *\]|^(WARNING|ERROR|CRITICAL)\b|Traceback|Warning: ")
 
 
@@ -76,10 +78,10 @@ def is_loud(text: str, *, before: bool) -> bool:
 
     :param before: the answer for the line before, which holds for lines without a level of their own.
     """
+    if QUIET_LINE.search(text) or KNOWN_LINE.search(text):
+        return False
     if LOUD_LINE.search(text):
         return True
-    if QUIET_LINE.search(text):
-        return False
     return before and text.startswith((" ", "\t")) or (before and not text.strip())
 
 

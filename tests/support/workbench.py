@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -116,12 +117,17 @@ class Workbench:
         if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
             return False
         home = str(self.home)
-        if Path(process.cwd()).is_relative_to(self.home):
+        if Path(process.cwd()).is_relative_to(self.home) or any(home in word for word in process.cmdline()):
             return True
-        return any(
-            home in Path(f"/proc/{process.pid}/{name}").read_text(errors="replace")
-            for name in ("environ", "cmdline")
-        )
+        return process.environ().get("COUTURE_HOME") == home
+
+    def end(self) -> None:
+        """End whatever is left of it; for the end of a test that may have failed."""
+        left = self.processes()
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=10)
 
     def stop(self, number: int = signal.SIGTERM, *, timeout: float = 90) -> int:
         """Signal the command and return its exit code."""
