@@ -144,12 +144,16 @@ def _read(session: Session, rows: Sequence[Any]) -> dict[Any, _Mentions]:
         select(Model.id, Model.dag_hash, Model._data, Model._data_compressed).where(Model.id.in_(rows))
     )
     return {
-        (row, digest): frozenset(_mentioned(json.loads(zlib.decompress(packed)) if packed else data or {}))
+        (row, digest): frozenset(mentioned(json.loads(zlib.decompress(packed)) if packed else data or {}))
         for row, digest, data, packed in found
     }
 
 
-def _mentioned(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def mentioned(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Iterate over (noun, name of a file, task) that a DAG mentions.
+
+    :param data: the DAG as Airflow stores it.
+    """
     for task in data.get("dag", {}).get("tasks", ()):
         fields = task.get("__var", task)
         for mapping in (fields, *_mappings(fields)):

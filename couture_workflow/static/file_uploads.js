@@ -50,7 +50,7 @@ class Item {
     this.bar.hidden = !["waiting", "sending"].includes(state);
     this.extra.hidden = true;
     this.extra.replaceChildren();
-    const retry = ["failed", "stopped"].includes(state);
+    const retry = ["failed", "stopped"].includes(state) && !this.owner.problem(this.file, this.name);
     const under = ["waiting", "sending"].includes(state);
     this.buttons.replaceChildren(
       ...(retry ? [iconButton("restore", `Try ${this.name} again`, () => this.wait())] : []),

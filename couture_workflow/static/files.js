@@ -28,6 +28,9 @@ async function refresh(url = window.location.href) {
     const field = document.getElementById("search");
     field?.replaceWith(search);
     search.focus();
+  } else if (active && !active.isConnected) {
+    files.tabIndex = -1; // the button that was pressed is gone: stay here, not at the top of the page
+    files.focus({ preventScroll: true });
   }
   localTimes(files);
 }

@@ -1,4 +1,4 @@
-"""What the pages of uploaded files share: the list and one file's page. Writes go to the REST API, which streams."""
+"""What the pages of uploaded files share: the list and one file's page. Writes go to the REST API."""
 
 from __future__ import annotations
 
