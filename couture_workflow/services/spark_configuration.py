@@ -116,7 +116,7 @@ def write(store: Store, document: Document, *, user: str, base: str | None, mess
         message=message.strip() or _summary(before, sealed),
         base=base,
     )
-    return replace(sealed, commit=commit.id)
+    return read(store, commit=commit.id)
 
 
 def save(

@@ -120,7 +120,7 @@ export class ValueRow extends Row {
     const title = this.title() || `${WORDS[this.section].toLowerCase()} ${number}`;
     this.nameLabel.textContent = `${WORDS[this.section]} ${number} name`;
     this.valueLabel.textContent = `Value of ${title}`;
-    this.set.setAttribute("aria-label", `Value of ${title}`);
+    this.set.setAttribute("aria-label", `Saved secret ${title}`);
     this.replacer.setAttribute("aria-label", `Replace the secret ${title}`);
     this.keeper.setAttribute("aria-label", `Keep the old secret ${title}`);
     this.remover.setAttribute("aria-label", `Delete ${title}`);
