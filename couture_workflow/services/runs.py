@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -101,6 +102,20 @@ class Change:
     new: str | None
 
 
+@dataclass(frozen=True)
+class Details:
+    """All that is known of one try.
+
+    :param last_success: the success that it is compared with, None if the task has not succeeded before.
+    :param changes: what differs from that success.
+    """
+
+    run: Run
+    tries: tuple[Run, ...]
+    last_success: Run | None
+    changes: tuple[Change, ...]
+
+
 def write(store: Store, run: Run) -> None:
     """Write a run's record, replacing what an earlier call wrote for the same try."""
     path = _path(store, run.key)
@@ -168,7 +183,7 @@ def changes(old: Run, new: Run) -> list[Change]:
     """Return what differs between two runs of a task, the likeliest causes of a difference first."""
     found = [
         *_file_changes(old, new),
-        *_argument_changes(old.application_arguments, new.application_arguments),
+        *_argument_changes(old, new),
         *_mapping_changes("argument", _part(old, "arguments"), _part(new, "arguments")),
         *_mapping_changes("configuration", _part(old, "configurations"), _part(new, "configurations")),
     ]
@@ -177,7 +192,7 @@ def changes(old: Run, new: Run) -> list[Change]:
         ("Spark Configuration page, commit", old.configuration_commit, new.configuration_commit),
         ("Spark version", old.spark_version, new.spark_version),
         ("Java version", old.java_version, new.java_version),
-        ("application name", old.app_name, new.app_name),
+        ("application name", _general(old, old.app_name), _general(new, new.app_name)),
         ("master", old.master, new.master),
         ("deploy mode", old.deploy_mode, new.deploy_mode),
         ("host", old.host, new.host),
@@ -187,6 +202,18 @@ def changes(old: Run, new: Run) -> list[Change]:
         Change(what, before or None, after or None) for what, before, after in whole if before != after
     )
     return found
+
+
+def details(store: Store, key: RunKey) -> Details:
+    """Return a run with its other tries and what changed since the last success."""
+    run = read(store, key)
+    success = last_success(store, key)
+    return Details(
+        run=run,
+        tries=tuple(tries(store, key)),
+        last_success=success,
+        changes=tuple(changes(success, run)) if success else (),
+    )
 
 
 def _part(run: Run, part: str) -> Mapping[str, str]:
@@ -203,12 +230,19 @@ def _mapping_changes(what: str, old: Mapping[str, str], new: Mapping[str, str]) 
             yield Change(f"{what} {key}", old.get(key), new.get(key))
 
 
-def _argument_changes(old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[Change]:
-    for number in range(max(len(old), len(new))):
-        before = old[number] if number < len(old) else None
-        after = new[number] if number < len(new) else None
-        if before != after:
-            yield Change(f"application argument {number + 1}", before, after)
+def _argument_changes(old: Run, new: Run) -> Iterator[Change]:
+    pairs = zip_longest(old.application_arguments, new.application_arguments)
+    for number, (before, after) in enumerate(pairs, start=1):
+        if before is None or after is None or _general(old, before) != _general(new, after):
+            yield Change(f"application argument {number}", before, after)
+
+
+def _general(run: Run, text: str) -> str:
+    """Return a text with the id of its own run replaced, also where only its punctuation was: always new."""
+    letters = (re.escape(letter) if letter.isalnum() else r"\W|_" for letter in run.key.run_id)
+    return (
+        re.sub("".join(f"(?:{letter})" for letter in letters), "{run_id}", text) if run.key.run_id else text
+    )
 
 
 def _file_changes(old: Run, new: Run) -> Iterator[Change]:

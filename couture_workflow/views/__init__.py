@@ -6,6 +6,7 @@ from couture_workflow.views.artifacts import CodeArtifactsPage
 from couture_workflow.views.base import CouturePage
 from couture_workflow.views.dependencies import SparkDependenciesPage
 from couture_workflow.views.hub import DeveloperHubPage
+from couture_workflow.views.runs import RunsPage
 from couture_workflow.views.spark_configuration import SparkConfigurationPage
 
 PAGES: tuple[type[CouturePage], ...] = (
@@ -13,4 +14,5 @@ PAGES: tuple[type[CouturePage], ...] = (
     CodeArtifactsPage,
     SparkConfigurationPage,
     SparkDependenciesPage,
+    RunsPage,
 )

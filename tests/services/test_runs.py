@@ -249,6 +249,21 @@ def test_changes_are_itemised() -> None:
     ]
 
 
+def test_the_id_of_the_run_itself_is_no_change() -> None:
+    old = run_of(
+        RunKey("d", "manual__2026-05-01T10:00:00+00:00", "t"),
+        app_name="job manual__2026-05-01T10:00:00+00:00",
+        application_arguments=("out/manual__2026-05-01T10.00.00+00.00/x",),
+    )
+    new = run_of(
+        RunKey("d", "manual__2026-06-01T10:00:00+00:00", "t"),
+        app_name="job manual__2026-06-01T10:00:00+00:00",
+        application_arguments=("out/manual__2026-06-01T10.00.00+00.00/x",),
+    )
+
+    assert runs.changes(old, new) == []
+
+
 def test_a_record_is_never_half_written(store: Any) -> None:
     key = RunKey("d", "r", "t")
     runs.write(store, run_of(key))

@@ -1,0 +1,73 @@
+/* Run details: copy the command, count the seconds of a running try, show what is new without a reload. */
+
+import { api, get } from "./api.js";
+import { notice } from "./dialog.js";
+import { localTimes } from "./page.js";
+
+const EVERY = 3000;
+const SLOWEST = 30000;
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    notice("The command is in the clipboard.");
+  } catch {
+    const range = document.createRange();
+    range.selectNodeContents(button.closest("section").querySelector("pre"));
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    notice("The browser does not allow to copy. The command is selected: press Ctrl+C.", "info");
+  }
+});
+
+const run = () => document.getElementById("run");
+
+const words = (seconds) => {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+};
+
+function count() {
+  const since = run()?.querySelector("[data-since]");
+  if (since) since.textContent = words(Math.max(0, (Date.now() - Date.parse(since.dataset.since)) / 1000));
+}
+
+/** Put the page's new content in place of the old one; what has the focus keeps it. */
+async function renew() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("run");
+  if (!answer.ok || !fresh) return;
+  const focused = [...run().querySelectorAll("a, button, summary, [tabindex]")].indexOf(document.activeElement);
+  run().replaceWith(fresh);
+  localTimes(fresh);
+  count();
+  if (focused >= 0) fresh.querySelectorAll("a, button, summary, [tabindex]")[focused]?.focus();
+}
+
+let known = "";
+let wait = EVERY;
+
+async function follow() {
+  if (run()?.dataset.follow === undefined) return;
+  if (!document.hidden) {
+    try {
+      const answer = JSON.stringify(await get(api(run().dataset.path)));
+      if (known && answer !== known) await renew();
+      known = answer;
+      wait = EVERY;
+    } catch {
+      wait = Math.min(wait * 2, SLOWEST);
+    }
+  }
+  setTimeout(follow, wait);
+}
+
+if (run()?.dataset.follow !== undefined) {
+  count();
+  setInterval(count, 1000);
+  follow();
+}

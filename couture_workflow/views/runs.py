@@ -1,0 +1,125 @@
+"""The page *Run details*: what one try of a Spark task used, how it went, what changed since it succeeded."""
+
+from __future__ import annotations
+
+import shlex
+from urllib.parse import quote, urlencode
+
+from flask import request, url_for
+
+from couture_workflow.exceptions import CoutureError
+from couture_workflow.permissions import (
+    CODE_ARTIFACTS,
+    READ,
+    RUN_DETAILS,
+    SPARK_CONFIGURATION,
+    SPARK_DEPENDENCIES,
+    Permission,
+)
+from couture_workflow.services.runs import Run, RunKey
+from couture_workflow.services.spark_command import FLAGS
+from couture_workflow.store.repository import Commit
+from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.web import task_instances
+from couture_workflow.web.state import store
+
+BADGES = {"running": "badge-info", "success": "badge-ok", "failed": "badge-error", "killed": "badge-warn"}
+
+#: Role of a file -> path of the page that it was uploaded on, and who may open that page.
+FILE_PAGES = {
+    "application": ("/code-artifacts/files/", Permission(READ, CODE_ARTIFACTS)),
+    "jar": ("/spark-dependencies/files/", Permission(READ, SPARK_DEPENDENCIES)),
+    "py-file": ("/spark-dependencies/files/", Permission(READ, SPARK_DEPENDENCIES)),
+}
+
+
+class RunsPage(CouturePage):
+    """The page of one run. It opens in a tab of its own from the task instance's link *Run details*."""
+
+    route_base = "/runs"
+    title = "Run details"
+    default_view = "details"
+
+    @expose("/<dag_id>/<run_id>/<task_id>")
+    @requires(RUN_DETAILS)
+    def details(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """Show one try; the newest if the address names none."""
+        try_number = request.args.get("try_number", type=int)
+        key = RunKey(dag_id, run_id, task_id, request.args.get("map_index", -1, type=int), try_number or 1)
+        details = task_instances.details(store(), key, newest=try_number is None)
+        run = details.run
+        return self.page(
+            "runs.html",
+            title=f"{task_id} in {dag_id}",
+            details=details,
+            run=run,
+            lost=task_instances.is_lost(details),
+            badges=BADGES,
+            file_pages=FILE_PAGES,
+            configuration_permission=Permission(READ, SPARK_CONFIGURATION),
+            commit=_commit(run.configuration_commit),
+            command=wrapped(run.command),
+            task_path=task_path(run.key),
+            run_url=run_url,
+            data_path="/runs" + _path(run.key),
+            seconds=seconds,
+        )
+
+
+def run_url(run: Run) -> str:
+    """Return the address of a run's page."""
+    key = run.key
+    return url_for(
+        "RunsPage.details",
+        dag_id=key.dag_id,
+        run_id=key.run_id,
+        task_id=key.task_id,
+        map_index=key.map_index,
+        try_number=key.try_number,
+    )
+
+
+def task_path(key: RunKey) -> str:
+    """Return the path of the task instance's page in Airflow, below its root."""
+    path = "/".join(("dags", quote(key.dag_id), "runs", quote(key.run_id), "tasks", quote(key.task_id)))
+    return path if key.map_index < 0 else f"{path}/mapped/{key.map_index}"
+
+
+def wrapped(command: str) -> str:
+    """Return a command with each option on a line of its own; a shell still reads it as the same command."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command
+    lines, rest = [words[:1]], words[1:]
+    while rest and rest[0].startswith("--"):
+        count = 1 if rest[0].removeprefix("--") in FLAGS or "=" in rest[0] else 2
+        lines.append(rest[:count])
+        rest = rest[count:]
+    if rest:
+        lines.append(rest)
+    return " \\\n  ".join(shlex.join(line) for line in lines)
+
+
+def seconds(duration: float) -> str:
+    """Return a duration in words."""
+    if duration < 60:
+        return f"{duration:.1f} s"
+    minutes, rest = divmod(round(duration), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _path(key: RunKey) -> str:
+    path = "".join("/" + quote(part, safe="") for part in (key.dag_id, key.run_id, key.task_id))
+    return f"{path}?{urlencode({'map_index': key.map_index, 'try_number': key.try_number})}"
+
+
+def _commit(commit: str | None) -> Commit | None:
+    """Return who changed the configuration last before the run, None if the version is gone."""
+    if not commit:
+        return None
+    try:
+        return store().config.commit(commit)
+    except CoutureError:
+        return None
