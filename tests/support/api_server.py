@@ -1,4 +1,4 @@
-"""Airflow's API server alone, as it is run in earnest: two workers, a path in its base URL, one account per role."""
+"""Airflow's API server alone: two workers, a path in its base URL, one account for each role."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ ACCOUNTS = {
     "nobody": "Public",
 }
 PREFIX = "/airflow"
+AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 
 _PREPARE = """
 import sys
@@ -64,7 +65,7 @@ class ApiServer:
     def _settings(self) -> Mapping[str, str]:
         return {
             "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+            "AIRFLOW__CORE__AUTH_MANAGER": AUTH_MANAGER,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__FAB__AUTH_RATE_LIMITED": "False",
             "AIRFLOW__API__BASE_URL": self.url + "/",

@@ -1,4 +1,4 @@
-"""Pages as the browser gets them: headers, errors, CSRF, static files, address prefix, two workers, audit rows."""
+"""Pages as the browser gets them: headers, errors, static files, address prefix, two workers, audit rows."""
 
 from __future__ import annotations
 

@@ -1,0 +1,59 @@
+"""Static files are answered outside of Airflow: no account is looked up, no database is read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from couture_workflow.web import assets
+
+
+def get(path: str, root_path: str = "") -> tuple[int, dict[str, str], list[str]]:
+    """Return status, headers and the paths that went through to Airflow."""
+    sent: list[Any] = []
+    passed: list[str] = []
+
+    async def airflow(scope: Any, _receive: Any, send: Any) -> None:
+        passed.append(scope["path"])
+        await send({"type": "http.response.start", "status": 418, "headers": []})
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()  # the browser stays connected
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": root_path + path,
+        "root_path": root_path,
+        "headers": [(b"cookie", b"_token=x")],
+    }
+    asyncio.run(assets.AssetsFirst(airflow)(scope, receive, send))
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, passed
+
+
+@pytest.mark.parametrize("root_path", ["", "/airflow"])
+def test_static_files_do_not_reach_airflow(root_path: str) -> None:
+    status, headers, passed = get(f"/couture/assets/{assets.version()}/app.css", root_path)
+
+    assert (status, passed) == (200, [])
+    assert headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+def test_everything_else_does() -> None:
+    assert get("/couture/developer/")[0] == 418
+    assert get("/couture/assetsfoo")[0] == 418
+
+
+@pytest.mark.parametrize("name", ["no-such-file", "../plugin.py", "%2e%2e/plugin.py", "..", ""])
+def test_only_files_of_the_folder_are_served(name: str) -> None:
+    assert get(f"/couture/assets/{assets.version()}/{name}")[0] in (400, 404)
+
+
+def test_old_version_in_the_address_is_not_kept_for_long() -> None:
+    assert get("/couture/assets/000000000000/app.css")[0] == 404
