@@ -192,7 +192,7 @@ def changes(old: Run, new: Run) -> list[Change]:
         ("Spark Configuration page, commit", old.configuration_commit, new.configuration_commit),
         ("Spark version", old.spark_version, new.spark_version),
         ("Java version", old.java_version, new.java_version),
-        ("application name", _general(old, old.app_name), _general(new, new.app_name)),
+        ("application name", *_names(old, new)),
         ("master", old.master, new.master),
         ("deploy mode", old.deploy_mode, new.deploy_mode),
         ("host", old.host, new.host),
@@ -233,16 +233,24 @@ def _mapping_changes(what: str, old: Mapping[str, str], new: Mapping[str, str]) 
 def _argument_changes(old: Run, new: Run) -> Iterator[Change]:
     pairs = zip_longest(old.application_arguments, new.application_arguments)
     for number, (before, after) in enumerate(pairs, start=1):
-        if before is None or after is None or _general(old, before) != _general(new, after):
+        if before is None or after is None or not _is_same(old, before, new, after):
             yield Change(f"application argument {number}", before, after)
+
+
+def _names(old: Run, new: Run) -> tuple[str, str]:
+    """Return the names of the two applications, the same one twice where only the runs' ids differ."""
+    same = _is_same(old, old.app_name, new, new.app_name)
+    return (new.app_name, new.app_name) if same else (old.app_name, new.app_name)
+
+
+def _is_same(old: Run, before: str, new: Run, after: str) -> bool:
+    return before == after or _general(old, before) == _general(new, after)
 
 
 def _general(run: Run, text: str) -> str:
     """Return a text with the id of its own run replaced, also where only its punctuation was: always new."""
-    letters = (re.escape(letter) if letter.isalnum() else r"\W|_" for letter in run.key.run_id)
-    return (
-        re.sub("".join(f"(?:{letter})" for letter in letters), "{run_id}", text) if run.key.run_id else text
-    )
+    letters = (re.escape(letter) if letter.isalnum() else r"[\W_]" for letter in run.key.run_id)
+    return re.sub(rf"(?<!\w){''.join(letters)}(?!\w)", "{run_id}", text) if run.key.run_id else text
 
 
 def _file_changes(old: Run, new: Run) -> Iterator[Change]:

@@ -161,7 +161,7 @@ def test_the_last_success_is_the_newest_before_the_run_of_the_same_task_and_map_
 
     def found(run_id: str, map_index: int = -1) -> str | None:
         success = runs.last_success(store, RunKey("d", run_id, "t", map_index))
-        return success and success.key.run_id
+        return success.key.run_id if success else None
 
     assert [found(run_id) for run_id in "abce"] == [None, "a", "b", "b"]
     assert found("d", 0) is None
