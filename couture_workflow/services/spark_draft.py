@@ -18,6 +18,7 @@ from couture_workflow.services import runtimes, spark_command
 from couture_workflow.services.spark_configuration import SparkConfiguration, read
 from couture_workflow.services.spark_document import (
     DEFAULT,
+    SECRET,
     Change,
     Document,
     Sealed,
@@ -236,6 +237,20 @@ def _configuration_row(name: str, value: str | Sealed, document: Document) -> di
     if isinstance(value, Sealed):
         return {"name": name, "kept": value.commit or document.commit}
     return {"name": name, "typed": True} if is_secret(name) else {"name": name, "value": value}
+
+
+def page_state(store: Store, saved: Document, *, restore: str | None) -> dict[str, Any]:
+    """Return what the page starts from.
+
+    :param restore: an earlier version, to be opened over the saved one.
+    """
+    earlier = read(store, commit=restore) if restore else None
+    return {
+        "saved": as_rows(saved),
+        "restore": {**as_rows(earlier), "base": saved.commit} if earlier else None,
+        "files": file_versions(store, saved, earlier or saved),
+        "secret": SECRET.pattern.removeprefix("(?i)"),
+    }
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ export function combobox(input, { suggest, pick = () => {} }) {
     list.hidden = items.length === 0;
     input.setAttribute("aria-expanded", String(!list.hidden));
     mark(-1);
+    if (!list.hidden) list.scrollIntoView({ block: "nearest" });
   }
 
   input.addEventListener("input", open);

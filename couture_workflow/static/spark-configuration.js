@@ -241,6 +241,7 @@ for (const section of SECTIONS) {
     const row = rows[section].find((present) => present.blank()) ?? make(section);
     if (!rows[section].includes(row)) rows[section].push(row);
     arrange();
+    row.node.scrollIntoView({ block: "nearest" });
     row.name.focus();
   });
 }

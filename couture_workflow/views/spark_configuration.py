@@ -11,7 +11,7 @@ from flask import Response, g, jsonify, request
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import EDIT, READ, SPARK_CONFIGURATION, Permission
 from couture_workflow.services import spark_configuration, spark_draft
-from couture_workflow.services.spark_document import DEFAULT, SECRET, Document, changes
+from couture_workflow.services.spark_document import DEFAULT, Document, changes
 from couture_workflow.services.spark_options import known
 from couture_workflow.views.base import CouturePage, expose, requires
 from couture_workflow.web.audit import audit
@@ -35,22 +35,13 @@ class SparkConfigurationPage(CouturePage):
     def index(self) -> str:
         """Show the configuration; ``?restore=<version>`` opens it with an earlier one to review."""
         saved = spark_configuration.read(store())
-        restore = request.args.get("restore")
-        earlier = spark_configuration.read(store(), commit=restore) if restore else None
-        state = {
-            "saved": spark_draft.as_rows(saved),
-            "restore": {**spark_draft.as_rows(earlier), "base": saved.commit} if earlier else None,
-            "secret": SECRET.pattern.removeprefix("(?i)"),
-            "files": spark_draft.file_versions(store(), saved, earlier or saved),
-            "spark": known().spark,
-            "user": g.user.get_name(),
-        }
+        state = spark_draft.page_state(store(), saved, restore=request.args.get("restore"))
         newest = spark_configuration.history(store(), limit=1)
         return self.page(
             "spark_configuration.html",
             saved=saved,
             newest=newest[0] if newest else None,
-            state=json.dumps(state),
+            state=json.dumps({**state, "user": g.user.get_name()}),
             command=spark_draft.preview(saved),
             can_edit=CAN_EDIT,
         )
