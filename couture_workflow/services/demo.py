@@ -229,7 +229,9 @@ class _Demo:
         return lines[starts[-1] + 1 : ends[-1]]
 
     def _provenance(self, run_id: str) -> Json:
-        return self._json(self.client.get(f"/api/runs/{DAG}/{quote(run_id, safe='')}/summarize"))
+        path = f"/api/runs/{DAG}/{quote(run_id, safe='')}/summarize"
+        found: Json = self._json(self.client.get(path))["run"]
+        return found
 
     def _check_table(self, table: list[str]) -> None:
         expected = (self.examples / "expected" / "penguins.json").read_text(encoding="utf-8")

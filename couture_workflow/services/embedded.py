@@ -38,7 +38,7 @@ Report = Callable[[str], None]
 
 DEFAULT_PORT = 8080
 SLOW_START = 180.0
-STOP_PATIENCE = supervisor.TASK_GRACE + supervisor.SERVICE_GRACE + 10.0
+STOP_PATIENCE = supervisor.TASK_GRACE + supervisor.REPORT_GRACE + supervisor.SERVICE_GRACE + 10.0
 HEARTBEATS = ("scheduler", "dag_processor", "triggerer")
 
 

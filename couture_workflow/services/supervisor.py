@@ -29,10 +29,10 @@ from couture_workflow.services import process_tree
 
 COLOURS = {"api-server": 35, "scheduler": 34, "dag-processor": 33, "triggerer": 36}
 LOG_SIZE, LOG_COUNT = 10 * 2**20, 3
-TASK_GRACE, SERVICE_GRACE = 30.0, 10.0
+TASK_GRACE, REPORT_GRACE, SERVICE_GRACE = 15.0, 15.0, 10.0
 RESTARTS, STEADY = 5, 60.0
 QUIET_LINE = re.compile(r"\[(info|debug) *\]|^(INFO|DEBUG)\b| (INFO|DEBUG) - ")
-#: Warnings of every start that only their authors can act on: Airflow's own use of a property that it deprecated.
+#: A warning of every start that only its authors can act on: Airflow's use of a property that it deprecated.
 KNOWN_LINE = re.compile(r"appbuilder\.app is deprecated")
 LOUD_LINE = re.compile(r"\[(warning|error|critical) *\]|^(WARNING|ERROR|CRITICAL)\b|Traceback|Warning: ")
 
@@ -197,41 +197,59 @@ class Supervisor:
 
     def _end(self) -> None:
         """End the running tasks while Airflow can still record it, then the services, then what is left."""
-        self._terminate("dag-processor", "triggerer")
-        self._end_scheduler(time.monotonic() + TASK_GRACE)
-        self._terminate("scheduler", "api-server")
+        self._signal("dag-processor", "triggerer")
+        self._end_scheduler()
+        self._signal("scheduler", number=signal.SIGKILL)
+        self._signal("api-server")
         self._wait(self.services, time.monotonic() + SERVICE_GRACE)
         process_tree.end_all(grace=1.0)
         for service in self.services:
             if service.pump is not None:
                 service.pump.join(timeout=2)
 
-    def _terminate(self, *names: str) -> None:
-        running = [s.process for s in self.services if s.name in names and s.process and s.running]
-        process_tree.send([psutil.Process(process.pid) for process in running], signal.SIGTERM)
+    def _signal(self, *names: str, number: int = signal.SIGTERM) -> None:
+        for service in self.services:
+            if service.name in names and service.process is not None and service.running:
+                service.process.send_signal(number)
 
-    def _end_scheduler(self, deadline: float) -> None:
-        """Ask the scheduler to end and each of its tasks too: it would wait for them for hours."""
+    def _end_scheduler(self) -> None:
+        """Ask the scheduler to end and each of its tasks too: it would wait for them for hours.
+
+        A task that goes on after SIGTERM, as a plain Python task does, is killed after a grace period. Then
+        its supervisor still tells the API server how it ended.
+        """
         found = [s for s in self.services if s.name == "scheduler" and s.process and s.running]
         if not found or found[0].process is None:
             return
         scheduler = psutil.Process(found[0].process.pid)
         process_tree.send([scheduler], signal.SIGTERM)
+        began = time.monotonic()
         told: set[int] = set()
-        while found[0].running and time.monotonic() < deadline:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                tasks = [task for worker in scheduler.children() for task in worker.children()]
-                fresh = [task for task in tasks if task.pid not in told]
-                if fresh:
-                    self.say(f"Ending {len(fresh)} running task(s).")
-                process_tree.send(fresh, signal.SIGTERM)
-                told.update(task.pid for task in fresh)
+        while found[0].running and time.monotonic() < began + TASK_GRACE + REPORT_GRACE:
+            tasks = _tasks(scheduler)
+            fresh = [task for task in tasks if task.pid not in told]
+            if fresh:
+                self.say(f"Ending {len(fresh)} running task(s); this takes {TASK_GRACE:.0f} s at most.")
+            process_tree.send(fresh, signal.SIGTERM)
+            told.update(task.pid for task in fresh)
+            if time.monotonic() > began + TASK_GRACE:
+                process_tree.send(tasks, signal.SIGKILL)
             self._wait(found, time.monotonic() + 0.3)
 
     @staticmethod
     def _wait(services: list[Service], deadline: float) -> None:
         while any(s.running for s in services) and time.monotonic() < deadline:
             time.sleep(0.05)
+
+
+def _tasks(scheduler: psutil.Process) -> list[psutil.Process]:
+    """Return the processes of running tasks: children of the scheduler's workers."""
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for worker in scheduler.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += worker.children()
+    return found
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:
