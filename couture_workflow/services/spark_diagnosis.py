@@ -85,8 +85,8 @@ def diagnose(output: Sequence[str], log: Sequence[str], *, exit_code: int) -> Di
         _last(_MEMORY, both)
         or _python_cause(output)
         or _java_cause(output)
-        or _java_cause(log)
         or _python_cause(log)
+        or _java_cause(log)
         or _launcher_cause(both)
         or _killed(exit_code)
         or _logged_error(log)
@@ -188,5 +188,5 @@ def _logged_error(log: Sequence[str]) -> str:
     for line in reversed(log):
         match = _LOG_LINE.match(line)
         if match and match["level"] in {"ERROR", "FATAL"}:
-            return match["text"]
+            return re.sub(r"^[\w.$]+: ", "", match["text"])
     return ""

@@ -198,6 +198,8 @@ class Follower:
             heard = time.monotonic()
             if status.get("driverState") != state:
                 state = str(status.get("driverState"))
+                if state in _ENDED:
+                    log.copy()
                 _report(driver, state, status, log)
             log.copy()
             if state in _ENDED:
