@@ -23,7 +23,7 @@ from couture_workflow.store.names import quote
 
 log = logging.getLogger(__name__)
 
-SHOWN_SOURCE = 256 * 2**10
+SHOWN_SOURCE = 128 * 2**10
 _CHECKED_SOURCE = 8 * 2**20
 _TIMEOUT = 30
 
