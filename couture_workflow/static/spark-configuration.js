@@ -2,14 +2,16 @@
 
 import { page, post } from "./api.js";
 import { confirm, notice } from "./dialog.js";
-import { el } from "./dom.js";
 import { conflict, review } from "./spark-configuration-changes.js";
-import { FileRow, ValueRow } from "./spark-configuration-rows.js";
+import { makeDraft } from "./spark-configuration-draft.js";
+import { FileRow } from "./spark-configuration-files.js";
+import { failure, outdated, tell } from "./spark-configuration-messages.js";
+import { ValueRow } from "./spark-configuration-values.js";
 
 const form = document.getElementById("configuration");
 const given = JSON.parse(form.dataset.state);
 const secret = new RegExp(given.secret, "i");
-const stored = `couture.spark-configuration.${given.user}`;
+const draftStore = makeDraft(given.user);
 const SECTIONS = ["arguments", "configurations", "jars", "py_files"];
 const CHECK_DELAY = 250;
 
@@ -88,19 +90,10 @@ const payload = () => ({
 const comparable = () => JSON.stringify({ ...payload(), base: null });
 const isChanged = () => comparable() !== saved;
 
-/* The draft: what was typed outlives a reload and an expired login; secrets are left out. */
+/** What was typed outlives a reload and an expired login; secrets are left out. */
 function keepDraft() {
-  if (!isChanged()) return sessionStorage.removeItem(stored);
   const lists = SECTIONS.map((section) => [section, filled(section).map((row) => row.stored())]);
-  sessionStorage.setItem(stored, JSON.stringify({ base, message, ...Object.fromEntries(lists) }));
-}
-
-function readDraft() {
-  try {
-    return JSON.parse(sessionStorage.getItem(stored));
-  } catch {
-    return null;
-  }
+  draftStore.keep(isChanged() ? { base, message, ...Object.fromEntries(lists) } : null);
 }
 
 /* Checks. */
@@ -125,39 +118,16 @@ async function check({ now = false } = {}) {
     document.getElementById("command").textContent = answer.command;
     const count = answer.changes.length;
     document.getElementById("unsaved-text").textContent = count === 1 ? "1 unsaved change" : `${count} unsaved changes`;
-    tell("outdated", answer.newest !== base && outdated);
+    tell("outdated", answer.newest === base ? null : () => outdated(settle));
     tell("failed", null);
     return answer;
   } catch (error) {
-    if (mine === asked) tell("failed", () => failure(error));
+    if (mine === asked) tell("failed", () => failure(error, retry));
     return null;
   }
 }
 
-/** Show or take away the message of one kind above the lists. */
-function tell(kind, make) {
-  const present = document.getElementById(`tell-${kind}`);
-  if (!make) return present?.remove();
-  if (!present || kind === "failed") {
-    present?.remove();
-    form.before(el("div", { id: `tell-${kind}`, class: `alert ${kind === "failed" ? "alert-error" : "alert-warn"}`, role: "alert" }, ...make()));
-  }
-}
-
-const button = (label, onclick) => el("button", { type: "button", class: "btn btn-small", onclick }, label);
-const outdated = () => [
-  el("span", { class: "grow" }, "Somebody saved a newer version meanwhile."), button("Show the difference", settle),
-];
-
-function failure(error) {
-  const reload = button("Reload the page", () => location.reload());
-  if (error.status === 401) {
-    return [el("span", { class: "grow" }, "Your login has expired. What you typed is kept here, except new secrets: log in again and come back."), reload];
-  }
-  if (error.code === "csrf") return [el("span", { class: "grow" }, "This page is out of date. What you typed is kept."), reload];
-  return [el("span", { class: "grow" }, `${error.message} What you typed is kept.`), button("Try again", () => check({ now: true }))];
-}
-
+const retry = () => check({ now: true });
 const wrongRow = () => each().find((row) => row.remarks.some((remark) => remark.level === "error"));
 
 /* Review and save. */
@@ -189,7 +159,7 @@ async function save() {
     notice("Saved. Jobs that start from now on use it.");
   } catch (error) {
     if (error.status === 409) return settle();
-    tell("failed", () => failure(error));
+    tell("failed", () => failure(error, retry));
     keepDraft();
   }
 }
@@ -200,7 +170,7 @@ function settled(data) {
   message = "";
   load(data);
   saved = comparable();
-  sessionStorage.removeItem(stored);
+  draftStore.keep(null);
   arrange();
   check();
 }
@@ -220,7 +190,7 @@ async function settle() {
     keepDraft();
     form.requestSubmit();
   } catch (error) {
-    tell("failed", () => failure(error));
+    tell("failed", () => failure(error, retry));
   }
 }
 
@@ -249,7 +219,7 @@ for (const section of SECTIONS) {
 /* Start: what is saved, over it the draft of this tab or the version to restore. */
 load(given.saved);
 saved = comparable();
-const draft = readDraft();
+const draft = draftStore.read();
 const url = new URL(location.href);
 if (given.restore) {
   history.replaceState(null, "", url.pathname);
