@@ -1,9 +1,9 @@
-"""The guard of the REST API: no declared permission, no entry; and nobody's body is read before the answer."""
+"""The guard of the REST API: no declared permission, no entry, and no body is read before the answer."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -26,7 +26,7 @@ router = APIRouter()
 
 
 @router.post("/declared")
-def declared_route(body: Body, user: User = requires(MAY)) -> str:
+def declared_route(body: Body, user: Annotated[User, requires(MAY)]) -> str:
     return f"{body.text} by {user.get_name()}"
 
 

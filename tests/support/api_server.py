@@ -92,7 +92,7 @@ class ApiServer:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300  # on a busy machine of two cores
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the API server did not start:\n{self.log.read_text()[-4000:]}")
