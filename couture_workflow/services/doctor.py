@@ -19,6 +19,7 @@ from couture_workflow.exceptions import (
     NotFoundError,
     SecretKeyError,
     StorageError,
+    StorageFullError,
 )
 from couture_workflow.store import atomic
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
@@ -91,7 +92,8 @@ def collect_garbage(store: Store, *, older_than: float = LEFTOVER_AGE) -> Garbag
         for path in atomic.leftovers(folder, older_than=older_than):
             size += path.stat().st_size
         paths += atomic.sweep(folder, older_than=older_than)
-    store.config.pack()
+    with contextlib.suppress(StorageFullError):  # packing only saves space, and needs some first
+        store.config.pack()
     return Garbage(tuple(paths), size)
 
 

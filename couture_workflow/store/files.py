@@ -121,14 +121,14 @@ class Files:
 
     def restore(self, name: str, version: int, *, user: str) -> StoredFile:
         """Make an earlier version current again, as a new version with the same content."""
-        with self._changing():
+        with self.changing():
             found = self.get(name).version(version)
             self.blobs.check(found.sha256, found.size, name=name)
             return self._add_version(check_name(name), found.sha256, found.size, user=user)
 
     def delete(self, name: str) -> None:
         """Take a name off the list; ``undelete`` brings it back with all its versions."""
-        with self._changing(), atomic.storage_errors(self.folder):
+        with self.changing(), atomic.storage_errors(self.folder):
             file = self.get(name)
             self.manifests.path(file.name).replace(self.deleted_manifests.path(file.name))
             atomic.sync_folder(self.deleted_manifests.folder)
@@ -142,7 +142,7 @@ class Files:
     def undelete(self, name: str) -> StoredFile:
         """Bring a deleted file back with all its versions."""
         name = check_name(name)
-        with self._changing(), atomic.storage_errors(self.folder):
+        with self.changing(), atomic.storage_errors(self.folder):
             file = None if self.manifests.path(name).exists() else self.deleted_manifests.read(name)
             if file is None:
                 raise NotFoundError(f"There is no {quote(name)} among the deleted {self.kind}.")
@@ -159,7 +159,7 @@ class Files:
 
     def commit(self, upload: Upload, temporary: Path) -> StoredFile:
         """Put a complete upload in place; for ``Upload`` alone."""
-        with self._changing(), atomic.storage_errors(self.folder):
+        with self.changing(), atomic.storage_errors(self.folder):
             self.check_new(upload.name, expect=upload.expect)
             self.blobs.prepare(upload.sha256)
             return self._add_version(
@@ -167,7 +167,7 @@ class Files:
             )
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
+    def changing(self) -> Iterator[None]:
         with self.blobs.lock(), atomic.locked(self.folder / ".lock"):
             yield
 

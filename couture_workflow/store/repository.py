@@ -97,7 +97,7 @@ class Repository:
             changed since, ``ConflictError`` is raised and nothing is written; other changes since are kept.
         """
         checked = {check_path(path): content for path, content in changes.items()}
-        with self._writing() as git:
+        with self.writing() as git:
             head = self.head()
             self._check_base(checked, base, head)
             tree = self._write_tree(git, checked, head)
@@ -142,11 +142,11 @@ class Repository:
 
     def pack(self) -> None:
         """Pack what was written one by one; safe at any time."""
-        with self._writing() as git:
+        with self.writing() as git:
             git.run("-c", "gc.reflogExpire=never", "gc", "--quiet", "--prune=2.weeks.ago")
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[Git]:
+    def writing(self) -> Iterator[Git]:
         if not self.exists():
             raise self.git.damaged("it is missing or not complete")
         with atomic.locked(self.path / "couture.lock") as lock, self._index() as index:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -12,6 +13,8 @@ def forked(function: Callable[[], object]) -> int:
     """Run a function in a child, leader of a process group of its own, and return its id."""
     child = os.fork()
     if child:
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.setpgid(child, child)  # both do it, for either may be first
         return child
     code = 1
     try:
