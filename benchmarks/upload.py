@@ -6,6 +6,7 @@ import http.client
 import os
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -70,14 +71,15 @@ class _Growth:
 
 
 def _fill(source: Path) -> None:
-    with source.open("wb") as file:
+    """Make a jar, for others are refused, of content that cannot be compressed."""
+    with zipfile.ZipFile(source, "w") as jar, jar.open("content", "w", force_zip64=True) as member:
         for _ in range(SIZE // BLOCK):
-            file.write(os.urandom(BLOCK))
+            member.write(os.urandom(BLOCK))
 
 
 def _upload(server: Server, source: Path) -> float:
-    with source.open("r+b") as file:
-        file.write(os.urandom(64))
+    with zipfile.ZipFile(source, "a") as jar:
+        jar.comment = os.urandom(16).hex().encode()
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection(
         address.hostname or "", address.port, timeout=600, blocksize=BLOCK
@@ -88,7 +90,7 @@ def _upload(server: Server, source: Path) -> float:
             "PUT",
             f"/api/dependencies/files/{source.name}",
             body=file,
-            headers={"Authorization": f"Bearer {server.token}", "Content-Length": str(SIZE)},
+            headers={"Authorization": f"Bearer {server.token}", "Content-Length": str(source.stat().st_size)},
         )
         answer = connection.getresponse()
         text = answer.read()
