@@ -129,8 +129,8 @@ def _look(look: str, path: Path, *, python: str = sys.executable) -> dict[str, A
             check=False,
             env={"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
         )
-    except subprocess.TimeoutExpired:
-        log.warning("Looking into %s took more than %s seconds", path, _TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.warning("Looking into %s failed: %s", path, error)
         return None
     if done.returncode:
         log.warning("Looking into %s failed: %s", path, done.stderr[-500:].decode(errors="replace"))
