@@ -181,7 +181,7 @@ def _check_mode(path: Path, mode: int) -> Iterator[Finding]:
 
 def _check_files(store: Store) -> Iterator[Finding]:
     users: dict[tuple[str, int], list[str]] = {}
-    for manifests in _all_manifests(store):
+    for label, manifests in _all_manifests(store):
         for name in manifests.names():
             try:
                 file = manifests.read(name)
@@ -189,7 +189,7 @@ def _check_files(store: Store) -> Iterator[Finding]:
                 yield _damaged_manifest(manifests, name, error)
                 continue
             for version in file.versions if file else ():
-                reference = f"{manifests.folder.name.removeprefix('.')}/{reference_to(name, version.number)}"
+                reference = f"{label}/{reference_to(name, version.number)}"
                 users.setdefault((version.sha256, version.size), []).append(reference)
     for (sha256, size), references in users.items():
         path = store.blobs.path(sha256)
@@ -246,16 +246,16 @@ def _check_leftovers(store: Store) -> Iterator[Finding]:
                 yield Finding(path, "No file refers to this content.", f"Type: {CLEAN}")
 
 
-def _all_manifests(store: Store) -> Iterator[Manifests]:
+def _all_manifests(store: Store) -> Iterator[tuple[str, Manifests]]:
     for files in store.kinds:
-        yield files.manifests
-        yield files.deleted_manifests
+        yield files.kind, files.manifests
+        yield f"deleted {files.kind}", files.deleted_manifests
 
 
 def _used(store: Store) -> set[str]:
     """Return the sha256 of every version of every file, deleted ones too."""
     found: set[str] = set()
-    for manifests in _all_manifests(store):
+    for _, manifests in _all_manifests(store):
         for name in manifests.names():
             file = manifests.read(name)
             found.update(version.sha256 for version in (file.versions if file else ()))
