@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from couture_workflow.permissions import DEVELOPER_HUB, READ, Permission
 from couture_workflow.web import navigation, selftest
 from couture_workflow.web.paths import NAV_RESOURCE
+from tests.support.api_server import ApiServer
 
 OURS = {"name": "Developer", "href": "couture/developer/", NAV_RESOURCE: DEVELOPER_HUB}
 OTHER = {"name": "a'b\"<&>ü", "href": "https://example.org/couture/"}
@@ -118,3 +119,8 @@ def test_self_test_knows_the_list_that_airflow_makes_today() -> None:
     body = selftest._plugins()
 
     assert selftest.menu_problems(body, [str(entry["name"]) for entry in CouturePlugin.external_views]) == []
+
+
+def test_running_server_passed_its_self_test(api_server: ApiServer) -> None:
+    assert api_server.client().get("/couture/developer/").status_code == 401
+    assert "cannot show its menu entries" not in api_server.log.read_text()
