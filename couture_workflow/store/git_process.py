@@ -18,6 +18,8 @@ from couture_workflow.store import atomic
 _ISOLATED = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_COUNT": "0",
+    "GIT_NAMESPACE": "",
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
@@ -79,7 +81,7 @@ class Git:
         """
         code, output, errors = self.execute(*arguments, stdin=stdin, environment=environment, folder=folder)
         if code not in accept:
-            raise self._error(arguments, errors)
+            raise self.error(arguments, errors)
         return output
 
     def execute(
@@ -116,7 +118,8 @@ class Git:
         index = {"GIT_INDEX_FILE": str(self._index)} if self._index else {}
         return {**_ISOLATED, "GIT_OBJECT_DIRECTORY": str(self.path / "objects"), **index, **extra}
 
-    def _error(self, arguments: Sequence[str], errors: bytes) -> StorageError:
+    def error(self, arguments: Sequence[str], errors: bytes) -> StorageError:
+        """Return our error for what a failed command said."""
         if _FULL.search(errors) or self._is_full():
             return atomic.full(self.path)
         said = " ".join(errors.decode("utf-8", "replace").split()) or "git gave no reason"

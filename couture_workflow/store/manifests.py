@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from couture_workflow.exceptions import CorruptError, NotFoundError
+from couture_workflow.exceptions import CorruptError, NotFoundError, StorageError
 from couture_workflow.store import atomic
 from couture_workflow.store.blobs import is_sha256
 
 SUFFIX = ".json"
 LAYOUT = 1
-#: Two changes of a folder within this many seconds may leave it the same modification time.
+#: Two changes of a folder within this many seconds may leave it the same modification time ...
 GRANULARITY = 0.05
+#: ... and on file systems that keep whole seconds, within this many.
+COARSE_GRANULARITY = 2.1
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +152,8 @@ class Manifests:
         else:
             readable = (entry.file for entry in entries.values() if entry.file is not None)
             files = tuple(sorted(readable, key=lambda file: (file.name.casefold(), file.name)))
-        return _Listing(entries, files, modified, first_seen, settled=started - first_seen >= GRANULARITY)
+        granularity = GRANULARITY if modified % 1_000_000_000 else COARSE_GRANULARITY
+        return _Listing(entries, files, modified, first_seen, settled=started - first_seen >= granularity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,7 @@ def _is_manifest(file_name: str) -> bool:
 def _load_or_log(path: Path) -> StoredFile | None:
     try:
         return load(path)
-    except CorruptError as error:
+    except StorageError as error:
         log.warning("%s", error)
     return None
 
@@ -250,4 +253,4 @@ def dump(file: StoredFile) -> bytes:
             for version in file.versions
         ],
     }
-    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")

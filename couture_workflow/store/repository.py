@@ -27,7 +27,7 @@ BRANCH = "refs/heads/main"
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _MAIL = "@couture-workflow"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_LOCKS = ("HEAD.lock", "packed-refs.lock", "config.lock", f"{BRANCH}.lock")
+_LOCKS = ("HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "gc.pid", f"{BRANCH}.lock")
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ class Repository:
 
     def read(self, path: str, *, commit: str | None = None) -> bytes:
         """Return a file as of a commit (None: the newest) or raise ``NotFoundError``."""
-        readable = path.isprintable() and not {"", ".", ".."}.intersection(path.split("/"))
-        if readable and (commit is None or _COMMIT.fullmatch(commit)):
+        if _is_readable(path) and (commit is None or _COMMIT.fullmatch(commit)):
             content = self._read_object(f"{commit or BRANCH}:{path}")
             if content is not None:
                 return content
@@ -98,17 +97,17 @@ class Repository:
         """
         checked = {check_path(path): content for path, content in changes.items()}
         with self.writing() as git:
-            head = self.head()
-            self._check_base(checked, base, head)
-            tree = self._write_tree(git, checked, head)
-            if head and git.text("rev-parse", f"{head}^{{tree}}") == tree:
-                return self._commit(head)
-            if head is None and tree == _EMPTY_TREE:
-                raise InvalidError("There is nothing to save. Add a file first.")
-            new = self._write_commit(git, tree, head, author=author, message=message)
-            git.run("update-ref", BRANCH, new, head or "0" * 40)
-            atomic.sync_folder((self.path / BRANCH).parent)
-        return self._commit(new)
+            while True:  # a second time only if somebody moved the branch without our lock, by git push say
+                head = self.head()
+                self._check_base(checked, base, head)
+                tree = self._write_tree(git, checked, head)
+                if head and git.text("rev-parse", f"{head}^{{tree}}") == tree:
+                    return self._commit(head)
+                if head is None and tree == _EMPTY_TREE:
+                    raise InvalidError("There is nothing to save. Add a file first.")
+                new = self._write_commit(git, tree, head, author=author, message=message)
+                if self._move_branch(git, head, new):
+                    return self._commit(new)
 
     def history(self, path: str | None = None, *, limit: int = 50, skip: int = 0) -> list[Commit]:
         """Return commits, newest first.
@@ -116,7 +115,7 @@ class Repository:
         :param path: only those that changed this file or folder.
         """
         head = self.head()
-        if head is None:
+        if head is None or (path and not _is_readable(path)):
             return []
         return self._log(head, f"--max-count={limit}", f"--skip={skip}", *(("--", path) if path else ()))
 
@@ -130,6 +129,8 @@ class Repository:
         :param old: None: as if nothing had been there before.
         """
         commits = (_EMPTY_TREE if old is None else self._known(old), self._known(new))
+        if path and not _is_readable(path):
+            return ""
         only = ("--", path) if path else ()
         return self.git.text(
             "diff-tree", "-r", "-p", "--no-color", "--no-renames", "--no-ext-diff", *commits, *only
@@ -202,6 +203,16 @@ class Repository:
         text = message.replace("\0", " ").encode("utf-8", "replace")
         return git.text("commit-tree", tree, *parents, stdin=text, environment=_author(author))
 
+    def _move_branch(self, git: Git, old: str | None, new: str) -> bool:
+        """Move the branch from one commit to another; tell whether it was at the first."""
+        move = ("update-ref", BRANCH, new, old or "0" * 40)
+        code, _, errors = git.execute(*move)
+        if code == 0:
+            atomic.sync_folder((self.path / BRANCH).parent)
+        elif self.head() == old:
+            raise git.error(move, errors)
+        return code == 0
+
     def _entries(self, commit: str | None) -> tuple[str, ...]:
         if commit is None:
             return ()
@@ -237,6 +248,11 @@ class Repository:
         if not _COMMIT.fullmatch(commit):
             return False
         return self.git.run("cat-file", "-t", commit, accept=(0, 128)).strip() == b"commit"
+
+
+def _is_readable(path: str) -> bool:
+    """Tell whether git may be asked for a path; wider than the rule for new ones: others may push."""
+    return path.isprintable() and not {"", ".", ".."}.intersection(path.split("/"))
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -84,6 +84,37 @@ def test_home_that_may_not_be_written_is_refused(tmp_path: Path, made: bool) -> 
     root.chmod(0o755)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_home_is_shared_with_another_user_of_its_group(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    root = tmp_path / "home"
+    for folder in root.parents[:3]:
+        folder.chmod(0o755)
+    root.mkdir()
+    os.chown(root, -1, 4242)
+    root.chmod(0o2775)
+    store = Store.open(root)
+    head = store.config.save({"a": b"1"}, author="ann", message="", base=None).id
+    store.artifacts.put("a.py", [b"1"], user="ann")
+
+    def use_as_somebody_else() -> None:
+        os.setgroups([4242])
+        os.setgid(65534)
+        os.setuid(65534)
+        other = Store.open(root)
+        assert other.config.read("a") == other.artifacts.open("a.py").read() == b"1"
+        other.config.save({"a": b"2"}, author="bob", message="", base=head)
+        other.artifacts.put("a.py", [b"2"], user="bob")
+
+    try:
+        wait_for(forked(use_as_somebody_else))
+        assert store.config.read("a") == store.artifacts.open("a.py").read() == b"2"
+        assert store.artifacts.put("a.py", [b"3"], user="ann").current == 3
+        store.config.save({"a": b"3"}, author="ann", message="", base=store.config.head())
+    finally:
+        os.umask(before)
+
+
 def test_many_processes_make_one_home(tmp_path: Path) -> None:
     root = tmp_path / "home"
 

@@ -165,6 +165,8 @@ def test_hostile_path_is_not_found(config: Repository, path: str) -> None:
 
     with pytest.raises(NotFoundError):
         config.read(path)
+    assert path == "" or config.history(path) == []
+    assert path == "" or config.diff(None, str(config.head()), path=path) == ""
 
 
 @pytest.mark.parametrize("commit", ["0" * 40, "HEAD", "--output=/tmp/x", "", "main", "a" * 39])
@@ -245,6 +247,21 @@ def test_environment_and_configuration_of_the_user_change_nothing(
     assert config.read("a") == b"1\r\n"
     assert config.history() == [commit]
     assert commit.author == "ann"
+
+
+def test_save_goes_on_from_what_others_pushed_without_the_lock(config: Repository) -> None:
+    first = save(config, {"a": b"1"}, base=None)
+    pushed = save(config, {"b": b"pushed"}, base=first.id)
+    config.git.run("update-ref", "refs/heads/main", first.id)
+    hook = config.path / "hooks" / "reference-transaction"
+    hook.parent.mkdir()
+    hook.write_text(f'#!/bin/sh\nrm "$0"\necho {pushed.id} > refs/heads/main\nexit 1\n')
+    hook.chmod(0o755)
+
+    save(config, {"c": b"mine"}, base=first.id)
+
+    assert config.paths() == ("a", "b", "c")
+    assert len(config.history()) == 3
 
 
 def test_packed_repository_reads_the_same(config: Repository) -> None:
