@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from couture_workflow.exceptions import RuntimeMissingError, StorageFullError
+from couture_workflow.services import runtime_install, runtimes
+
+DEBIAN = 'openjdk version "17.0.15" 2025-04-15'
+
+
+def executable(path: Path, text: str = "#!/bin/sh\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def spark_at(home: Path, version: str = "4.2.1") -> Path:
+    executable(home / "bin" / "spark-submit")
+    (home / "jars").mkdir(parents=True)
+    (home / "jars" / f"spark-core_2.13-{version}.jar").touch()
+    return home
+
+
+def java_at(home: Path, shown: str = DEBIAN) -> Path:
+    executable(home / "bin" / "java", f"#!/bin/sh\necho '{shown}' >&2\n")
+    return home
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty machine: no Spark, no Java, an empty folder of runtimes."""
+    for name in ("SPARK_HOME", "JAVA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__RUNTIMES_PATH", str(tmp_path / "runtimes"))
+    return tmp_path
+
+
+def test_the_runtime_is_found_with_its_python(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = spark_at(machine / "runtimes/spark/lib/python3.12/site-packages/pyspark")
+    executable(machine / "runtimes/spark/bin/python")
+    java = java_at(machine / "jdk")
+    (machine / "bin" / "java").symlink_to(java / "bin" / "java")
+
+    found = runtimes.spark()
+
+    assert found == runtimes.SparkRuntime(
+        home=home,
+        python=str(machine / "runtimes/spark/bin/python"),
+        version="4.2.1",
+        java=str(java / "bin" / "java"),
+        java_version="17.0.15",
+    )
+    assert found.java_home == java
+
+
+def test_the_users_own_spark_python_and_java_go_first(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spark_at(machine / "runtimes/spark/lib/python3.12/site-packages/pyspark")
+    java_at(machine)
+    monkeypatch.setenv("SPARK_HOME", str(spark_at(machine / "my spark ü", "3.5.9")))
+    monkeypatch.setenv("JAVA_HOME", str(java_at(machine / "my java", 'java version "1.8.0_402"')))
+    monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__SPARK_PYTHON", "/usr/bin/python3.9")
+
+    found = runtimes.spark()
+
+    assert (found.home.name, found.version, found.python) == ("my spark ü", "3.5.9", "/usr/bin/python3.9")
+    assert (found.java_home.name, found.java_version) == ("my java", "1.8.0_402")
+
+
+def test_the_release_file_of_a_jdk_goes_before_starting_it(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jdk = java_at(machine / "jdk", "must not be started")
+    (jdk / "release").write_text('IMPLEMENTOR="Debian"\nJAVA_RUNTIME_VERSION="21.0.8+9-Debian"\n')
+    monkeypatch.setenv("JAVA_HOME", str(jdk))
+
+    assert runtimes.java() == (str(jdk / "bin" / "java"), "21.0.8+9-Debian")
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({}, "There is no Spark in .*runtimes/spark. Type: couture-workflow install, or set SPARK_HOME"),
+        ({"SPARK_HOME": "{}/nothing"}, "no bin/spark-submit below .*nothing, where .* SPARK_HOME points"),
+        ({"SPARK_HOME": "{}/broken"}, "no spark-core jar in .*broken/jars: this Spark is not complete"),
+        (
+            {"SPARK_HOME": "{}/good"},
+            "no java on the PATH. Type: apt-get install --yes openjdk-17-jre-headless",
+        ),
+        (
+            {"SPARK_HOME": "{}/good", "JAVA_HOME": "{}/nothing"},
+            "JAVA_HOME is .*nothing, but there is no .*bin/java",
+        ),
+        (
+            {"SPARK_HOME": "{}/good", "JAVA_HOME": "{}/old"},
+            "Spark 4.2.1 needs Java 17 or newer, but .* is Java 11.0.2",
+        ),
+        ({"SPARK_HOME": "{}/good", "JAVA_HOME": "{}/odd"}, "does not tell its version"),
+    ],
+    ids=["no spark", "wrong home", "broken spark", "no java", "wrong java home", "old java", "odd java"],
+)
+def test_what_is_missing_is_named_with_what_to_type(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], says: str
+) -> None:
+    spark_at(machine / "good")
+    executable(machine / "broken" / "bin" / "spark-submit")
+    java_at(machine / "old", 'openjdk version "11.0.2" 2019-01-15')
+    java_at(machine / "odd", "I am no Java")
+    monkeypatch.setenv(
+        "PATH", "/usr/bin:/bin" if "odd" in str(environment) or "old" in str(environment) else ""
+    )
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.format(machine))
+
+    with pytest.raises(RuntimeMissingError, match=says):
+        runtimes.spark()
+
+
+@pytest.fixture
+def pins(tmp_path: Path) -> Path:
+    """Return a set of pins that needs no download."""
+    path = tmp_path / "pins.txt"
+    path.write_text("# nothing to download\n")
+    return path
+
+
+def test_an_installation_is_made_once_continued_and_made_anew_for_other_pins(
+    tmp_path: Path, pins: Path
+) -> None:
+    def install() -> list[str]:
+        said: list[str] = []
+        assert runtimes.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == link
+        return said
+
+    link = tmp_path / "r" / "spark"
+    first, again = install(), install()
+    before = link.resolve()
+    (link / ".complete").unlink()
+    (link / "pyvenv.cfg").unlink()
+    install()
+    continued = link.resolve()
+    pins.write_text("# other pins\n")
+    install()
+
+    assert first[0].startswith("Making the Spark runtime in ")
+    assert first[-1] == f"The Spark runtime is ready in {link}."
+    assert again == []
+    assert continued == before
+    assert (before / "pyvenv.cfg").is_file()
+    assert link.resolve() != before  # which stays: a job may still run in it
+    assert (link / "bin" / "python").exists()
+
+
+def test_two_installations_at_once_make_one(tmp_path: Path, pins: Path) -> None:
+    said: list[str] = []
+    threads = [
+        threading.Thread(
+            target=runtimes.install_spark,
+            kwargs={"report": said.append, "folder": tmp_path / "r", "pins": pins},
+        )
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(line.startswith("Making") for line in said) == 1
+    assert sum(line.startswith("Another installation") for line in said) == 1
+
+
+def test_a_failed_installation_says_why_and_leaves_no_runtime(tmp_path: Path, pins: Path) -> None:
+    pins.write_text("./no-such-folder\n")
+
+    with pytest.raises(
+        RuntimeMissingError, match="could not be made: .*no-such-folder.*couture-workflow install"
+    ):
+        runtimes.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
+
+    assert not (tmp_path / "r" / "spark").exists()
+
+
+def test_an_environment_made_by_hand_is_left_alone(tmp_path: Path, pins: Path) -> None:
+    own = tmp_path / "r" / "spark"
+    (own / "lib/python3.11/site-packages/pyspark-4.2.1.dist-info").mkdir(parents=True)
+    pins.write_text("pyspark==4.2.1\npandas==2.3.3\n")
+    said: list[str] = []
+
+    assert runtimes.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == own
+    assert len(said) == 1
+    assert "left as it is. It differs from the tested set: pandas==2.3.3." in said[0]
+
+
+def test_too_little_disk_is_said_before_anything_is_made(
+    tmp_path: Path, pins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime_install, "_NEEDED_BYTES", 1 << 60)
+
+    with pytest.raises(StorageFullError, match="GiB of disk, but .* MiB are free"):
+        runtimes.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
+
+    assert [path.name for path in (tmp_path / "r").iterdir()] == [".spark.lock"]
+
+
+def test_the_shipped_pins_are_exact() -> None:
+    lines: list[Any] = [line for line in runtime_install.PINS.read_text().splitlines() if line[:1] != "#"]
+
+    assert all(len(line.split("==")) == 2 for line in lines)
+    assert {"pyspark==4.2.1", "pandas==2.3.3"} <= set(lines)
