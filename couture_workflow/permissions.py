@@ -55,7 +55,8 @@ RUN_DETAILS = AirflowPermission("TASK_INSTANCE")
 
 ADMIN, DEVELOPER = "Admin", "Developer"
 
-#: Role -> permissions of ours that it gets when it is seeded. Developer also gets User's and "can read on Plugins".
+#: Role -> permissions of ours that it gets when it is seeded. Developer also gets what a User may, and
+#: "can read on Plugins".
 ROLES: dict[str, tuple[Permission, ...]] = {
     ADMIN: tuple(Permission(action, name) for name, actions in RESOURCES.items() for action in actions),
     DEVELOPER: (
