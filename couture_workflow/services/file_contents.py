@@ -96,12 +96,10 @@ def _syntax_warning(path: Path, name: str) -> str:
     if path.stat().st_size > _CHECKED_SOURCE:
         return ""
     found = _look("syntax", path, python=_runtime_python())
+    if found is None:
+        return f"{name} could not be checked: it is too deep or too long for Python."
     if not found:
-        return (
-            ""
-            if found is not None
-            else f"{name} could not be checked: it is too deep or too long for Python."
-        )
+        return ""
     where = f" in line {found['line']}" if found.get("line") else ""
     return f"{name} does not compile in Python {found['python']}{where}: {found['problem']}."
 
