@@ -43,7 +43,7 @@ CONFIGURATION: Json = {
     "py_files": [],
     "message": "Demo: two local cores",
 }
-START_TIMEOUT, RUN_TIMEOUT, STOP_TIMEOUT = 180.0, 300.0, 60.0
+START_TIMEOUT, RUN_TIMEOUT, STOP_TIMEOUT = 300.0, 300.0, 90.0
 HEALTHY = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
