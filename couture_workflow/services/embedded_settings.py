@@ -165,6 +165,8 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
             "workers": "1",
             "instance_name": "Couture Workflow",
         },
+        # One machine does everything, so an answer may take longer than Airflow's 5 s without anything being wrong.
+        "workers": {"execution_api_timeout": "60"},
         "dag_processor": {
             "dag_bundle_config_list": _bundles(layout, examples=examples),
             "dag_bundle_storage_path": str(layout.airflow / "bundles"),
