@@ -165,7 +165,7 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
             "workers": "1",
             "instance_name": "Couture Workflow",
         },
-        # One machine does everything, so an answer may take longer than Airflow's 5 s without anything being wrong.
+        # One machine does everything: an answer may well take longer than Airflow's 5 s.
         "workers": {"execution_api_timeout": "60"},
         "dag_processor": {
             "dag_bundle_config_list": _bundles(layout, examples=examples),
