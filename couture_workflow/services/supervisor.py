@@ -197,7 +197,7 @@ class Supervisor:
 
     def _end(self) -> None:
         """End the running tasks while Airflow can still record it, then the services, then what is left."""
-        self._signal("dag-processor", "triggerer")
+        self._signal(*(s.name for s in self.services if s.name not in ("scheduler", "api-server")))
         self._end_scheduler()
         self._signal("scheduler", number=signal.SIGKILL)
         self._signal("api-server")

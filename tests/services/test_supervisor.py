@@ -1,0 +1,83 @@
+"""The supervisor: what it shows, restarts and gives up on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from couture_workflow.services import supervisor
+from couture_workflow.services.supervisor import Specification, is_loud
+
+
+@pytest.mark.parametrize(
+    ("line", "before", "loud"),
+    [
+        pytest.param("2026-11-21T05:50:20Z [info     ] Started", False, False, id="info"),
+        pytest.param("2026-11-21T05:50:20Z [warning  ] Slow", False, True, id="warning"),
+        pytest.param("2026-11-21T05:50:20Z [error    ] Broken", False, True, id="error"),
+        pytest.param("2026-11-21T05:50:20Z [info     ] Fine again", True, False, id="info after an error"),
+        pytest.param("Traceback (most recent call last):", False, True, id="traceback"),
+        pytest.param('  File "x.py", line 1', True, True, id="inside a traceback"),
+        pytest.param('  File "x.py", line 1', False, False, id="indented text"),
+        pytest.param("[warning  ] appbuilder.app is deprecated and will", False, False, id="known warning"),
+        pytest.param("  ____________       _____________", False, False, id="banner"),
+    ],
+)
+def test_the_console_shows_warnings_errors_and_what_belongs_to_them(
+    line: str, before: bool, loud: bool
+) -> None:
+    assert is_loud(line, before=before) is loud
+
+
+def start(folder: Path, *, verbose: bool = False, **services: str) -> subprocess.Popen[str]:
+    """Run the supervisor over Python programs."""
+    commands = {name: [sys.executable, "-u", "-c", code] for name, code in services.items()}
+    specification = Specification(services=commands, log_folder=str(folder), verbose=verbose)
+    process = subprocess.Popen(
+        [sys.executable, "-m", supervisor.__name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(specification.dump().decode())
+    process.stdin.flush()
+    return process
+
+
+def test_the_end_of_the_pipe_ends_every_service(tmp_path: Path) -> None:
+    process = start(tmp_path, verbose=True, one="import time; print('hello'); time.sleep(600)")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    services = psutil.Process(process.pid).children()
+
+    rest, _ = process.communicate(timeout=30)
+
+    assert (line, rest, process.returncode) == ("one           | hello\n", "", 0)
+    assert not [service for service in services if service.is_running()]
+    assert (tmp_path / "one.log").read_text() == "hello\n"
+
+
+def test_a_service_that_cannot_live_stops_all_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RESTARTS", 1)
+    code = "import sys; sys.exit(7)"
+    specification = Specification({"one": [sys.executable, "-c", code]}, str(tmp_path), verbose=False)
+    began = time.monotonic()
+
+    ended = supervisor.Supervisor(specification).run()
+
+    assert ended == 1
+    assert time.monotonic() - began >= 1
+    said = (tmp_path / "workbench.log").read_text()
+    assert "The one ended with exit code 7; it starts again in 1 s." in said
+    assert "The one ended 2 times in a row (last exit code 7), so the workbench stops" in said
+    assert str(tmp_path / "one.log") in said
