@@ -89,13 +89,20 @@ def spark_submit(job: Job, *, spark_home: Path, properties_file: Path | None) ->
 
 
 def standalone_request(
-    job: Job, *, spark_home: Path, properties_file: Path | None, spark_version: str
+    job: Job,
+    *,
+    spark_home: Path,
+    properties_file: Path | None,
+    spark_version: str,
+    python_starter: Path | None = None,
 ) -> dict[str, object]:
     """Return the request that runs the job in cluster mode through the REST server of a standalone master.
 
     What the master starts on a worker is ``SparkSubmit`` itself, in client mode: it runs Python as well,
     which ``spark-submit --deploy-mode cluster`` refuses, and it reads secrets from the properties file. So
     the paths must be the same on the workers.
+
+    :param python_starter: copy of ``spark_driver.py`` that a Python file is started by.
     """
     outer = {key: value for key, value in configurations(job).items() if not is_secret(key)}
     arguments = dict(job.configuration.arguments)
@@ -105,6 +112,8 @@ def standalone_request(
     outer |= {"spark.app.name": job.app_name, "spark.master": arguments.get("master", "")}
     for argument in ("supervise", "verbose"):
         arguments.pop(argument, None)
+    if python_starter is not None:
+        job = replace(job, application=python_starter, arguments=(str(job.application), *job.arguments))
     inside = replace(
         job, configuration=replace(job.configuration, arguments={**arguments, "deploy-mode": "client"})
     )

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from couture_workflow import settings
 from couture_workflow.exceptions import SparkSubmitError
-from couture_workflow.services import spark_rest
+from couture_workflow.services import spark_driver, spark_rest
 from couture_workflow.services.spark_command import Job, spark_submit, standalone_request
 from couture_workflow.services.spark_configuration import SparkConfiguration
 
@@ -93,9 +93,16 @@ class StandaloneCluster:
     spark_version: str
 
     def command(self, job: Job, *, spark_home: Path, properties_file: Path | None, folder: Path) -> list[str]:
-        """Write the request into the folder and return the command that follows the driver."""
+        """Write what the cluster needs into the folder; return the command that follows the driver."""
+        starter = None
+        if job.application.suffix.lower() == ".py":
+            starter = Path(shutil.copy(spark_driver.__file__, folder / "start.py"))
         request = standalone_request(
-            job, spark_home=spark_home, properties_file=properties_file, spark_version=self.spark_version
+            job,
+            spark_home=spark_home,
+            properties_file=properties_file,
+            spark_version=self.spark_version,
+            python_starter=starter,
         )
         description = {
             "rest": self.rest,

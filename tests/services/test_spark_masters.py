@@ -70,7 +70,9 @@ def test_standalone_cluster_mode_follows_the_driver_through_rest(
     assert command == [sys.executable, "-I", "-S", spark_rest.__file__, "run", str(path)]
     assert path.stat().st_mode & 0o777 == 0o600
     description = json.loads(path.read_text())
-    assert description.pop("request")["appResource"] == "file:///x.py"
+    request = description.pop("request")
+    assert request["appResource"] == (tmp_path / "start.py").as_uri()
+    assert request["appArgs"][-2:] == [str(tmp_path / "start.py"), "/x.py"]
     assert description == {
         "rest": ["http://a:6067", "http://b:6067"],
         "pages": ["http://a:8080", "http://b:8080"],
