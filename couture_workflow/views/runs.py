@@ -25,11 +25,11 @@ from couture_workflow.web.state import store
 
 BADGES = {"running": "badge-info", "success": "badge-ok", "failed": "badge-error", "killed": "badge-warn"}
 
-#: Role of a file -> path of the page that it was uploaded on, and who may open that page.
+#: Role of a file -> its page, and who may open that.
 FILE_PAGES = {
-    "application": ("/code-artifacts/files/", Permission(READ, CODE_ARTIFACTS)),
-    "jar": ("/spark-dependencies/files/", Permission(READ, SPARK_DEPENDENCIES)),
-    "py-file": ("/spark-dependencies/files/", Permission(READ, SPARK_DEPENDENCIES)),
+    "application": ("CodeArtifactsPage.file", Permission(READ, CODE_ARTIFACTS)),
+    "jar": ("SparkDependenciesPage.file", Permission(READ, SPARK_DEPENDENCIES)),
+    "py-file": ("SparkDependenciesPage.file", Permission(READ, SPARK_DEPENDENCIES)),
 }
 
 
