@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 
-def _option(description: str, default: str, *, example: str | None = None, sensitive: bool = False) -> dict[str, Any]:
+def _option(
+    description: str, default: str, *, example: str | None = None, sensitive: bool = False
+) -> dict[str, Any]:
     return {
         "description": description,
         "version_added": "0.1.0",
