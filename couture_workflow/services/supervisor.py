@@ -233,7 +233,8 @@ class Supervisor:
             process_tree.send(fresh, signal.SIGTERM)
             told.update(task.pid for task in fresh)
             if time.monotonic() > began + TASK_GRACE:
-                process_tree.send(tasks, signal.SIGKILL)
+                # With what they started: Airflow waits for whoever still holds a task's output.
+                process_tree.send(_with_descendants(tasks), signal.SIGKILL)
             self._wait(found, time.monotonic() + 0.3)
 
     @staticmethod
@@ -249,6 +250,14 @@ def _tasks(scheduler: psutil.Process) -> list[psutil.Process]:
         for worker in scheduler.children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 found += worker.children()
+    return found
+
+
+def _with_descendants(processes: list[psutil.Process]) -> list[psutil.Process]:
+    found = list(processes)
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += process.children(recursive=True)
     return found
 
 

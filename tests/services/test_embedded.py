@@ -119,7 +119,9 @@ def test_a_workbench_ends_without_a_trace_and_starts_again_with_everything(
     assert workbench.process.wait(60) == 0
     assert workbench.processes() == []
     assert sleepers().isdisjoint(running)
-    assert workbench.console.read_text().endswith("Stopping.\nStopped.\n")
+    assert workbench.console.read_text().split("Stopping.\n")[1] == (
+        "workbench     | Ending 1 running task(s); this takes 15 s at most.\nStopped.\n"
+    )
 
     workbench.start()
 
