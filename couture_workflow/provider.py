@@ -20,35 +20,38 @@ def _option(
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "home": _option(
-        "Root of the product's state: configuration, files, secrets and run records. Shared by all services "
-        "and workers. Empty: the folder ``couture`` below ``$AIRFLOW_HOME``.",
+        "Root of the product's state: configuration, files, secrets and run records. Shared by all "
+        "services and workers. Empty: the folder ``couture`` below ``$AIRFLOW_HOME``.",
         "",
         example="/var/lib/couture-workflow",
     ),
     "secret_key": _option(
-        "Fernet keys that encrypt secrets at rest, comma separated, newest first. Empty: ``[core] fernet_key``.",
+        "Fernet keys that encrypt secrets at rest, comma separated, newest first. Empty: ``[core] "
+        "fernet_key``.",
         "",
         sensitive=True,
     ),
     "runtimes_path": _option(
-        "Folder of the separate Python environments, such as ``spark``. Empty: ``runtimes`` below the prefix of "
-        "Airflow's own environment.",
+        "Folder of the separate Python environments, such as ``spark``. Empty: ``runtimes`` below the "
+        "prefix of Airflow's own environment.",
         "",
         example="/opt/couture/runtimes",
     ),
     "spark_home": _option(
-        "Spark installation whose ``bin/spark-submit`` is run. Empty: ``$SPARK_HOME``, else the runtime ``spark``.",
+        "Spark installation whose ``bin/spark-submit`` is run. Empty: ``$SPARK_HOME``, else the "
+        "runtime ``spark``.",
         "",
         example="/opt/spark",
     ),
     "spark_python": _option(
-        "Python of driver and executors where a task does not name one. Empty: the one of the runtime ``spark``.",
+        "Python of driver and executors where a task does not name one. Empty: the one of the "
+        "runtime ``spark``.",
         "",
         example="/usr/bin/python3",
     ),
     "class_data_archive": _option(
-        "Start Spark drivers from a class-data archive of the JVM, which about halves their start. It is made "
-        "when it is first needed and made anew when it does not fit the JDK or Spark.",
+        "Start Spark drivers from a class-data archive of the JVM, which about halves their start. It is "
+        "made when it is first needed and made anew when it does not fit the JDK or Spark.",
         "True",
     ),
     "max_upload_size": _option("Bytes that one uploaded file may have at most.", str(4 * 2**30)),

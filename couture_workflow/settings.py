@@ -28,19 +28,19 @@ def home() -> Path:
 
 
 def secret_key() -> str:
-    """Return the Fernet keys for secrets, comma separated, newest first (default: Airflow's ``fernet_key``)."""
+    """Return the Fernet keys for secrets, newest first, comma separated (default: Airflow's own)."""
     from airflow.configuration import conf
 
     return _text("secret_key") or str(conf.get("core", "fernet_key", fallback="") or "")
 
 
 def runtimes_path() -> Path:
-    """Return the folder of the separate Python environments, such as ``spark`` (default ``<prefix>/runtimes``)."""
-    return Path(_text("runtimes_path") or os.path.join(sys.prefix, "runtimes")).expanduser()
+    """Return the folder of the separate Python environments (default ``<prefix>/runtimes``)."""
+    return Path(_text("runtimes_path") or Path(sys.prefix) / "runtimes").expanduser()
 
 
 def spark_home() -> Path | None:
-    """Return the Spark installation to use: the option, else ``$SPARK_HOME``; None means the runtime ``spark``."""
+    """Return the Spark to use: the option, else ``$SPARK_HOME``; None means the runtime ``spark``."""
     value = _text("spark_home") or os.environ.get("SPARK_HOME", "")
     return Path(value).expanduser() if value else None
 

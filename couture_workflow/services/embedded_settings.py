@@ -219,6 +219,7 @@ QUIET_WARNINGS = (
     "Using `httpx` with",  # FastAPI's own test client, which Airflow imports and never uses
     "starlette.middleware.wsgi is deprecated",  # how Airflow mounts its Flask pages
     "Using the in-memory storage",  # of the log-in's rate limit: right for a single API server process
+    "Pydantic serializer warnings",  # how Airflow answers with the lines of a task's log
 )
 
 

@@ -32,8 +32,9 @@ LOG_SIZE, LOG_COUNT = 10 * 2**20, 3
 TASK_GRACE, REPORT_GRACE, SERVICE_GRACE = 15.0, 15.0, 10.0
 RESTARTS, STEADY = 5, 60.0
 QUIET_LINE = re.compile(r"\[(info|debug) *\]|^(INFO|DEBUG)\b| (INFO|DEBUG) - ")
-#: A warning of every start that only its authors can act on: Airflow's use of a property that it deprecated.
-KNOWN_LINE = re.compile(r"appbuilder\.app is deprecated")
+#: What never goes to the console: the lines of tasks, which have pages of their own, and a warning of every
+#: start that only its authors can act on (Airflow's use of a property that Flask-AppBuilder deprecated).
+KNOWN_LINE = re.compile(r"\[(airflow\.)?task[.\]]|appbuilder\.app is deprecated")
 LOUD_LINE = re.compile(r"\[(warning|error|critical) *\]|^(WARNING|ERROR|CRITICAL)\b|Traceback|Warning: ")
 
 

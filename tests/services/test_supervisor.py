@@ -25,6 +25,7 @@ from couture_workflow.services.supervisor import Specification, is_loud
         pytest.param('  File "x.py", line 1', True, True, id="inside a traceback"),
         pytest.param('  File "x.py", line 1', False, False, id="indented text"),
         pytest.param("[warning  ] appbuilder.app is deprecated and will", False, False, id="known warning"),
+        pytest.param("2026 [error    ] Task failed [task] dag_id=x", False, False, id="a task's own"),
         pytest.param("  ____________       _____________", False, False, id="banner"),
     ],
 )
