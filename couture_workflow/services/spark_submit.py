@@ -77,6 +77,7 @@ class Submission:
     :param on_tracking: called whenever more is known of the application.
     :param here: the driver runs on this machine.
     :param ui_port: the first port that the driver tries for its web page.
+    :param driver_host: what others call the driver's machine, "" if nobody said.
     :param keep_going: asked often; once it says no, the job is stopped.
     """
 
@@ -92,6 +93,7 @@ class Submission:
         on_tracking: Callable[[Tracking], None],
         here: bool = True,
         ui_port: int = 4040,
+        driver_host: str = "",
         keep_going: Callable[[], bool] = lambda: True,
     ) -> None:
         self.command = command
@@ -103,6 +105,7 @@ class Submission:
         self.on_tracking = on_tracking
         self.here = here
         self.ui_port = ui_port
+        self.driver_host = driver_host
         self.stopped = False
         self.keep_going = keep_going
         self._process: subprocess.Popen[bytes] | None = None
@@ -115,7 +118,10 @@ class Submission:
         """Run the job to its end and return how it ended."""
         process = self._start()
         try:
-            self._follow(process, Tracker(session=process.pid if self.here else None, ui_port=self.ui_port))
+            session = process.pid if self.here else None
+            self._follow(
+                process, Tracker(session=session, ui_port=self.ui_port, driver_host=self.driver_host)
+            )
         except BaseException:
             self.stop()
             raise
@@ -248,5 +254,6 @@ def submission(
         on_tracking=on_tracking,
         here=isinstance(target, Client),
         ui_port=int(port) if port.isdecimal() else 4040,
+        driver_host=job.configuration.configurations.get("spark.driver.host", ""),
         keep_going=keep_going,
     )

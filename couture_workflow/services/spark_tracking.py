@@ -1,19 +1,19 @@
 """What a running application is called and where its pages are, found while it runs.
 
 Spark's log tells most of it. In local mode Spark 4 logs no application id, and with a high
-``spark.log.level`` it logs nothing; then the driver's own REST interface is asked, on the port of its web
+``spark.log.level`` it logs nothing; then the driver's own web server is asked, on the port of its web
 page among the ports that the job's processes listen on.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
+import socket
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import psutil
@@ -30,6 +30,8 @@ _STARTED_AT = re.compile(r"SparkUI\b.* started at (?P<url>https?://[^\s\",]+)")
 _JETTY = re.compile(r"Start Jetty (?P<host>\S+):\d+ for SparkUI")
 _PORT = re.compile(r"Successfully started service 'SparkUI' on port (?P<port>\d+)")
 _YARN_URL = re.compile(r"^\s*tracking URL: (?P<url>https?://\S+)")
+
+_METRIC = re.compile(r'"(?P<application>(application_|app-|local-|spark-)[\w-]+)\.driver\.')
 
 _EVERY = 0.5
 _LOOK_FOR_PORTS_AFTER = 4.0
@@ -56,12 +58,14 @@ class Tracker:
 
     :param session: session of the driver's processes, None if it runs elsewhere.
     :param ui_port: the first port that the driver tries for its web page.
+    :param driver_host: what others call the driver's machine, "" if nobody said.
     """
 
-    def __init__(self, *, session: int | None, ui_port: int = 4040) -> None:
+    def __init__(self, *, session: int | None, ui_port: int = 4040, driver_host: str = "") -> None:
         self.current = Tracking()
         self.session = session
         self.ui_port = ui_port
+        self.driver_host = os.environ.get("SPARK_PUBLIC_DNS", "") or driver_host
         self._host = ""
         self._page = ""
         self._started = self._probed = time.monotonic()
@@ -93,16 +97,10 @@ class Tracker:
             return
         self._probed = now
         if not self._page and now - self._started > _LOOK_FOR_PORTS_AFTER:
-            self._page = _find_page(self.session, self.ui_port)
-        if not self._page:
-            return
-        if application := _application(self._page):
-            url = self.current.tracking_url or _public(self._page, application)
-            self._know(
-                application_id=application,
-                tracking_url=url,
-                submission=self.current.submission or application,
-            )
+            self._found(*_find_page(self.session, self.ui_port))
+        if self._page and (application := _application(self._page)):
+            submission = self.current.submission or application
+            self._know(application_id=application, submission=submission)
 
     def _read_page(self, line: str) -> None:
         if found := _STARTED_AT.search(line):
@@ -112,22 +110,31 @@ class Tracker:
             if not self._host or self.session is not None:
                 self._host = found["host"]
         elif found := _PORT.search(line):
-            host = "localhost" if self._host in _ANY_ADDRESS else self._host
-            self._page = f"http://{host}:{found['port']}"
-            if self.session is None and self._host not in _ANY_ADDRESS:
-                self._know(tracking_url=self._page)
+            self._found(self._host, found["port"])
+
+    def _found(self, address: str, port: str) -> None:
+        """Take the address that the driver's web page listens on."""
+        if not port:
+            return
+        host = self.driver_host
+        if self.session is None:
+            host = "" if address in _ANY_ADDRESS else address
+        else:
+            self._page = f"http://{'localhost' if address in _ANY_ADDRESS else address}:{port}"
+            host = host or (socket.gethostname() if address in _ANY_ADDRESS else address)
+        if host:
+            self._know(tracking_url=f"http://{host}:{port}")
 
     def _know(self, **news: str | None) -> None:
         self.current = replace(self.current, **news)
 
 
-def _find_page(session: int, first_port: int) -> str:
-    """Return the address of the web page among those that the session's processes listen on."""
+def _find_page(session: int, first_port: int) -> tuple[str, str]:
+    """Return address and port of the web page among those that the session's processes listen on."""
     for address, port in sorted(_listening(session), key=lambda known: known[1]):
         if first_port <= port <= first_port + _PORTS:
-            host = "localhost" if address in _ANY_ADDRESS else address.removeprefix("::ffff:")
-            return f"http://{host}:{port}"
-    return ""
+            return address.removeprefix("::ffff:"), str(port)
+    return "", ""
 
 
 def _listening(session: int) -> Iterator[tuple[str, int]]:
@@ -141,27 +148,13 @@ def _listening(session: int) -> Iterator[tuple[str, int]]:
 
 
 def _application(page: str) -> str:
-    applications = _get(f"{page}/api/v1/applications")
-    return str(applications[0].get("id", "")) if isinstance(applications, list) and applications else ""
+    """Return the application id, from the names of the driver's metrics.
 
-
-def _public(page: str, application: str) -> str:
-    """Return the address of a driver's page as others reach it: the host that executors are told."""
-    host = os.environ.get("SPARK_PUBLIC_DNS", "")
-    if not host:
-        environment = _get(f"{page}/api/v1/applications/{application}/environment")
-        pairs = environment.get("sparkProperties", []) if isinstance(environment, dict) else []
-        host = _value(pairs, "spark.driver.host")
-    return f"http://{host}:{page.rsplit(':', 1)[1]}" if host else page
-
-
-def _value(pairs: Iterable[list[str]], key: str) -> str:
-    return next((str(pair[1]) for pair in pairs if pair and pair[0] == key), "")
-
-
-def _get(url: str) -> object:
+    The REST interface tells it too, but starting it costs a driver a second of processor time.
+    """
     try:
-        with _DIRECT.open(url, timeout=1) as answer:
-            return json.load(answer)
-    except (OSError, ValueError):
-        return None
+        with _DIRECT.open(f"{page}/metrics/json/", timeout=1) as answer:
+            found = _METRIC.search(answer.read().decode(errors="replace"))
+    except OSError:
+        return ""
+    return found["application"] if found else ""

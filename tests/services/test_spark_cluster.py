@@ -149,7 +149,9 @@ def test_nothing_is_left_of_a_job_whose_task_is_killed_with_sigkill(
         lambda: spark_cluster.applications() == ["bystander"], seconds=60, what="the end of the application"
     )
     until(lambda: running(spark_cluster) == [bystander], seconds=60, what="the end of the driver")
-    assert not list(home.root.glob("submissions/*/application/sleep.py"))
+    until(
+        lambda: not list(home.root.glob("submissions/*/application/sleep.py")), what="the end of the folder"
+    )
 
 
 def test_a_task_that_is_told_to_end_kills_its_driver(
