@@ -180,7 +180,7 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
             "dag_processor_child_process_log_directory": str(layout.airflow / "logs" / "dag_processor"),
             "colored_console_log": "False",
         },
-        # A deactivated account or a role taken away counts at once in Airflow's own pages too, not after 30 s.
+        # An account or a role that is taken away counts at once in Airflow's own pages too, not after 30 s.
         "fab": {"cache_ttl": "0"},
         "usage_data_collection": {"enabled": "False"},
         "couture_workflow": {"home": str(layout.home)},

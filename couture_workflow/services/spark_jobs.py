@@ -32,7 +32,7 @@ from couture_workflow.services.runtimes import SparkRuntime
 from couture_workflow.services.spark_command import Job, display, masked, spark_submit
 from couture_workflow.services.spark_configuration import SparkConfiguration
 from couture_workflow.services.spark_diagnosis import diagnose
-from couture_workflow.services.spark_environment import environment, private_folder
+from couture_workflow.services.spark_environment import LATE_COMPILER, environment, private_folder
 from couture_workflow.services.spark_masters import Client, StandaloneCluster, Target
 from couture_workflow.services.spark_rules import errors
 from couture_workflow.services.spark_submit import Outcome, Submission, submission
@@ -236,10 +236,10 @@ class SparkJob:
     def _environment(
         self, configuration: SparkConfiguration, runtime: SparkRuntime, target: Target, folder: Path
     ) -> dict[str, str]:
-        options: tuple[str, ...] = ()
+        options = LATE_COMPILER if isinstance(target, Client) else ()
         if isinstance(target, Client) and settings.class_data_archive():
             archive = runtimes.class_data_archive(runtime, self.store.root / "cache" / "class-data")
-            options = runtimes.class_data_options(archive) if archive else ()
+            options += runtimes.class_data_options(archive) if archive else ()
         local = spark_masters.master(configuration).kind == "local"
         own_place = local and "spark.local.dir" not in configuration.configurations
         return environment(runtime, scratch=folder / "scratch" if own_place else None, java_options=options)
