@@ -16,8 +16,8 @@ from couture_workflow.services.runtimes import SparkRuntime
 from couture_workflow.services.spark_command import Job, secret_properties
 
 #: The JVM's optimising compiler begins ten times later. A driver's start is thousands of methods that are
-#: called some thousand times each, and compiling them takes longer than it saves. A hot loop still reaches the
-#: compiler within milliseconds. What a person sets stands after these and so holds.
+#: called some thousand times each, and compiling them takes longer than it saves. A hot loop still gets to
+#: the compiler within milliseconds. What a person sets stands after these and so holds.
 LATE_COMPILER: tuple[str, ...] = (
     "-XX:Tier4InvocationThreshold=50000",
     "-XX:Tier4MinInvocationThreshold=6000",
