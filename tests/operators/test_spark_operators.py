@@ -29,7 +29,7 @@ from couture_workflow.operators.links import RunDetailsLink, SparkUILink
 from couture_workflow.services import runs
 from couture_workflow.services.spark_jobs import split_arguments
 from couture_workflow.store.home import Store
-from tests.support.spark import SMALL, compile_job, processes_of
+from tests.support.spark import SMALL, UI_PORT, compile_job, processes_of
 
 HOSTILE = "a'b\"<&>ü"
 KEY = runs.RunKey("dag", f"manual/{HOSTILE}", "task", -1, 2)
@@ -330,13 +330,17 @@ def test_a_python_job_succeeds_with_links_and_provenance_even_with_a_silent_log(
         "sum 12",
     ]
     assert instance.pushed == {
-        "_link_SparkUILink": "http://127.0.0.1:9540",
+        "_link_SparkUILink": f"http://127.0.0.1:{UI_PORT}",
         "_link_RunDetailsLink": "http://host:8080/couture/runs/dag/manual%2Fa%27b%22%3C%26%3E%C3%BC/task"
         "?map_index=-1&try_number=2",
     }
     run = runs.read(jobs, KEY)
     assert (run.state, run.error, run.dag_version, run.app_name) == ("success", None, "7", "doubles")
-    assert (run.master, run.deploy_mode, run.tracking_url) == ("local[1]", "client", "http://127.0.0.1:9540")
+    assert (run.master, run.deploy_mode, run.tracking_url) == (
+        "local[1]",
+        "client",
+        f"http://127.0.0.1:{UI_PORT}",
+    )
     assert re.fullmatch(r"local-\d+", run.application_id or "")
     assert [(use.role, use.name, use.version) for use in run.files] == [
         ("application", "job.py", 1),
@@ -480,6 +484,6 @@ def test_a_dag_run_through_airflow_renders_templates_and_keeps_its_links(jobs: S
     assert run_id is not None
     assert "state success" in ran.stdout
     assert re.search(r"link \S*/couture/runs/templated/\S+/task\?map_index=-1&try_number=\d", ran.stdout)
-    assert "ui http://127.0.0.1:9540" in ran.stdout
+    assert f"ui http://127.0.0.1:{UI_PORT}" in ran.stdout
     run = next(iter(runs.tries(jobs, runs.RunKey("templated", run_id[1], "task"))))
     assert (run.state, run.app_name) == ("success", "templated")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from couture_workflow.services import runs, spark_rest
 from couture_workflow.store.home import Store
-from tests.support.spark import Cluster, Task, compile_job, processes_of, until
+from tests.support.spark import Cluster, Task, compile_job, free_ports, processes_of, until
 
 pytestmark = pytest.mark.spark
 
@@ -116,7 +117,7 @@ def test_cluster_mode_runs_python_shows_its_output_and_keeps_secrets_off_command
     assert (run.state, run.master, run.deploy_mode) == ("success", spark_cluster.url, "cluster")
     assert run.application_id is not None
     assert run.application_id.startswith("app-")
-    assert run.tracking_url == "http://127.0.0.1:9540"
+    assert re.fullmatch(r"http://127.0.0.1:\d+", run.tracking_url or "")
     launched = next(line for line in lines if line.startswith("Launch Command"))
     assert "spark.my.password" not in launched
     assert not list((home.root / "submissions").iterdir())
@@ -174,7 +175,7 @@ def test_a_task_that_is_told_to_end_kills_its_driver(
 
 def test_of_several_masters_the_one_that_answers_is_used(spark_cluster: Cluster, bystander: str) -> None:
     alive = f"http://127.0.0.1:{spark_cluster.rest_port}"
-    client = spark_rest.RestClient(["http://127.0.0.1:9549", alive])
+    client = spark_rest.RestClient([f"http://127.0.0.1:{free_ports(1)[0]}", alive])
 
     assert client.status(bystander)["driverState"] == "RUNNING"
     assert client.addresses[0] == alive

@@ -7,11 +7,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,20 @@ import pytest
 
 from couture_workflow.services import runtimes
 
-#: Small heaps, one port for each thing, nothing but the loopback interface.
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback interface that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+UI_PORT = free_ports(1)[0]
+#: Nothing but the loopback interface.
 SMALL = {
-    "spark.ui.port": "9540",
+    "spark.ui.port": str(UI_PORT),
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "1",
@@ -156,7 +169,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.master_port, self.rest_port, self.page_port = 9541, 9542, 9543
+        self.master_port, self.rest_port, self.page_port, *self._worker_ports = free_ports(5)
         self.url = f"spark://127.0.0.1:{self.master_port}"
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -169,8 +182,9 @@ class Cluster:
             SPARK_MASTER_OPTS=f"{rest} -Dspark.master.rest.host=127.0.0.1 -Dspark.port.maxRetries=0",
         )
         self._run(
-            *("org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--port", "9544"),
-            *("--webui-port", "9545", "--cores", "6", "--memory", "6g"),
+            *("org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1"),
+            *("--port", str(self._worker_ports[0]), "--webui-port", str(self._worker_ports[1])),
+            *("--cores", "6", "--memory", "6g"),
             *("--work-dir", str(self.folder / "work"), self.url),
         )
         until(lambda: self.state().get("aliveworkers"), what="the worker")
