@@ -30,7 +30,7 @@ from couture_workflow.services import process_tree
 COLOURS = {"api-server": 35, "scheduler": 34, "dag-processor": 33, "triggerer": 36}
 LOG_SIZE, LOG_COUNT = 10 * 2**20, 3
 TASK_GRACE, REPORT_GRACE, SERVICE_GRACE = 15.0, 15.0, 10.0
-RESTARTS, STEADY = 5, 60.0
+STEADY = 60.0
 QUIET_LINE = re.compile(r"\[(info|debug) *\]|^(INFO|DEBUG)\b| (INFO|DEBUG) - ")
 #: What never goes to the console: the lines of tasks, which have pages of their own, and a warning of every
 #: start that only its authors can act on (Airflow's use of a property that Flask-AppBuilder deprecated).
@@ -45,11 +45,13 @@ class Specification:
     :param services: name of each service -> its command.
     :param log_folder: folder of one log file per service.
     :param verbose: show every line on the console, not warnings and errors alone.
+    :param restarts: how often in a row a service is started again.
     """
 
     services: dict[str, list[str]]
     log_folder: str
     verbose: bool
+    restarts: int = 5
 
     def dump(self) -> bytes:
         """Return the line."""
@@ -123,6 +125,7 @@ class Supervisor:
     def __init__(self, specification: Specification) -> None:
         folder = Path(specification.log_folder)
         self.console = Console(verbose=specification.verbose)
+        self.restarts = specification.restarts
         self.log = _file_log("workbench", folder)
         self.services = [
             Service(name, command, _file_log(name, folder))
@@ -177,10 +180,10 @@ class Supervisor:
             return True
         if not service.due:
             code = service.process.returncode if service.process else None
-            if service.restarts >= RESTARTS:
+            if service.restarts >= self.restarts:
                 self.say(
-                    f"The {service.name} ended {RESTARTS + 1} times in a row (last exit code {code}), so the "
-                    f"workbench stops; its log tells why: {self._log_path(service)}"
+                    f"The {service.name} ended {self.restarts + 1} times in a row (last exit code {code}), "
+                    f"so the workbench stops; its log tells why: {self._log_path(service)}"
                 )
                 return False
             delay = 2.0**service.restarts

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
+from support import asynchronous
 
 from couture_workflow.api import auth
 from couture_workflow.api.auth import Guard, User, declared, requires
@@ -90,7 +90,7 @@ def call(app: FastAPI, path: str, user: Any, monkeypatch: pytest.MonkeyPatch) ->
         "server": ("x", 1),
         "client": ("127.0.0.1", 1),
     }
-    asyncio.run(app(scope, receive, send))
+    asynchronous.run(app(scope, receive, send))
     return sent[0]["status"], b"".join(part.get("body", b"") for part in sent[1:]), asked
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -35,10 +34,12 @@ def test_the_console_shows_warnings_errors_and_what_belongs_to_them(
     assert is_loud(line, before=before) is loud
 
 
-def start(folder: Path, *, verbose: bool = False, **services: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, *, verbose: bool = False, restarts: int = 5, **services: str
+) -> subprocess.Popen[str]:
     """Run the supervisor over Python programs."""
     commands = {name: [sys.executable, "-u", "-c", code] for name, code in services.items()}
-    specification = Specification(services=commands, log_folder=str(folder), verbose=verbose)
+    specification = Specification(commands, str(folder), verbose=verbose, restarts=restarts)
     process = subprocess.Popen(
         [sys.executable, "-m", supervisor.__name__],
         stdin=subprocess.PIPE,
@@ -66,19 +67,14 @@ def test_the_end_of_the_pipe_ends_every_service(tmp_path: Path) -> None:
     assert (tmp_path / "one.log").read_text() == "hello\n"
 
 
-def test_a_service_that_cannot_live_stops_all_with_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor, "RESTARTS", 1)
-    code = "import sys; sys.exit(7)"
-    specification = Specification({"one": [sys.executable, "-c", code]}, str(tmp_path), verbose=False)
-    began = time.monotonic()
+def test_a_service_that_cannot_live_stops_all_with_a_sentence(tmp_path: Path) -> None:
+    process = start(tmp_path, restarts=1, one="import sys; sys.exit(7)", two="import time; time.sleep(600)")
 
-    ended = supervisor.Supervisor(specification).run()
-
-    assert ended == 1
-    assert time.monotonic() - began >= 1
-    said = (tmp_path / "workbench.log").read_text()
-    assert "The one ended with exit code 7; it starts again in 1 s." in said
-    assert "The one ended 2 times in a row (last exit code 7), so the workbench stops" in said
-    assert str(tmp_path / "one.log") in said
+    assert process.wait(30) == 1
+    assert process.stdout is not None
+    said = process.stdout.read()
+    assert said == (
+        "workbench     | The one ended with exit code 7; it starts again in 1 s.\n"
+        "workbench     | The one ended 2 times in a row (last exit code 7), so the workbench stops; "
+        f"its log tells why: {tmp_path / 'one.log'}\n"
+    )

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from support import asynchronous
 
 from couture_workflow.web import assets
 
@@ -32,7 +33,7 @@ def get(path: str, root_path: str = "") -> tuple[int, dict[str, str], list[str]]
         "root_path": root_path,
         "headers": [(b"cookie", b"_token=x")],
     }
-    asyncio.run(assets.AssetsFirst(airflow)(scope, receive, send))
+    asynchronous.run(assets.AssetsFirst(airflow)(scope, receive, send))
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], headers, passed
 
