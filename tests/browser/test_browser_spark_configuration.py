@@ -61,8 +61,11 @@ def open_page(api_server: ApiServer, new_page: Callable[..., Page]) -> Callable[
 
 
 def add(page: Page, kind: str, name: str, value: str) -> None:
-    page.get_by_role("button", name=f"Add {kind}").click()
-    page.get_by_role("combobox", name=re.compile(rf"{kind} \d+ name", re.IGNORECASE)).last.fill(name)
+    names = page.get_by_role("combobox", name=re.compile(rf"{kind} \d+ name", re.IGNORECASE))
+    before = names.count()
+    page.get_by_role("button", name=f"Add {kind}").press("Enter")
+    expect(names).to_have_count(before + 1)
+    names.last.fill(name)
     page.get_by_label(f"Value of {name}").fill(value)
 
 
