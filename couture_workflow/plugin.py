@@ -48,7 +48,9 @@ class CouturePlugin(AirflowPlugin):
         _entry(
             "Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES, "dependencies", category="admin"
         ),
-        _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, "artifacts", category="Developer"),
+        # Reached from the hub. As the only one of its category it would stand in Airflow's bar with its name
+        # cut off; a destination that is not the bar keeps its address, /plugin/code-artifacts.
+        _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, "artifacts", destination="base"),
     ]
 
     # Airflow makes an instance of this class; only the API server and `airflow plugins` read the two below.

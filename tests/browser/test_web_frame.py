@@ -36,6 +36,17 @@ def test_developer_finds_the_hub_in_the_menu_and_a_page_through_it(page: Page, a
     expect(frame.get_by_role("heading", name="Spark Configuration", level=1)).to_be_visible()
 
 
+def test_code_artifacts_are_in_no_bar_and_keep_their_address(page: Page, api_server: ApiServer) -> None:
+    log_in(page, api_server, "dev")
+
+    page.goto(f"{api_server.url}/plugin/code-artifacts")
+
+    frame = page.frame_locator("iframe[title='Code Artifacts']")
+    expect(frame.get_by_role("heading", name="Code Artifacts", level=1)).to_be_visible()
+    expect(page.get_by_role("link", name="Developer")).to_be_visible()
+    expect(page.get_by_role("link", name="Code Artifacts")).to_have_count(0)
+
+
 def test_others_have_no_entry_and_no_page(page: Page, api_server: ApiServer) -> None:
     log_in(page, api_server, "op")
 
