@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from uuid import UUID
 
+from airflow.models.dag_version import DagVersion
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from sqlalchemy import select
@@ -47,9 +50,39 @@ def details(store: Store, key: RunKey, *, newest: bool) -> Details:
     if newest and (known := runs.tries(store, key)):
         key = replace(key, try_number=known[-1].key.try_number)
     try:
-        return runs.details(store, key)
+        return _with_version_numbers(runs.details(store, key))
     except NotFoundError as error:
         raise NotFoundError(f"{error} {_why(store, key)}") from None
+
+
+def _with_version_numbers(details: Details) -> Details:
+    """Name DAG versions as Airflow's pages do, "v3"; a task knows no more than a version's id."""
+    found = [text for run in (details.run, details.last_success) if run and (text := run.dag_version)]
+    if not (numbers := _version_numbers(found)):
+        return details
+
+    def named(text: str | None) -> str | None:
+        return numbers.get(text, text) if text else text
+
+    return replace(
+        details,
+        run=replace(details.run, dag_version=named(details.run.dag_version)),
+        changes=tuple(
+            replace(change, old=named(change.old), new=named(change.new)) for change in details.changes
+        ),
+    )
+
+
+def _version_numbers(texts: list[str]) -> dict[str, str]:
+    ids = {}
+    for text in texts:
+        with suppress(ValueError):
+            ids[UUID(text)] = text
+    if not ids:
+        return {}
+    query = select(DagVersion.id, DagVersion.version_number).where(DagVersion.id.in_(ids))
+    with create_session() as session:
+        return {ids[found]: f"v{number}" for found, number in session.execute(query)}
 
 
 def is_lost(details: Details) -> bool:

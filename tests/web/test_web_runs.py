@@ -98,6 +98,33 @@ def full(key: RunKey, store: Store) -> Run:
     )
 
 
+def test_dag_versions_have_the_numbers_of_airflows_own_pages(
+    client: httpx.Client, api_server: ApiServer, store: Store, key: RunKey
+) -> None:
+    old, new, deleted = (uuid.uuid4() for _ in range(3))
+    for number, version in ((1, old), (2, new)):
+        api_server.sql(
+            "insert into dag_version (id, version_number, dag_id, created_at, last_updated)"
+            " values (?, ?, ?, '2026-05-01', '2026-05-01')",
+            version.hex,
+            number,
+            key.dag_id,
+        )
+    earlier = RunKey(key.dag_id, "manual__2026-04-30T10:00:00+00:00", key.task_id)
+    runs.write(
+        store, Run(key=earlier, state="success", started_at=START - timedelta(days=1), dag_version=str(old))
+    )
+    runs.write(store, Run(key=key, state="failed", started_at=START, dag_version=str(new)))
+
+    answer = client.get("/api" + address(key)).json()
+
+    assert answer["run"]["dag_version"] == "v2"
+    assert answer["changes"] == [{"what": "DAG version", "old": "v1", "new": "v2"}]
+
+    runs.write(store, Run(key=key, state="failed", started_at=START, dag_version=str(deleted)))
+    assert client.get("/api" + address(key)).json()["run"]["dag_version"] == str(deleted)
+
+
 def test_the_page_shows_the_whole_record_and_nothing_in_it_is_markup(
     client: httpx.Client, store: Store, key: RunKey
 ) -> None:
