@@ -58,10 +58,16 @@ def write_properties(job: Job, folder: Path, *, spark_home: Path) -> Path | None
 
 
 def environment(
-    runtime: SparkRuntime, *, scratch: Path | None = None, java_options: Sequence[str] = ()
+    runtime: SparkRuntime,
+    *,
+    loopback: bool = False,
+    scratch: Path | None = None,
+    java_options: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return this process's environment without Airflow's secrets, with the runtime's Spark and Java.
 
+    :param loopback: for jobs that run on this machine alone: their servers, the web page among them,
+        listen on the loopback address unless ``SPARK_LOCAL_IP`` says otherwise.
     :param scratch: where Spark's temporary files go unless the machine says otherwise; None: as Spark does.
     :param java_options: options for the driver's JVM, which go before the user's own.
     """
@@ -74,6 +80,8 @@ def environment(
     result["JAVA_HOME"] = str(Path(runtime.java).parent.parent)
     result["PYTHONUNBUFFERED"] = "1"
     result.setdefault("SPARK_LAUNCHER_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+    if loopback:
+        result.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     if scratch is not None:
         result.setdefault("SPARK_LOCAL_DIRS", str(scratch))
     if java_options:

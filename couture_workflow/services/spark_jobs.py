@@ -242,7 +242,12 @@ class SparkJob:
             options += runtimes.class_data_options(archive) if archive else ()
         local = spark_masters.master(configuration).kind == "local"
         own_place = local and "spark.local.dir" not in configuration.configurations
-        return environment(runtime, scratch=folder / "scratch" if own_place else None, java_options=options)
+        return environment(
+            runtime,
+            loopback=local,
+            scratch=folder / "scratch" if own_place else None,
+            java_options=options,
+        )
 
     def _describe(self, job: Job, uses: tuple[FileUse, ...], runtime: SparkRuntime, target: Target) -> None:
         """Write what the job will use into its record."""

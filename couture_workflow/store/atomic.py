@@ -42,7 +42,7 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     if error.errno in _REFUSED:
         return HomeError(
             f"{path} cannot be written: {error.strerror}. Give user {os.geteuid()} the right to write there, "
-            "or choose another home with [couture_workflow] home."
+            "or choose another home (COUTURE_HOME, or [couture_workflow] home)."
         )
     return StorageError(f"{path} cannot be written: {error.strerror}. Look at the disk, then try again.")
 

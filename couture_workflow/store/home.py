@@ -89,8 +89,8 @@ class Store:
         if int(text) > LAYOUT:
             raise HomeError(
                 f"The home {self.root} was written by a newer Couture Workflow (layout {text}; this one "
-                f"knows {LAYOUT}). Upgrade Couture Workflow, or choose another home with [couture_workflow] "
-                "home."
+                f"knows {LAYOUT}). Upgrade Couture Workflow, or choose another home (COUTURE_HOME, or "
+                "[couture_workflow] home)."
             )
         return int(text)
 
@@ -119,5 +119,5 @@ class Store:
 def _unwritable(root: Path, why: str) -> str:
     return (
         f"The home {root} cannot be used: {why}. Make it a folder that this user may write to, or choose "
-        "another one with [couture_workflow] home."
+        "another one (COUTURE_HOME, or [couture_workflow] home)."
     )

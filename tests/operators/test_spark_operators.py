@@ -103,7 +103,7 @@ def execute(task: CoutureSparkOperator) -> TaskInstance:
 def jobs(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Return a store with a few artifacts and dependencies."""
     monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__CLASS_DATA_ARCHIVE", "False")
-    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    monkeypatch.delenv("SPARK_LOCAL_IP", raising=False)
     store.artifacts.put("job.py", [JOB.encode()], user="a")
     store.artifacts.put("error.py", [ERROR.encode()], user="a")
     store.artifacts.put("broken.jar", [b"no archive"], user="a")

@@ -190,6 +190,17 @@ def test_a_job_sees_its_runtime_and_none_of_airflows_secrets(monkeypatch: pytest
     assert seen["SPARK_SUBMIT_OPTS"] == "'-XX:SharedArchiveFile=/a b.jsa' -Dmine=1"
 
 
+def test_a_local_job_listens_on_loopback_unless_the_machine_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SPARK_LOCAL_IP", raising=False)
+
+    assert environment(RUNTIME, loopback=True)["SPARK_LOCAL_IP"] == "127.0.0.1"
+    assert "SPARK_LOCAL_IP" not in environment(RUNTIME)
+    monkeypatch.setenv("SPARK_LOCAL_IP", "10.0.0.7")
+    assert environment(RUNTIME, loopback=True)["SPARK_LOCAL_IP"] == "10.0.0.7"
+
+
 def test_secrets_are_in_a_private_file_of_a_private_folder_below_the_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
