@@ -176,8 +176,9 @@ def configurations(gateway: Any, builders: Iterable[str]) -> tuple[dict[str, Any
         key, default = entry.key(), entry.defaultValueString()
         if not key.startswith("spark.") or key.startswith(("spark.test.", "spark.testing")):
             continue
-        if entry.getClass().getSimpleName() == "ConfigEntryWithDefaultFunction":
-            default = ""  # computed on this machine, such as its host name
+        computed = entry.getClass().getSimpleName() == "ConfigEntryWithDefaultFunction"
+        if computed or str(Path.cwd()) in default:
+            default = ""  # only true on this machine, such as its host name or a folder below the current one
         if not entry.isPublic():
             internal.append(key)
             continue
