@@ -114,7 +114,6 @@ def create_user(name: str, *, role: str, password: str) -> None:
 def main() -> None:
     """Migrate the configured database and create the administrator if standard input names a password."""
     request = json.load(sys.stdin)
-    from airflow.cli.commands.db_command import run_db_migrate_command  # noqa: F401
     from airflow.utils import db
 
     db.upgradedb()

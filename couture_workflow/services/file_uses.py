@@ -56,8 +56,8 @@ def uses(store: Store, kind: FileKind, *, session: Session) -> Uses:
     """Return who uses the files of a kind."""
     found: dict[str, list[Use]] = defaultdict(list)
     if kind.noun == DEPENDENCIES.noun:
-        for name, use in _configured(store):
-            found[name].append(use)
+        for name, place in spark_configuration.uses(store):
+            found[name].append(Use(place))
     for dag_id, mentions in _dags.mentions(session).items():
         for noun, name, task in sorted(mentions):
             if noun == kind.noun:
@@ -79,13 +79,6 @@ def described(places: Sequence[Use], *, dags: Collection[str]) -> list[str]:
         use.what if not use.dag_id or use.dag_id in dags else "a DAG that you may not see" for use in places
     )
     return list(dict.fromkeys(words))
-
-
-def _configured(store: Store) -> Iterator[tuple[str, Use]]:
-    document = spark_configuration.read(store)
-    for label, references in (("jars", document.jars), ("py-files", document.py_files)):
-        for reference in references:
-            yield _name(reference), Use(f"Spark Configuration ({label})")
 
 
 def _name(reference: str) -> str:

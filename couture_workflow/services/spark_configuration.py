@@ -14,7 +14,6 @@ from couture_workflow.services import spark_document
 from couture_workflow.services.spark_document import MASK, PATH, Document, Sealed, is_secret
 from couture_workflow.services.spark_rules import Problem, errors, validate
 from couture_workflow.store.home import Store
-from couture_workflow.store.names import parse_reference
 from couture_workflow.store.repository import Commit
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
     "read",
     "save",
     "users_of",
+    "uses",
     "validate",
     "write",
 ]
@@ -195,11 +195,16 @@ def _over(page: Mapping[str, str], task: Mapping[str, str | None] | None) -> dic
     return {name: str(value) for name, value in merged.items() if value is not None}
 
 
-def users_of(store: Store, name: str) -> tuple[str, ...]:
-    """Return which lists of the page name a dependency, in words a person can look up."""
+def uses(store: Store) -> tuple[tuple[str, str], ...]:
+    """Return each dependency that the page lists, and which list names it, in words a person can look up."""
     document = read(store)
     return tuple(
-        f"Spark Configuration ({label})"
+        (reference.strip().partition("@")[0], f"Spark Configuration ({label})")
         for label, references in (("jars", document.jars), ("py-files", document.py_files))
-        if any(parse_reference(reference)[0] == name for reference in references)
+        for reference in references
     )
+
+
+def users_of(store: Store, name: str) -> tuple[str, ...]:
+    """Return which lists of the page name a dependency."""
+    return tuple(dict.fromkeys(place for used, place in uses(store) if used == name))
