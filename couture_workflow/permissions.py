@@ -42,6 +42,12 @@ SPARK_CONFIGURATION = "Spark Configuration"
 SPARK_DEPENDENCIES = "Spark Dependencies"
 CODE_ARTIFACTS = "Code Artifacts"
 DEVELOPER_HUB = "Developer Hub"
+DAG_FILES = "DAG Files"
+DAG_IMPORTS = "DAG Imports"
+SAVE_GATE = "Save Gate"
+CODE_BRICKS = "Code Bricks"
+DAG_REPOSITORY = "DAG Repository"
+IMPORT_EXPORT = "Import and Export"
 
 #: Resource -> actions that exist on it.
 RESOURCES: dict[str, tuple[str, ...]] = {
@@ -49,14 +55,20 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     SPARK_DEPENDENCIES: (READ, CREATE, EDIT, DELETE),
     CODE_ARTIFACTS: (READ, CREATE, EDIT, DELETE),
     DEVELOPER_HUB: (READ,),
+    DAG_FILES: (READ, CREATE, EDIT, DELETE),
+    DAG_IMPORTS: (CREATE,),  # POST /api/dags/ and nothing else: what CI needs
+    SAVE_GATE: (EDIT,),  # save in spite of errors that the gate found
+    CODE_BRICKS: (READ, CREATE, EDIT, DELETE),
+    DAG_REPOSITORY: (READ, EDIT),
+    IMPORT_EXPORT: (READ,),
 }
 
 RUN_DETAILS = AirflowPermission("TASK_INSTANCE")
 
-ADMIN, DEVELOPER = "Admin", "Developer"
+ADMIN, DEVELOPER, DEPLOYER = "Admin", "Developer", "Deployer"
 
 #: Role -> permissions of ours that it gets when it is seeded. Developer also gets what a User may, and
-#: "can read on Plugins".
+#: "can read on Plugins"; Deployer gets nothing else.
 ROLES: dict[str, tuple[Permission, ...]] = {
     ADMIN: tuple(Permission(action, name) for name, actions in RESOURCES.items() for action in actions),
     DEVELOPER: (
@@ -65,5 +77,9 @@ ROLES: dict[str, tuple[Permission, ...]] = {
         Permission(CREATE, SPARK_DEPENDENCIES),
         *(Permission(action, CODE_ARTIFACTS) for action in (READ, CREATE, EDIT, DELETE)),
         Permission(READ, DEVELOPER_HUB),
+        *(Permission(action, DAG_FILES) for action in (READ, CREATE, EDIT, DELETE)),
+        Permission(CREATE, DAG_IMPORTS),
+        *(Permission(action, CODE_BRICKS) for action in (READ, CREATE, EDIT, DELETE)),
     ),
+    DEPLOYER: (Permission(CREATE, DAG_IMPORTS),),
 }

@@ -28,6 +28,19 @@ EXPECTED: dict[str, set[str]] = {
     "can edit on Code Artifacts": {"Admin", "Developer"},
     "can delete on Code Artifacts": {"Admin", "Developer"},
     "can read on Developer Hub": {"Admin", "Developer"},
+    "can read on DAG Files": {"Admin", "Developer"},
+    "can create on DAG Files": {"Admin", "Developer"},
+    "can edit on DAG Files": {"Admin", "Developer"},
+    "can delete on DAG Files": {"Admin", "Developer"},
+    "can create on DAG Imports": {"Admin", "Developer", "Deployer"},
+    "can edit on Save Gate": {"Admin"},
+    "can read on Code Bricks": {"Admin", "Developer"},
+    "can create on Code Bricks": {"Admin", "Developer"},
+    "can edit on Code Bricks": {"Admin", "Developer"},
+    "can delete on Code Bricks": {"Admin", "Developer"},
+    "can read on DAG Repository": {"Admin"},
+    "can edit on DAG Repository": {"Admin"},
+    "can read on Import and Export": {"Admin"},
     "can read on the DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
 }
 
@@ -39,6 +52,7 @@ MENU: dict[str, list[str] | None] = {
     "User": None,
     "Viewer": None,
     "Public": None,
+    "Deployer": None,
 }
 
 

@@ -22,6 +22,7 @@ _FOLDERS = (
     "files/blobs",
     *(f"files/{kind}/.deleted" for kind in KINDS),
     "secrets",
+    "drafts",
     "runs",
     "outputs",
 )
@@ -36,6 +37,8 @@ class Store:
     def __init__(self, root: Path, *, secret_key: str | None = None) -> None:
         self.root = root
         self.config = Repository(root / "config.git")
+        self.dags = Repository(root / "dags.git")
+        self.drafts = root / "drafts"
         self.dependencies = Files(root / "files", "dependencies")
         self.artifacts = Files(root / "files", "artifacts")
         self.secrets = Secrets(root / "secrets", secret_key)
@@ -62,6 +65,11 @@ class Store:
     def kinds(self) -> tuple[Files, ...]:
         """Every kind of file."""
         return (self.dependencies, self.artifacts)
+
+    @property
+    def repositories(self) -> tuple[Repository, ...]:
+        """Everything that is kept in git."""
+        return (self.config, self.dags)
 
     def folders(self) -> tuple[Path, ...]:
         """Return the folders that a home consists of."""
@@ -95,7 +103,9 @@ class Store:
         return int(text)
 
     def _is_complete(self) -> bool:
-        return all(folder.is_dir() for folder in self.folders()) and self.config.exists()
+        return all(folder.is_dir() for folder in self.folders()) and all(
+            repository.exists() for repository in self.repositories
+        )
 
     def _check_rights(self) -> None:
         if not os.access(self.root, os.W_OK | os.X_OK):
@@ -109,7 +119,8 @@ class Store:
                 for folder in _FOLDERS:
                     mode = 0o700 if folder == "secrets" else 0o777
                     (self.root / folder).mkdir(mode=mode, parents=True, exist_ok=True)
-                self.config.create()
+                for repository in self.repositories:
+                    repository.create()
                 if self.layout() is None:
                     atomic.write(self.root / "version", f"{LAYOUT}\n".encode())
         except OSError as error:

@@ -130,6 +130,8 @@ def test_many_processes_make_one_home(tmp_path: Path) -> None:
     assert sorted(path.name for path in root.iterdir()) == [
         ".lock",
         "config.git",
+        "dags.git",
+        "drafts",
         "files",
         "outputs",
         "runs",

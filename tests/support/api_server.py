@@ -24,6 +24,7 @@ ACCOUNTS = {
     "op": "Op",
     "viewer": "Viewer",
     "nobody": "Public",
+    "ci": "Deployer",
 }
 PREFIX = "/airflow"
 AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"

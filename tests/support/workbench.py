@@ -26,6 +26,7 @@ ROLES = {
     "op": "Op",
     "viewer": "Viewer",
     "public": "Public",
+    "deployer": "Deployer",
 }
 START_TIMEOUT = 240.0
 
