@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+# In a minified module it stands behind a semicolon or a brace.
+MODULE = re.compile(r"(?:\n|[;}])(?:export|import)\b *[{\w]")
 
 
 def main() -> int:
@@ -16,7 +20,7 @@ def main() -> int:
         return 0
     code = 0
     for path in sorted((Path(__file__).parent.parent / "couture_workflow" / "static").rglob("*.js")):
-        kind = "module" if "\nexport " in path.read_text() or "\nimport " in path.read_text() else "commonjs"
+        kind = "module" if MODULE.search(path.read_text(encoding="utf-8")) else "commonjs"
         done = subprocess.run(  # noqa: S603
             [node, "--check", f"--input-type={kind}", "-"],
             stdin=path.open("rb"),

@@ -1,0 +1,3 @@
+/* Layout of graphs. */
+
+export { graphlib, layout } from "@dagrejs/dagre";
