@@ -10,6 +10,7 @@ setup(
             "templates/**/*.html",
             "static/**/*",
             "services/data/*",
+            "bricks/*",
             "runtimes/*",
             "web/migrations/**/*",
         ],
