@@ -52,14 +52,16 @@ export const patch = (url, body = {}) => call("PATCH", url, body);
 export const del = (url, body) => call("DELETE", url, body);
 
 /**
- * Send one file as the request's body. `progress(sent, total)` is called as bytes leave; the promise holds the answer.
+ * Send one file, or a FormData, as the request's body. `progress(sent, total)` is called as bytes leave; the promise
+ * holds the answer.
  * `options`: { method = "PUT", signal } - an AbortSignal stops the upload.
  */
 export function upload(url, file, progress = () => {}, { method = "PUT", signal } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open(method, url);
-    for (const [name, value] of Object.entries(headers({ "Content-Type": "application/octet-stream" }))) {
+    const kind = file instanceof FormData ? {} : { "Content-Type": "application/octet-stream" }; // a form brings its own
+    for (const [name, value] of Object.entries(headers(kind))) {
       request.setRequestHeader(name, value);
     }
     request.responseType = "json";

@@ -40,6 +40,32 @@ export function confirm({ title, text = "", details = [], action = "Continue", d
   });
 }
 
+/** A dialog with a title; resolves to the value of the button that closed it, "" if it was cancelled. */
+export function ask({ title, content, buttons, focus }) {
+  const dialog = element("dialog", { class: "dialog dialog-wide", "aria-label": title });
+  const button = ({ label, value = "", look = "" }) => {
+    const node = element("button", { type: value ? "submit" : "button", class: `btn ${look}` }, label);
+    node.addEventListener("click", () => dialog.close(value));
+    return node;
+  };
+  const actions = element("div", { class: "dialog-actions" }, ...buttons.map(button));
+  const form = element("form", { method: "dialog", class: "stack" }, ...content, actions);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault(); // Enter in a field is the last button, as the click is
+    if (dialog.open && !event.submitter) dialog.close(buttons.at(-1).value);
+  });
+  dialog.append(element("h2", {}, title), form);
+  document.body.append(dialog);
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue);
+    });
+    dialog.showModal();
+    (focus ?? form.querySelector(".btn-primary"))?.focus();
+  });
+}
+
 /** Tell something: kind is "ok", "error" or "info". Errors stay until they are closed. */
 export function notice(text, kind = "ok") {
   const close = element("button", { type: "button", class: "btn btn-icon", "aria-label": "Close this message" }, "×");

@@ -11,13 +11,28 @@ const host = (() => {
 })();
 
 /* The sandbox forbids the frame to navigate the page around it; a link that belongs to that page may. */
+function leave(href, { tab = false } = {}) {
+  const owner = host ?? document;
+  const link = owner.createElement("a");
+  link.href = href;
+  if (tab) link.target = "_blank";
+  owner.body.append(link);
+  link.click();
+  link.remove();
+}
+
 document.getElementById("login")?.addEventListener("click", (event) => {
   event.preventDefault();
   const owner = host ?? document;
-  const link = owner.createElement("a");
-  link.href = `${event.currentTarget.href}?next=${encodeURIComponent(owner.location.href)}`;
-  owner.body.append(link);
-  link.click();
+  leave(`${event.currentTarget.href}?next=${encodeURIComponent(owner.location.href)}`);
+});
+
+/* <a data-airflow href="dags/x">: a link to one of Airflow's own pages, which opens around the frame. */
+document.addEventListener("click", (event) => {
+  const link = host && event.target.closest?.("a[data-airflow]");
+  if (!link || event.defaultPrevented) return;
+  event.preventDefault();
+  leave(link.href, { tab: event.ctrlKey || event.metaKey });
 });
 
 for (const { name, value } of document.getElementById("notices").attributes) {

@@ -1,5 +1,6 @@
 /* Differences between two versions as a table, secrets already masked by the server. */
 
+import { ask } from "./dialog.js";
 import { el } from "./dom.js";
 
 const SECTIONS = { arguments: "Argument", configurations: "Configuration", jars: "Jar", py_files: "Py-file" };
@@ -31,29 +32,6 @@ export function changesTable(changes, { label, heads = ["Before", "After"] }) {
     "div", { class: "table-box", tabindex: "0", role: "region", "aria-label": label },
     el("table", { class: "table changes" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...changes.map(row))),
   );
-}
-
-/** A dialog with a title; resolves to the value of the button that closed it, "" if it was cancelled. */
-export function ask({ title, content, buttons, focus }) {
-  const dialog = el("dialog", { class: "dialog dialog-wide", "aria-label": title });
-  const close = (value) => () => dialog.close(value);
-  const button = ({ label, value = "", look = "" }) =>
-    el("button", { type: value ? "submit" : "button", class: `btn ${look}`, onclick: value ? close(value) : close("") }, label);
-  const form = el("form", { method: "dialog", class: "stack" }, ...content, el("div", { class: "dialog-actions" }, ...buttons.map(button)));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault(); // Enter in a field is the last button, as the click is
-    if (dialog.open && !event.submitter) dialog.close(buttons.at(-1).value);
-  });
-  dialog.append(el("h2", {}, title), form);
-  document.body.append(dialog);
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue);
-    });
-    dialog.showModal();
-    (focus ?? form.querySelector(".btn-primary"))?.focus();
-  });
 }
 
 /** Show what would be saved and ask for a message: resolves to { message } or null. */

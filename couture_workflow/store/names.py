@@ -56,6 +56,18 @@ def check_path(path: str) -> str:
     raise InvalidNameError(f"The path {quote(path)} is refused. {PATH_RULE}", field="path")
 
 
+def suggested_path(path: str) -> str:
+    """Return a path that ``check_path`` takes, as near to this one as can be; "" if there is none."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part.strip(". ")]
+    fit = "/".join(
+        part if _is_well_formed(part) and part[0] not in "-+" else _suggestion(part) for part in parts
+    )
+    try:
+        return check_path(fit)
+    except InvalidNameError:
+        return ""
+
+
 def parse_reference(reference: str, *, what: str = "file") -> tuple[str, int | None]:
     """Split a reference ``name`` or ``name@3`` into the name and the version (None: the current one)."""
     name, separator, version = reference.partition("@")
