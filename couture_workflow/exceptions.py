@@ -6,7 +6,8 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
 
     CoutureError
     ├── InvalidError            what somebody typed breaks a rule (``field`` names where)
-    │   └── InvalidNameError    a name breaks the naming rule of ``store.names``
+    │   ├── InvalidNameError    a name breaks the naming rule of ``store.names``
+    │   └── GateError           the save gate found errors (``problems`` lists them)
     ├── NotFoundError           no such file, version, configuration or run
     ├── ConflictError           somebody else saved meanwhile
     ├── InUseError              a delete that would break others (``users`` names them)
@@ -28,7 +29,8 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class CoutureError(Exception):
@@ -48,6 +50,17 @@ class InvalidError(CoutureError):
 
 class InvalidNameError(InvalidError):
     """A name breaks the naming rule."""
+
+
+class GateError(InvalidError):
+    """The save gate found errors in DAG files; nothing was saved.
+
+    :param problems: all that it found, as JSON objects of ``services.dag_problems.Problem``.
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(dict(problem) for problem in problems)
 
 
 class NotFoundError(CoutureError):

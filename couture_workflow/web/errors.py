@@ -10,6 +10,7 @@ from couture_workflow import exceptions as errors
 #: Error class -> (status, code in JSON). The first class in the error's own MRO that is listed counts.
 STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidNameError: (422, "invalid_name"),
+    errors.GateError: (422, "gate"),
     errors.InvalidError: (422, "invalid"),
     errors.NotAllowedError: (403, "not_allowed"),
     errors.NotFoundError: (404, "not_found"),
@@ -82,7 +83,7 @@ def describe(error: errors.CoutureError) -> Report:
     status, code = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     extra = {
         name: list(value) if isinstance(value, tuple) else value
-        for name in ("field", "users", "paths", "base", "theirs")
+        for name in ("field", "users", "paths", "base", "theirs", "problems")
         if (value := getattr(error, name, None))
     }
     return Report(status, code, PLAIN[status][1], str(error), extra)
