@@ -6,10 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import IO, Any
 
 from couture_workflow.exceptions import CorruptError, RuntimeMissingError, StorageError, StorageFullError
 from couture_workflow.store import atomic
@@ -90,22 +93,54 @@ class Git:
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        timeout: float | None = None,
     ) -> tuple[int, bytes, bytes]:
-        """Run a command and return its exit code, output and error output."""
+        """Run a command and return its exit code, output and error output.
+
+        :param timeout: seconds after which it is killed and ``subprocess.TimeoutExpired`` raised.
+        """
+        process = self._start(arguments, subprocess.PIPE, environment=environment, folder=folder)
+        try:
+            output, errors = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        return process.returncode, output, errors
+
+    @contextmanager
+    def reading(self, *arguments: str, stdin: bytes = b"") -> Iterator[IO[bytes]]:
+        """Run a command and give its output as it comes; leaving early ends the command."""
+        with tempfile.TemporaryFile() as source:
+            source.write(stdin)
+            source.seek(0)
+            process = self._start(arguments, source)
+        try:
+            yield process.stdout
+        finally:
+            process.kill()
+            process.communicate()
+
+    def _start(
+        self,
+        arguments: Sequence[str],
+        stdin: int | IO[bytes],
+        *,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> Any:
         library = _gitpython()
         command = ["git", *(() if folder else (f"--git-dir={self.path}",)), *_OPTIONS, *arguments]
         try:
-            process = library.Git(str(folder or self.path)).execute(
+            return library.Git(str(folder or self.path)).execute(
                 command,
-                istream=subprocess.PIPE,
+                istream=stdin,
                 as_process=True,
                 env=self._environment(environment or {}),
                 pass_fds=(() if self._lock is None else (self._lock,)),
             )
         except FileNotFoundError as error:
             raise self.damaged("the repository is missing") from error
-        output, errors = process.communicate(stdin)
-        return process.returncode, output, errors
 
     def damaged(self, problem: str) -> CorruptError:
         """Return the error for a repository that cannot be read."""

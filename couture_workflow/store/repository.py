@@ -18,7 +18,7 @@ from urllib.parse import quote as percent_encode
 from urllib.parse import unquote
 
 from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
-from couture_workflow.store import atomic
+from couture_workflow.store import atomic, trees
 from couture_workflow.store.git_process import Git
 from couture_workflow.store.names import check_path, quote
 
@@ -26,6 +26,7 @@ BRANCH = "refs/heads/main"
 
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _MAIL = "@couture-workflow"
+_FORM = "--format=%H%x00%an%x00%ae%x00%at%x00%B"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _LOCKS = ("HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "gc.pid", f"{BRANCH}.lock")
 
@@ -119,16 +120,38 @@ class Repository:
             return []
         return self._log(head, f"--max-count={limit}", f"--skip={skip}", *(("--", path) if path else ()))
 
+    def last_changes(self, commit: str, *, after: str | None = None) -> dict[str, Commit]:
+        """Return the newest commit that touched each path, as seen from a commit, by one git process.
+
+        :param after: leave out this commit and what came before it.
+        """
+        scope = (commit, *((f"^{after}",) if after else ()))
+        output = self.git.run("log", "-z", "-c", "--name-only", "--no-renames", "--format=%x1e%H", *scope)
+        newest: dict[str, str] = {}
+        current = ""
+        for word in output.decode("utf-8", "surrogateescape").split("\0"):
+            if word.startswith("\x1e"):
+                current = word[1:41]
+            elif word:
+                newest.setdefault(word.removeprefix("\n"), current)
+        commits = {found.id: found for found in self._commits(set(newest.values()))}
+        return {path: commits[touched] for path, touched in newest.items()}
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Tell whether a commit is another one or comes before it."""
+        code, _, _ = self.git.execute("merge-base", "--is-ancestor", old, new)
+        return code == 0
+
     def commit(self, commit: str) -> Commit:
         """Return one commit; NotFoundError if there is no such one."""
-        return self._commit(self._known(commit))
+        return self._commit(self.known(commit))
 
     def diff(self, old: str | None, new: str, *, path: str | None = None) -> str:
         """Return the unified difference between two commits.
 
         :param old: None: as if nothing had been there before.
         """
-        commits = (_EMPTY_TREE if old is None else self._known(old), self._known(new))
+        commits = (_EMPTY_TREE if old is None else self.known(old), self.known(new))
         if path and not _is_readable(path):
             return ""
         only = ("--", path) if path else ()
@@ -185,15 +208,14 @@ class Repository:
         return set(_split(names))
 
     def _write_tree(self, git: Git, changes: Mapping[str, bytes | None], head: str | None) -> str:
-        present = self._entries(head)
+        present = {entry.path: entry for entry in trees.entries(git, head, sizes=False)} if head else {}
+        trees.check_submodules(changes, present)
         _check_folders(changes, present)
-        lines = []
-        for path, content in changes.items():
-            if content is not None:
-                blob = git.text("hash-object", "-w", "--stdin", stdin=content)
-                lines.append(f"100644 {blob}\t{path}\0")
-            elif path in present:
-                lines.append(f"0 {'0' * 40}\t{path}\0")
+        written = {path: content for path, content in changes.items() if content is not None}
+        blobs = dict(zip(written, trees.write(git, list(written.values())), strict=True))
+        modes = trees.modes(blobs, changes.keys() - written, present)
+        lines = [f"{modes[path]} {blob}\t{path}\0" for path, blob in blobs.items()]
+        lines += [f"0 {'0' * 40}\t{path}\0" for path in changes if path in present and path not in blobs]
         git.run("read-tree", *((head,) if head else ("--empty",)))
         git.run("update-index", "-z", "--index-info", stdin="".join(sorted(lines)).encode())
         return git.text("write-tree")
@@ -230,14 +252,21 @@ class Repository:
         return self._log(commit, "--max-count=1")[0]
 
     def _log(self, commit: str, *arguments: str) -> list[Commit]:
-        form = "--format=%H%x1f%an%x1f%ae%x1f%at%x1f%B"
-        output = self.git.run("log", "-z", form, commit, *arguments)
-        return [_parse_commit(record) for record in output.decode("utf-8", "replace").split("\0") if record]
+        return _parse_commits(self.git.run("log", "-z", _FORM, commit, *arguments))
+
+    def _commits(self, ids: Iterable[str]) -> list[Commit]:
+        names = "".join(f"{name}\n" for name in ids).encode()
+        return (
+            _parse_commits(self.git.run("log", "-z", _FORM, "--no-walk", "--stdin", stdin=names))
+            if names
+            else []
+        )
 
     def _chosen(self, commit: str | None) -> str | None:
-        return self.head() if commit is None else self._known(commit)
+        return self.head() if commit is None else self.known(commit)
 
-    def _known(self, commit: str) -> str:
+    def known(self, commit: str) -> str:
+        """Return the id of a commit if it is one of ours; NotFoundError if not."""
         if not self._is_known(commit):
             raise NotFoundError(
                 f"There is no commit {quote(commit)} in {self.path.name}. Choose one of its history."
@@ -293,7 +322,11 @@ def _author(author: str) -> dict[str, str]:
     }
 
 
-def _parse_commit(record: str) -> Commit:
-    commit, name, address, seconds, message = record.split("\x1f", 4)
+def _parse_commits(output: bytes) -> list[Commit]:
+    fields = iter(output.decode("utf-8", "replace").split("\0"))
+    return [_parse_commit(*record) for record in zip(*[fields] * 5, strict=False)]
+
+
+def _parse_commit(commit: str, name: str, address: str, seconds: str, message: str) -> Commit:
     author = unquote(address.removesuffix(_MAIL)) if address.endswith(_MAIL) else name
     return Commit(commit, author, datetime.fromtimestamp(int(seconds), UTC), message.rstrip("\n"))
