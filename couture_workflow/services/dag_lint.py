@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -62,17 +63,40 @@ _ADVICE = {
 }
 
 
+@dataclass(frozen=True)
+class Fix:
+    """A change of the text that removes a problem.
+
+    :param safe: it cannot change what the code does.
+    :param edits: each (line, column, end line, end column, new text), columns from 1.
+    """
+
+    title: str
+    safe: bool
+    edits: tuple[tuple[int, int, int, int, str], ...]
+
+
 def quick(path: str, source: str) -> list[Problem]:
     """Return what is wrong with the text of one Python file, in well under 100 ms.
+
+    :param path: shown in the problems; the file need not exist.
+    """
+    return [problem for problem, _ in look(path, source)]
+
+
+def look(path: str, source: str) -> list[tuple[Problem, Fix | None]]:
+    """Return what is wrong with the text of one Python file, each with ruff's way to put it right, if any.
 
     :param path: shown in the problems; the file need not exist.
     """
     if not path.endswith(".py"):
         return []
     if "\0" in source:
-        return [Problem("error", "syntax", "A Python file cannot contain the character NUL.", path, 1)]
+        return [
+            (Problem("error", "syntax", "A Python file cannot contain the character NUL.", path, 1), None)
+        ]
     if len(source) > LARGEST:
-        return [Problem("note", "not-linted", "The file is too large to be looked at by ruff.", path)]
+        return [(Problem("note", "not-linted", "The file is too large to be looked at by ruff.", path), None)]
     try:
         done = subprocess.run(  # noqa: S603
             [_ruff(), "check", *_SETTINGS, f"--stdin-filename={_file_name(path)}", "-"],
@@ -86,8 +110,8 @@ def quick(path: str, source: str) -> list[Problem]:
     except (subprocess.TimeoutExpired, ValueError):
         found = None
     if not isinstance(found, list):
-        return [Problem("warning", "not-linted", "Ruff gave up on this text.", path)]
-    return [_problem(path, finding) for finding in found]
+        return [(Problem("warning", "not-linted", "Ruff gave up on this text.", path), None)]
+    return [(_problem(path, finding), _fix(finding)) for finding in found]
 
 
 def lint(files: Mapping[str, bytes]) -> list[Problem]:
@@ -125,6 +149,20 @@ def _problem(path: str, finding: Mapping[str, Any]) -> Problem:
         end["column"],
         _ADVICE.get(code, ""),
     )
+
+
+def _fix(finding: Mapping[str, Any]) -> Fix | None:
+    fix = finding.get("fix")
+    if not fix or fix["applicability"] == "display":
+        return None
+    edits = tuple(
+        (
+            *(edit[end][part] for end in ("location", "end_location") for part in ("row", "column")),
+            edit["content"],
+        )
+        for edit in fix["edits"]
+    )
+    return Fix(str(fix.get("message") or "Apply ruff's fix"), fix["applicability"] == "safe", edits)
 
 
 def _sentence(text: str) -> str:
