@@ -7,6 +7,7 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
     CoutureError
     ├── InvalidError            what somebody typed breaks a rule (``field`` names where)
     │   ├── InvalidNameError    a name breaks the naming rule of ``store.names``
+    │   ├── ArchiveError        an archive cannot be imported (``member`` names which part of it)
     │   └── GateError           the save gate found errors (``problems`` lists them)
     ├── NotFoundError           no such file, version, configuration or run
     ├── ConflictError           somebody else saved meanwhile
@@ -61,6 +62,17 @@ class GateError(InvalidError):
     def __init__(self, message: str, *, problems: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(message)
         self.problems = tuple(dict(problem) for problem in problems)
+
+
+class ArchiveError(InvalidError):
+    """An archive that was sent for import is broken, odd or unsafe; nothing was changed.
+
+    :param member: path in the archive that is at fault, "" if it is the archive as a whole.
+    """
+
+    def __init__(self, message: str, *, field: str = "sources", member: str = "") -> None:
+        super().__init__(message, field=field)
+        self.member = member
 
 
 class NotFoundError(CoutureError):

@@ -55,6 +55,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "True",
     ),
     "max_upload_size": _option("Bytes that one uploaded file may have at most.", str(4 * 2**30)),
+    "max_archive_members": _option("Files and folders that an archive for import may have at most.", "20000"),
+    "max_archive_size": _option(
+        "Bytes that an archive of dependencies may have at most when it is unpacked.", str(16 * 2**30)
+    ),
+    "max_archive_text_size": _option(
+        "Bytes that an archive of DAGs or configurations may have at most when it is unpacked.",
+        str(64 * 2**20),
+    ),
+    "max_archive_ratio": _option(
+        "How many times its size an archive for import may have at most when it is unpacked.", "100"
+    ),
     "termination_grace_period": _option(
         "Seconds between SIGTERM and SIGKILL when a Spark job is killed.", "10"
     ),

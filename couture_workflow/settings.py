@@ -64,6 +64,34 @@ def max_upload_size() -> int:
     return int(conf.getint(SECTION, "max_upload_size", fallback=4 * 2**30))
 
 
+def max_archive_members() -> int:
+    """Return how many files and folders an archive for import may have at most."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "max_archive_members", fallback=20_000))
+
+
+def max_archive_size() -> int:
+    """Return the bytes that an archive of dependencies may have at most when it is unpacked."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "max_archive_size", fallback=16 * 2**30))
+
+
+def max_archive_text_size() -> int:
+    """Return the bytes that an archive of DAGs or configurations may have at most when it is unpacked."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "max_archive_text_size", fallback=64 * 2**20))
+
+
+def max_archive_ratio() -> int:
+    """Return how many times its size an archive for import may have at most when it is unpacked."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "max_archive_ratio", fallback=100))
+
+
 def termination_grace_period() -> float:
     """Return the seconds between SIGTERM and SIGKILL when a Spark job is killed."""
     from airflow.configuration import conf

@@ -83,7 +83,7 @@ def describe(error: errors.CoutureError) -> Report:
     status, code = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     extra = {
         name: list(value) if isinstance(value, tuple) else value
-        for name in ("field", "users", "paths", "base", "theirs", "problems")
+        for name in ("field", "member", "users", "paths", "base", "theirs", "problems")
         if (value := getattr(error, name, None))
     }
     return Report(status, code, PLAIN[status][1], str(error), extra)
