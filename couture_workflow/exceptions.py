@@ -20,6 +20,7 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
     │   └── HomeError           the home is not writable, or of a newer version
     ├── SecretKeyError          no key, or not the key that a secret was encrypted with
     ├── RuntimeMissingError     Java, Spark or another runtime is not on this machine
+    ├── RemoteError             a git remote cannot be reached or refuses
     ├── StartError              the workbench cannot start (port in use, too little disk, ...)
     ├── DemoError               something in the demo is not as it must be
     └── SparkError              a Spark job cannot be submitted, failed or was lost
@@ -142,6 +143,17 @@ class SecretKeyError(CoutureError):
 
 class RuntimeMissingError(CoutureError):
     """Java, Spark or another runtime that is needed is not there."""
+
+
+class RemoteError(CoutureError):
+    """A git remote cannot be reached, or refuses.
+
+    :param rejected: it refused a push because it has commits that we lack.
+    """
+
+    def __init__(self, message: str, *, rejected: bool = False) -> None:
+        super().__init__(message)
+        self.is_rejected = rejected
 
 
 class StartError(CoutureError):

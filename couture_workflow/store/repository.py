@@ -2,14 +2,15 @@
 
 There is no work tree, so there is nothing to be in a half-written state: objects are written first and the
 branch is moved last, from the commit that was checked to the new one or not at all. Writers hold a lock of
-ours, handed down to the git processes they start, so a lock file that git left is known to be a dead one's;
-readers never wait.
+ours, handed down to the git processes they start, and leave a mark while they write, so a lock file that git
+left is known to be a dead one's; readers never wait. Others may push meanwhile: their locks are waited for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _MAIL = "@couture-workflow"
 _FORM = "--format=%H%x00%an%x00%ae%x00%at%x00%B"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+#: Seconds after which a lock file of git's is a dead process's: a push holds it for milliseconds.
+_DEAD = 60.0
 _LOCKS = ("HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "gc.pid", f"{BRANCH}.lock")
 
 
@@ -96,7 +99,10 @@ class Repository:
         :param base: the commit that the caller started from, None if there was none. If one of the paths
             changed since, ``ConflictError`` is raised and nothing is written; other changes since are kept.
         """
-        checked = {check_path(path): content for path, content in changes.items()}
+        # What others pushed may have any name; deleting it is the way to be rid of it.
+        checked = {
+            path if content is None else check_path(path): content for path, content in changes.items()
+        }
         with self.writing() as git:
             while True:  # a second time only if somebody moved the branch without our lock, by git push say
                 head = self.head()
@@ -109,6 +115,16 @@ class Repository:
                 new = self._write_commit(git, tree, head, author=author, message=message)
                 if self._move_branch(git, head, new):
                     return self._commit(new)
+
+    def save_merge(self, tree: str, *, parents: tuple[str, str], author: str, message: str) -> str | None:
+        """Commit a merged tree and return the commit; None if the branch is no longer at the first parent."""
+        ours, theirs = parents
+        with self.writing() as git:
+            text = message.encode("utf-8", "replace")
+            commit = git.text(
+                "commit-tree", tree, "-p", ours, "-p", theirs, stdin=text, environment=_author(author)
+            )
+            return commit if self._move_branch(git, ours, commit) else None
 
     def history(self, path: str | None = None, *, limit: int = 50, skip: int = 0) -> list[Commit]:
         """Return commits, newest first.
@@ -173,10 +189,24 @@ class Repository:
     def writing(self) -> Iterator[Git]:
         if not self.exists():
             raise self.git.damaged("it is missing or not complete")
-        with atomic.locked(self.path / "couture.lock") as lock, self._index() as index:
-            for name in (*_LOCKS, f"{index.name}.lock"):
-                (self.path / name).unlink(missing_ok=True)
+        with atomic.locked(self.path / "couture.lock") as lock, self._index() as index, self._healed():
             yield self.git.writer(lock, index)
+
+    @contextlib.contextmanager
+    def _healed(self) -> Iterator[None]:
+        """Remove the lock files of dead git processes: ours at once, those of others when they are old."""
+        marker = self.path / "couture.writing"
+        ours_died = marker.exists()
+        for name in (*_LOCKS, "couture.index.lock"):
+            lock = self.path / name
+            if ours_died or _age(lock) > _DEAD:
+                lock.unlink(missing_ok=True)
+        with atomic.storage_errors(marker):
+            marker.touch()
+        try:
+            yield
+        finally:
+            marker.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _index(self) -> Iterator[Path]:
@@ -277,6 +307,13 @@ class Repository:
         if not _COMMIT.fullmatch(commit):
             return False
         return self.git.run("cat-file", "-t", commit, accept=(0, 128)).strip() == b"commit"
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _is_readable(path: str) -> bool:

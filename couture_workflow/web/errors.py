@@ -19,6 +19,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.TooLargeError: (413, "too_large"),
     errors.StorageFullError: (507, "storage_full"),
     errors.CorruptError: (500, "corrupt"),
+    errors.RemoteError: (502, "remote"),
     errors.RuntimeMissingError: (500, "runtime_missing"),
     errors.SecretKeyError: (500, "secret_key"),
     errors.StorageError: (500, "storage"),
@@ -53,6 +54,7 @@ PLAIN: dict[int, tuple[str, str, str]] = {
     422: ("invalid", "Invalid", "Something that was typed breaks a rule."),
     429: ("too_many_requests", "Too many requests", "Wait a moment and try again."),
     500: ("server_error", "Something went wrong", "The log of the API server has the details."),
+    502: ("bad_gateway", "Another server does not answer as it should", "Try again in a moment."),
     507: ("storage_full", "The disk is full", "Nothing was changed. Free some space and try again."),
 }
 

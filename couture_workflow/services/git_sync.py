@@ -1,0 +1,289 @@
+"""One look at the git remote: take what is new there, give it what is new here, lose nothing.
+
+Submodules are fetched before the branch moves, so that what Airflow reads is whole. Two histories that grew
+apart are merged as git does; where both changed the same lines nothing moves, and an administrator chooses
+file by file.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from couture_workflow.exceptions import ConflictError, CoutureError, InvalidError, RemoteError
+from couture_workflow.services import dags, git_transport
+from couture_workflow.services.git_remote import FOLLOW, Remote, State, load, record
+from couture_workflow.store import atomic, submodules, trees
+from couture_workflow.store.git_process import Git
+from couture_workflow.store.home import Store
+from couture_workflow.store.repository import BRANCH
+
+#: Where the remote's branch is kept in our repository.
+TRACKING = "refs/remotes/origin/main"
+#: Where a head of ours is kept that the remote's took the place of.
+KEPT = "refs/heads/kept"
+
+_ATTEMPTS = 4
+
+#: Which side a file is taken from where both changed it.
+OURS, THEIRS = "ours", "theirs"
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What merging two commits gives.
+
+    :param tree: id of the merged tree; with conflicts in it if there are paths.
+    """
+
+    tree: str
+    paths: tuple[str, ...]
+
+
+def synchronise(store: Store, *, moved: Callable[[str | None, str], None] | None = None) -> State:
+    """Look at the remote once and return the state, which is kept too. Errors become a state.
+
+    :param moved: told the old and the new commit when the branch of ours has moved.
+    """
+    remote = load(store)
+    if not remote.is_set:
+        return record(store, State())
+    with atomic.locked(store.root / "git-remote.lock"):
+        before = store.dags.head()
+        try:
+            found = _synchronise(store, remote)
+        except CoutureError as error:
+            found = State("error", str(error), local=before or "")
+        except subprocess.SubprocessError as error:
+            found = State("error", f"git could not be run: {error}", local=before or "")
+        after = store.dags.head()
+        found = record(store, found)
+    if moved and after and after != before:
+        moved(before, after)
+    return found
+
+
+def resolve(store: Store, choices: Mapping[str, str], *, user: str) -> State:
+    """Merge the remote's commits, taking each file that both changed from the chosen side; then look again.
+
+    :param choices: ``ours`` or ``theirs`` by path, for every path of the conflict.
+    """
+    remote = load(store)
+    with atomic.locked(store.root / "git-remote.lock"):
+        ours, theirs = store.dags.head(), _tracked(store)
+        if not ours or not theirs:
+            raise ConflictError("There is no conflict any more. Synchronise again.")
+        merge = _merge(store, ours, theirs)
+        if missing := [path for path in merge.paths if choices.get(path) not in (OURS, THEIRS)]:
+            raise InvalidError(f"Choose which {missing[0]} is to be kept: ours or theirs.", field="choices")
+        sides = {OURS: ours, THEIRS: theirs}
+        chosen = {path: sides[choices[path]] for path in merge.paths}
+        tree = _resolved(store, merge, chosen)
+        lines = [f"{path}: {'kept ours' if choices[path] == OURS else 'took theirs'}" for path in merge.paths]
+        message = f"Merge {remote.branch} of {remote.url}\n\n" + "\n".join(lines)
+        store.dags.save_merge(tree, parents=(ours, theirs), author=user, message=message)
+    return synchronise(store)
+
+
+def take_remote(store: Store, *, user: str) -> State:
+    """Put the remote's state in place of ours; what was ours stays as a branch ``kept/<time>``."""
+    with atomic.locked(store.root / "git-remote.lock"):
+        ours, theirs = store.dags.head(), _tracked(store)
+        if not theirs:
+            raise RemoteError("Nothing was fetched from the remote yet. Synchronise first.")
+        with store.dags.writing() as git:
+            if ours and not store.dags.is_ancestor(ours, theirs):
+                kept = f"{KEPT}/{datetime.now(UTC):%Y%m%dT%H%M%S}-{ours[:8]}"
+                git.run("update-ref", "-m", f"kept for {user}", kept, ours)
+            git.run("update-ref", BRANCH, theirs, ours or "0" * 40)
+    return synchronise(store)
+
+
+def _synchronise(store: Store, remote: Remote) -> State:
+    for _ in range(_ATTEMPTS):
+        theirs = _fetch(store, remote)
+        ours = store.dags.head()
+        if theirs is None:
+            if remote.mode == FOLLOW or ours is None:
+                raise RemoteError(f"{remote.url} has no branch {remote.branch}. Choose one that it has.")
+            if git_transport.push(store, store.dags.git, remote, ours):
+                return _done(store, "Made the branch with what is here.")
+            continue
+        if (found := _step(store, remote, ours, theirs)) is not None:
+            return found
+    raise RemoteError(f"{remote.url} changed all the time. Synchronise again in a moment.")
+
+
+def _step(store: Store, remote: Remote, ours: str | None, theirs: str) -> State | None:
+    """Bring the two heads together; None if something moved meanwhile and it must be tried again."""
+    if ours == theirs:
+        return _done(store, "Everything is the same here and there.")
+    _fetch_submodules(store, remote, theirs)
+    if ours is None or store.dags.is_ancestor(ours, theirs):
+        return _done(store, "Took what was new there.") if _move(store, ours, theirs) else None
+    if remote.mode == FOLLOW:
+        return _diverged(store, remote, ours, theirs)
+    if not store.dags.is_ancestor(theirs, ours):
+        merge = _merge(store, ours, theirs)
+        if merge.paths:
+            return _conflict(store, remote, ours, theirs, merge.paths)
+        message = f"Merge {remote.branch} of {remote.url}"
+        merged = store.dags.save_merge(
+            merge.tree, parents=(ours, theirs), author="Couture Workflow", message=message
+        )
+        if merged is None:
+            return None
+    head = store.dags.head() or ""
+    if git_transport.push(store, store.dags.git, remote, head):
+        _track(store, head)
+        return _done(store, "Gave it what was new here.")
+    return None
+
+
+def _fetch(store: Store, remote: Remote) -> str | None:
+    """Fetch the remote's branch and return its commit, None if there is no such branch."""
+    git = store.dags.git
+    if git.run("config", "--get", "remote.origin.url", accept=(0, 1)).decode().strip() != remote.url:
+        with store.dags.writing() as writer:
+            writer.run("config", "remote.origin.url", remote.url)
+            writer.run("update-ref", "-d", TRACKING, accept=(0, 1, 128))
+    try:
+        git_transport.fetch(
+            store, git, remote, remote.url, f"+refs/heads/{remote.branch}:{TRACKING}", own=True
+        )
+    except RemoteError as error:
+        if "couldn't find remote ref" in str(error):
+            return None
+        raise
+    return _tracked(store)
+
+
+def _tracked(store: Store) -> str | None:
+    found = store.dags.git.run("rev-parse", "--verify", "--quiet", TRACKING, accept=(0, 1))
+    return found.decode().strip() or None
+
+
+def _track(store: Store, commit: str) -> None:
+    with store.dags.writing() as git:
+        git.run("update-ref", TRACKING, commit)
+
+
+def _move(store: Store, ours: str | None, theirs: str) -> bool:
+    with store.dags.writing() as git:
+        code, _, errors = git.execute("update-ref", BRANCH, theirs, ours or "0" * 40)
+        if code and store.dags.head() == ours:
+            raise git.error(("update-ref",), errors)
+        return code == 0
+
+
+def _fetch_submodules(store: Store, remote: Remote, commit: str) -> None:
+    """Fetch the mirrors of all submodules of a commit that lack what it names."""
+    if not remote.submodules:
+        return
+    git = store.dags.git
+    pending = [(git, commit, remote.url, 1)]
+    while pending:
+        parent, wanted, base, depth = pending.pop()
+        entries = trees.entries(parent, wanted, sizes=False)
+        for submodule in submodules.named(parent, wanted, entries, base=base):
+            if depth > submodules.DEPTH:
+                raise RemoteError(
+                    f"The submodule {submodule.path} is nested more than {submodules.DEPTH} deep. Flatten it."
+                )
+            mirror = _mirror(store, remote, submodule)
+            pending.append((mirror, submodule.commit, submodule.url, depth + 1))
+
+
+def _mirror(store: Store, remote: Remote, submodule: submodules.Submodule) -> Git:
+    folder = dags.mirrors(store)
+    folder.mkdir(exist_ok=True)
+    git = Git(submodules.mirror(folder, submodule.url))
+    if not (git.path / "HEAD").is_file():
+        git.create(BRANCH)
+    if not _has(git, submodule.commit):
+        own = remote.url.startswith("file://")
+        git_transport.fetch(
+            store,
+            git,
+            remote,
+            submodule.url,
+            "+refs/heads/*:refs/heads/*",
+            "+refs/tags/*:refs/tags/*",
+            own=own,
+        )
+        if not _has(git, submodule.commit):
+            # A commit that no branch holds any more; many servers give it when it is asked for by name.
+            kept = f"refs/kept/{submodule.commit}"
+            git_transport.fetch(store, git, remote, submodule.url, f"+{submodule.commit}:{kept}", own=own)
+    return git
+
+
+def _has(git: Git, commit: str) -> bool:
+    code, _, _ = git.execute("cat-file", "-e", f"{commit}^{{commit}}")
+    return code == 0
+
+
+def _merge(store: Store, ours: str, theirs: str) -> Merge:
+    """Merge two commits without touching anything; git 2.38 or newer."""
+    command = (
+        "merge-tree",
+        "--write-tree",
+        "--allow-unrelated-histories",
+        "--name-only",
+        "-z",
+        "--no-messages",
+    )
+    with store.dags.writing() as git:
+        code, output, errors = git.execute(*command, ours, theirs)
+    if code not in (0, 1) or not output:
+        said = " ".join(errors.decode("utf-8", "replace").split())
+        raise RemoteError(
+            f"The two histories cannot be merged: git says: {said}. Merging needs git 2.38 or newer; you can "
+            "also merge them in a clone and push."
+        )
+    tree, *paths = output.decode("utf-8", "surrogateescape").split("\0")
+    return Merge(tree, tuple(dict.fromkeys(path for path in paths if path)))
+
+
+def _resolved(store: Store, merge: Merge, chosen: Mapping[str, str]) -> str:
+    """Return the merged tree with each conflicting file as one of the commits has it."""
+    lines = []
+    for path, commit in chosen.items():
+        entry = next((e for e in trees.entries(store.dags.git, commit, sizes=False) if e.path == path), None)
+        lines.append(f"{entry.mode} {entry.blob}\t{path}\0" if entry else f"0 {'0' * 40}\t{path}\0")
+    with store.dags.writing() as git:
+        git.run("read-tree", merge.tree)
+        git.run("update-index", "-z", "--index-info", stdin="".join(lines).encode("utf-8", "surrogateescape"))
+        return git.text("write-tree")
+
+
+def _done(store: Store, message: str) -> State:
+    head = store.dags.head() or ""
+    return State("ok", message, remote=_tracked(store) or head, local=head)
+
+
+def _counts(store: Store, ours: str, theirs: str) -> tuple[int, int]:
+    output = store.dags.git.text("rev-list", "--left-right", "--count", f"{ours}...{theirs}")
+    ahead, behind = output.split()
+    return int(ahead), int(behind)
+
+
+def _conflict(store: Store, remote: Remote, ours: str, theirs: str, paths: tuple[str, ...]) -> State:
+    ahead, behind = _counts(store, ours, theirs)
+    message = (
+        f"{len(paths)} file(s) were changed here and in {remote.url} in different ways. Nothing was "
+        "overwritten: choose below which to keep, or merge them in a clone and push."
+    )
+    return State("conflict", message, remote=theirs, local=ours, ahead=ahead, behind=behind, paths=paths)
+
+
+def _diverged(store: Store, remote: Remote, ours: str, theirs: str) -> State:
+    ahead, behind = _counts(store, ours, theirs)
+    message = (
+        f"There are {ahead} commit(s) here that {remote.url} does not have, and it is only followed. Nothing "
+        "was overwritten: synchronise both ways, or take the remote's state; what is here is then kept as a "
+        "branch."
+    )
+    return State("conflict", message, remote=theirs, local=ours, ahead=ahead, behind=behind)
