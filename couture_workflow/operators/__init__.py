@@ -1,7 +1,28 @@
-"""Operators for DAG files: ``from couture_workflow.operators import CouturePySparkOperator``."""
+"""Operators for DAG files: ``from couture_workflow.operators import CouturePySparkOperator``.
+
+Each is imported when it is first asked for: a Spark task need not load what a ``DagOperator`` stands on.
+"""
 
 from __future__ import annotations
 
-from couture_workflow.operators.spark import CouturePySparkOperator, CoutureSparkOperator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["CouturePySparkOperator", "CoutureSparkOperator"]
+if TYPE_CHECKING:
+    from couture_workflow.operators.dag import DagOperator
+    from couture_workflow.operators.spark import CouturePySparkOperator, CoutureSparkOperator
+
+__all__ = ["CouturePySparkOperator", "CoutureSparkOperator", "DagOperator"]
+
+_MODULES = {
+    "CouturePySparkOperator": "spark",
+    "CoutureSparkOperator": "spark",
+    "DagOperator": "dag",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return found

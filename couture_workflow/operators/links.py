@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from airflow.sdk import BaseOperatorLink
 
@@ -35,3 +35,18 @@ class RunDetailsLink(BaseOperatorLink):
         path = "/".join(quote(part, safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id))
         map_index = -1 if ti_key.map_index is None else ti_key.map_index
         return f"{base}/couture/runs/{path}?map_index={map_index}&try_number={ti_key.try_number}"
+
+
+class ZoomLink(BaseOperatorLink):
+    """The graph of the DAG that this task runs, with its states."""
+
+    name = "Zoom into DAG"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address of the page: this task's DAG, zoomed in at the task."""
+        from airflow.sdk.configuration import conf
+
+        base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+        map_index = -1 if ti_key.map_index is None else ti_key.map_index
+        values = {"run_id": ti_key.run_id, "task_id": ti_key.task_id, "map_index": map_index}
+        return f"{base}/couture/zoom/{quote(ti_key.dag_id, safe='')}?{urlencode(values)}"

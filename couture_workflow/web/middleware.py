@@ -14,7 +14,7 @@ from itsdangerous import BadSignature
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from couture_workflow.web import navigation, selftest
+from couture_workflow.web import child_runs, navigation, selftest
 from couture_workflow.web.assets import AssetsFirst
 from couture_workflow.web.audit import audit, client_address
 from couture_workflow.web.paths import route_path
@@ -40,7 +40,7 @@ class ClientAddressMiddleware:
 
 
 class StartMiddleware:
-    """When the API server has started: put static files in front of everything, and run the self-test."""
+    """When the API server has started: static files come first, the self-test runs, children are kept."""
 
     def __init__(self, app: ASGIApp, *, entries: Collection[str]) -> None:
         self.app = app
@@ -52,11 +52,16 @@ class StartMiddleware:
             await self.app(scope, receive, send)
             return
 
+        keeper = child_runs.Keeper()
+
         async def started(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 root = scope["app"]
                 root.middleware_stack = AssetsFirst(root.middleware_stack)
                 await to_thread.run_sync(partial(selftest.run, root, entries=self._entries))
+                keeper.start()
+            elif message["type"] == "lifespan.shutdown.complete":
+                await to_thread.run_sync(keeper.stop)
             await send(message)
 
         await self.app(scope, receive, started)
