@@ -172,7 +172,9 @@ def _unpacked(sent: Iterable[tuple[str, bytes]]) -> Iterator[Sent]:
 def _members(name: str, content: bytes) -> Iterator[Sent]:
     """Yield the files of a zip archive, or raise ``InvalidError`` with what is wrong with it."""
     if content.count(_DIRECTORY_ENTRY) > 10 * MOST_FILES:  # before zipfile makes an object for each of them
-        raise TooLargeError(f"{quote(name)} has more than {MOST_FILES:,} files. Upload a part of it at a time.")
+        raise TooLargeError(
+            f"{quote(name)} has more than {MOST_FILES:,} files. Upload a part of it at a time."
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]

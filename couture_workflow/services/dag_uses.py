@@ -39,7 +39,9 @@ def uses(files: Mapping[str, bytes], paths: Collection[str], dag_ids: Collection
     """
     modules = {name: path for path in paths for name in _module_names(path)}
     texts = {_base(path): path for path in paths if not path.endswith(".py")}
-    words = [word.encode() for word in (*{name.rpartition(".")[2] for name in modules}, *texts, *dag_ids) if word]
+    words = [
+        word.encode() for word in (*{name.rpartition(".")[2] for name in modules}, *texts, *dag_ids) if word
+    ]
     found: list[Use] = []
     for path, content in files.items():
         if path in paths or not path.endswith(".py") or not any(word in content for word in words):

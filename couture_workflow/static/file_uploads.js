@@ -1,5 +1,6 @@
 /* Uploads: chosen or dropped anywhere on the page, two at a time; upload_item.js has the single one. */
 
+import { listenForFiles } from "./drop.js";
 import { Item, bytes } from "./upload_item.js";
 
 const AT_ONCE = 2;
@@ -27,24 +28,8 @@ export class Uploads {
   }
 
   listen() {
-    let depth = 0;
-    const over = (change) => {
-      depth = change === null ? 0 : depth + change;
-      document.body.classList.toggle("dragging", depth > 0);
-    };
-    const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-    window.addEventListener("dragenter", (event) => carriesFiles(event) && over(1));
-    window.addEventListener("dragleave", (event) => carriesFiles(event) && over(-1));
-    window.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
-    window.addEventListener("drop", (event) => {
-      if (!carriesFiles(event)) return;
-      event.preventDefault();
-      over(null);
-      const folders = new Set(
-        [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory)
-          .map((entry) => entry.name),
-      );
-      this.add([...event.dataTransfer.files], folders);
+    listenForFiles((files, entries) => {
+      this.add(files, new Set(entries.filter((entry) => entry.isDirectory).map((entry) => entry.name)));
     });
     window.addEventListener("beforeunload", (event) => {
       if (this.items.some((item) => item.state === "sending" || item.state === "waiting")) event.preventDefault();

@@ -12,7 +12,7 @@ from flask_appbuilder import expose as fab_expose
 from couture_workflow.permissions import AirflowPermission, Permission
 from couture_workflow.web.security import allowed
 
-__all__ = ["CouturePage", "expose", "requires"]
+__all__ = ["CouturePage", "accepts", "expose", "requires"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -32,6 +32,20 @@ def requires(permission: Permission | AirflowPermission) -> Callable[[View], Vie
 
     def declare(view: View) -> View:
         view.permission = permission  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def accepts(most_bytes: int, *, parts: int) -> Callable[[View], View]:
+    """Let a view take more than the small texts of a form.
+
+    :param most_bytes: of the request's body.
+    :param parts: of a multipart body, beside a few for fields.
+    """
+
+    def declare(view: View) -> View:
+        view.accepts = (most_bytes + 2**20, parts + 20)  # type: ignore[attr-defined]
         return view
 
     return declare

@@ -121,7 +121,8 @@ def _require_permission() -> None:
         abort(401)
     if request.endpoint is None:
         return  # no such address: 404
-    permission = getattr(current_app.view_functions[request.endpoint], "permission", None)
+    view = current_app.view_functions[request.endpoint]
+    permission = getattr(view, "permission", None)
     if permission is None:
         log.error("%s declares no permission, so nobody may open it", request.endpoint)
         abort(403)
@@ -129,6 +130,8 @@ def _require_permission() -> None:
         abort(
             403, description=f"Your role does not include “{permission}”. An administrator can change roles."
         )
+    if limits := getattr(view, "accepts", None):
+        request.max_content_length, request.max_form_parts = limits
 
 
 def wants_json() -> bool:

@@ -1,0 +1,65 @@
+"""The shipped example DAGs as files to begin with: copied into the repository, with the data that they read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from couture_workflow.exceptions import NotFoundError
+from couture_workflow.services.embedded_settings import examples_folder
+from couture_workflow.store.names import check_path, quote
+
+#: What the id of a copied DAG ends in: the original keeps its id in the bundle of the examples.
+SUFFIX = "_copy"
+
+_DAG_ID = re.compile(r"""(\bdag_id\s*=\s*)(["'])([\w.\-]+)\2""")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example.
+
+    :param summary: the first sentence of what it says of itself.
+    """
+
+    name: str
+    summary: str
+
+
+def examples() -> list[Example]:
+    """Return the examples, by name; none if this installation has none."""
+    folder = examples_folder()
+    if folder is None:
+        return []
+    return [Example(path.name, _summary(path)) for path in sorted(folder.glob("*.py"))]
+
+
+def copies(names: Collection[str], *, folder: str = "") -> dict[str, bytes]:
+    """Return copies of examples and of the data that they read, by path below a folder of the repository.
+
+    Raises ``NotFoundError`` for a name that is not an example's, ``InvalidNameError`` for the folder.
+    """
+    root = examples_folder()
+    known = {example.name for example in examples()}
+    prefix = f"{check_path(folder)}/" if folder else ""
+    found: dict[str, bytes] = {}
+    for name in names:
+        if root is None or name not in known:
+            raise NotFoundError(f"There is no example {quote(name)}. Reload the page.")
+        source = (root / name).read_text(encoding="utf-8")
+        found[f"{prefix}dags/{name}"] = _DAG_ID.sub(rf"\1\2\3{SUFFIX}\2", source).encode()
+        found |= {f"{prefix}data/{path.name}": path.read_bytes() for path in _data(root, source)}
+    return found
+
+
+def _data(root: Path, source: str) -> list[Path]:
+    """Return the files of the examples' data that a source names."""
+    return [path for path in sorted((root.parent / "data").glob("*")) if f'"{path.name}"' in source]
+
+
+def _summary(path: Path) -> str:
+    words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(words.split("\n\n")[0].split())

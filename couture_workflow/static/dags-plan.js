@@ -1,0 +1,150 @@
+/* What a change would do, as nodes: files, problems, uses, active runs, and what others saved meanwhile. */
+
+import { el, freshId, icon } from "./dom.js";
+import { bytes } from "./upload_item.js";
+
+const KINDS = {
+  new: ["New", "badge-ok"], replaces: ["Replaces", "badge-info"], same: ["Same", ""], deleted: ["Deleted", "badge-error"],
+  renamed: ["Renamed", "badge-info"], refused: ["Refused", "badge-error"],
+};
+const LEVELS = { error: ["Error", "badge-error"], warning: ["Warning", "badge-warn"], note: ["Note", "badge-info"] };
+const MOST = 200;
+
+const badge = ([text, look]) => el("span", { class: `badge ${look}` }, text);
+
+function difference(file) {
+  if (file.kind === "same" || file.kind === "refused" || file.kind === "renamed") return "";
+  if (file.added === null) return bytes(file.size);
+  const parts = [];
+  if (file.added) parts.push(el("span", { class: "lines-added" }, `+${file.added}`));
+  if (file.removed) parts.push(" ", el("span", { class: "lines-removed" }, `−${file.removed}`));
+  return el("span", { class: "nowrap" }, ...parts, file.added || file.removed ? " lines" : "white space alone");
+}
+
+/** A form that gives a refused file another name, or leaves it out. */
+function remedy(file, owner) {
+  const input = el("input", { id: freshId("as"), class: "mono", spellcheck: "false", autocomplete: "off" });
+  input.value = file.suggestion;
+  const use = () => input.value.trim() && owner.set("names", file.source, input.value.trim());
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    use();
+  });
+  return el(
+    "div", { class: "remedy" },
+    el("p", { class: "field-error" }, file.refused),
+    el("label", { for: input.id }, "Save it as"), input,
+    el("button", { type: "button", class: "btn btn-small", onclick: use }, "Use this name"),
+    el("button", { type: "button", class: "btn btn-small", onclick: () => owner.set("skip", file.source, true) }, "Leave it out"),
+  );
+}
+
+function upgrade(file, owner) {
+  if (!file.upgrade) return null;
+  const box = el("input", { type: "checkbox", id: freshId("upgrade"), onchange: () => owner.set("upgrade", file.source, box.checked) });
+  box.checked = file.upgrade.chosen;
+  const lines = [...file.upgrade.changes, ...file.upgrade.notes];
+  return el(
+    "div", { class: "upgrade" },
+    el("label", { for: box.id }, box, " Upgrade: this looks like code for Airflow 1 or 2"),
+    el(
+      "details", {},
+      el("summary", {}, `${file.upgrade.changes.length} changes, ${file.upgrade.notes.length} notes`),
+      el("ul", {}, ...lines.map((line) => el("li", { class: "break" }, line))),
+    ),
+  );
+}
+
+function fileRow(file, owner) {
+  const from = file.was ? el("span", { class: "muted" }, `${file.was} → `) : null;
+  return el(
+    "tr", {},
+    el("td", {}, badge(KINDS[file.kind])),
+    el(
+      "th", { scope: "row", class: "break" }, from, file.path,
+      file.kind === "refused" ? remedy(file, owner) : upgrade(file, owner),
+    ),
+    el("td", { class: "number" }, difference(file)),
+  );
+}
+
+/** The files of a plan, the refused ones first. */
+export function fileTable(plan, owner) {
+  const order = (file) => (file.kind === "refused" ? 0 : file.kind === "same" ? 2 : 1);
+  const files = [...plan.files].sort((one, other) => order(one) - order(other));
+  const head = ["Change", "File", "Difference"].map((text, index) => el("th", { scope: "col", class: index === 2 ? "number" : "" }, text));
+  const box = el(
+    "div", { class: "table-box plan-files", tabindex: "0", role: "region", "aria-label": "Files" },
+    el("table", { class: "table" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...files.slice(0, MOST).map((file) => fileRow(file, owner)))),
+  );
+  const more = [];
+  if (files.length > MOST) more.push(`${(files.length - MOST).toLocaleString("en")} more files are not shown.`);
+  if (plan.left_out?.length) more.push(`Left out as caches or folders of tools: ${plan.left_out.slice(0, 5).join(", ")}${plan.left_out.length > 5 ? ` and ${plan.left_out.length - 5} more` : ""}.`);
+  if (plan.count === 0) more.push("There is nothing to save.");
+  return el("div", { class: "stack" }, box, more.length ? el("p", { class: "muted small break" }, more.join(" ")) : null);
+}
+
+const place = ({ line, column }) => (line ? `line ${line}${column ? `, column ${column}` : ""}` : "");
+
+/** What the gate found, file by file. */
+export function problemList({ problems, passed }) {
+  if (!problems.length) return el("p", { class: "checked" }, icon("check"), "No problems found.");
+  const files = Map.groupBy ? Map.groupBy(problems, (problem) => problem.path) : group(problems);
+  const item = (problem) =>
+    el(
+      "li", {},
+      badge(LEVELS[problem.level]), " ",
+      el("span", { class: "muted nowrap" }, place(problem)), " ",
+      el("span", { class: "break pre-line" }, problem.message), " ",
+      el("span", { class: "muted small" }, problem.code),
+      problem.advice ? el("p", { class: "help break" }, problem.advice) : null,
+    );
+  return el(
+    "section", { class: "problems stack", "aria-label": "Problems" },
+    el("h3", {}, passed ? "Warnings" : "Problems"),
+    ...[...files].map(([path, list]) =>
+      el("div", {}, path ? el("h4", { class: "break" }, path) : null, el("ul", { class: "problem-list" }, ...list.slice(0, MOST).map(item)))),
+  );
+}
+
+function group(problems) {
+  const files = new Map();
+  for (const problem of problems) files.set(problem.path, [...(files.get(problem.path) ?? []), problem]);
+  return files;
+}
+
+/** Who uses what is to go. */
+export function useList({ uses = [] }) {
+  if (!uses.length) return null;
+  return el(
+    "section", { class: "alert alert-warn uses", "aria-label": "Used by" },
+    el("div", { class: "grow" },
+      el("strong", {}, "Used by"),
+      el("ul", {}, ...uses.slice(0, MOST).map((use) => el("li", { class: "break" }, `${use.path}, line ${use.line}: ${use.what}`)))),
+  );
+}
+
+/** Runs of the DAGs that are to go, and that have not ended. */
+export function runList({ runs = [], dags = [] }) {
+  if (!dags.length && !runs.length) return null;
+  return el(
+    "div", { class: `alert ${runs.length ? "alert-warn" : "alert-info"}` },
+    el("div", { class: "grow" },
+      dags.length ? el("p", { class: "break" }, `${dags.length === 1 ? "This DAG disappears" : "These DAGs disappear"} from Airflow, their past runs stay: ${dags.join(", ")}.`) : null,
+      runs.length ? el("p", {}, "Runs that have not ended go on with the version that they started with:") : null,
+      runs.length ? el("ul", {}, ...runs.map((run) => el("li", { class: "break" }, `${run.dag_id}, ${run.run_id} (${run.state})`))) : null),
+  );
+}
+
+/** What somebody else saved: { commits: [{ author, when, message, paths }], diff }. */
+export function meanwhileBox({ commits, diff }) {
+  const look = (line) => (line.startsWith("+") ? "diff-add" : line.startsWith("-") ? "diff-del" : line.startsWith("@@") || line.startsWith("diff ") ? "diff-meta" : "");
+  return el(
+    "section", { class: "stack", "aria-label": "What was saved meanwhile" },
+    ...commits.map(({ author, when, message }) =>
+      el("p", { class: "break" }, `${author} saved “${message}” at ${new Date(when).toLocaleString("sv-SE")}.`)),
+    diff ? el("div", { class: "diff meanwhile", tabindex: "0", role: "region", "aria-label": "Difference" }, ...diff.split("\n").map((line) => el("span", { class: look(line) }, line || " "))) : null,
+    el("p", { class: "help" }, "Check again to compare with what is there now. Saving after that puts your change over theirs; their version stays in the history."),
+  );
+}

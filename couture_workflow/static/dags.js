@@ -1,0 +1,120 @@
+/* Manage DAGs: reads the files and their states, keeps them fresh while the page is looked at, wires up its parts. */
+
+import { ApiError, get, page } from "./api.js";
+import { copyExamples, newFile, removeFiles, renameFile } from "./dags-actions.js";
+import { List } from "./dags-list.js";
+import { downloadOf, folderOf } from "./dags-rows.js";
+import { Search } from "./dags-search.js";
+import { uploads } from "./dags-upload.js";
+import { notice } from "./dialog.js";
+
+const root = document.getElementById("dags");
+const data = root.dataset;
+const may = JSON.parse(data.may);
+const INTERVAL = 2500;
+const AFTER_ERROR = 10000;
+
+let digest = "";
+let timer = 0;
+let failing = false;
+
+const list = new List(document.getElementById("list"), {
+  may, airflow: data.airflow,
+  rename: (path) => renameFile(path, { done }),
+  remove: (paths) => removeFiles(paths, { done }),
+  changed: selection,
+});
+
+function selection() {
+  const count = list.selected.size;
+  document.getElementById("selection").hidden = count === 0;
+  document.getElementById("selection-text").textContent = count === 1 ? "1 file selected" : `${count.toLocaleString("en")} files selected`;
+}
+
+/** Read the files; the server sends them only if something is new. */
+async function read() {
+  clearTimeout(timer);
+  try {
+    const answer = await get(`${page("/manage-dags/files")}?${new URLSearchParams({ known: digest })}`);
+    if (!answer.same) show(answer);
+    if (failing) document.getElementById("stale").hidden = true;
+    failing = false;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    failing = true;
+    const stale = document.getElementById("stale");
+    stale.hidden = false;
+    stale.textContent = error.status === 401 ? "Your login has expired: what you see may be old. Reload the page." : `What you see may be old: ${error.message}`;
+  }
+  schedule();
+}
+
+function schedule() {
+  clearTimeout(timer);
+  if (document.visibilityState === "visible") timer = setTimeout(read, failing ? AFTER_ERROR : INTERVAL);
+}
+
+function show(answer) {
+  digest = answer.digest;
+  document.getElementById("loading").hidden = true;
+  document.getElementById("empty").hidden = answer.files.length > 0;
+  document.getElementById("tools").hidden = answer.files.length === 0;
+  list.update(answer.files);
+  if (!answer.files.length) list.box.hidden = true;
+  const errors = answer.files.filter((file) => file.state === "error").length;
+  const told = document.getElementById("errors");
+  told.hidden = errors === 0;
+  told.textContent = errors === 1 ? "1 import error" : `${errors} import errors`;
+  root.dataset.ready = "true";
+}
+
+/** Something was saved: say it, with what the gate warned of, and show it. */
+function done(saved) {
+  const warnings = saved.problems.filter((problem) => problem.level !== "note").length;
+  const words = saved.overridden ? " in spite of errors" : warnings ? `, with ${warnings === 1 ? "1 warning" : `${warnings} warnings`}` : "";
+  notice(saved.unchanged ? "Nothing changed by it." : `Saved${words}: ${saved.message.split("\n")[0]}`, saved.overridden ? "info" : "ok");
+  list.selected.clear();
+  read();
+}
+
+document.addEventListener("visibilitychange", () => (document.visibilityState === "visible" ? read() : clearTimeout(timer)));
+
+const filter = document.getElementById("filter");
+filter.addEventListener("input", () => list.setFilter(filter.value));
+document.getElementById("errors").addEventListener("click", () => {
+  list.sort = { key: "state", down: false };
+  list.setMode("list");
+});
+
+const contents = document.getElementById("search-contents");
+new Search(contents, document.getElementById("matches"));
+document.getElementById("search-toggle").addEventListener("click", (event) => {
+  const panel = document.getElementById("search-panel");
+  panel.hidden = !panel.hidden;
+  event.currentTarget.setAttribute("aria-expanded", String(!panel.hidden));
+  if (!panel.hidden) contents.elements.text.focus();
+});
+
+const chosen = () => [...list.selected];
+document.getElementById("selection-download").addEventListener("click", () => {
+  const link = document.createElement("a");
+  link.href = downloadOf(chosen());
+  link.download = "";
+  document.body.append(link);
+  link.click();
+  link.remove();
+});
+document.getElementById("selection-delete")?.addEventListener("click", () => removeFiles(chosen(), { done }));
+document.getElementById("selection-clear").addEventListener("click", () => list.select(chosen(), false));
+
+const folders = () => {
+  const all = new Set();
+  for (const file of list.files) for (let path = folderOf(file.path); path; path = folderOf(path)) all.add(path);
+  return [...all].sort();
+};
+
+for (const button of document.querySelectorAll("[data-new]")) button.addEventListener("click", () => newFile({ folders: folders() }));
+for (const button of document.querySelectorAll("[data-examples]")) button.addEventListener("click", () => copyExamples({ folders: folders(), done }));
+if (may.create) uploads({ limits: JSON.parse(data.limits), folders, done });
+
+read();

@@ -1,0 +1,126 @@
+"""The DAG files as the page *Manage DAGs* lists them: what the repository knows, joined with what Airflow knows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from airflow.utils.state import State
+from sqlalchemy import select
+
+from couture_workflow.services import dag_drafts, dags
+from couture_workflow.services.dags import DagFile
+from couture_workflow.store.home import Store
+from couture_workflow.store.repository import Commit
+from couture_workflow.web.dag_states import FileState, states
+
+#: How long a file that looks like a DAG's is said to wait. Airflow keeps no note of a file that it parsed and
+#: found no DAG in, so after this time that is what is supposed.
+PATIENCE = timedelta(seconds=60)
+_MOST_RUNS = 50
+
+
+def listing(store: Store, account: str) -> dict[str, Any]:
+    """Return the files of the newest version for a script: ``head``, ``files`` and a ``digest`` of both.
+
+    :param account: whose drafts are marked.
+    """
+    head = store.dags.head()
+    files = dags.files(store, commit=head) if head else ()
+    known, changed = states(), dags.last_changes(store)
+    drafts = {draft.path for draft in dag_drafts.all_of(store, account)}
+    candidates = _candidates(store, head) if head else frozenset()
+    now = datetime.now(UTC)
+    rows = [
+        _row(
+            file,
+            known.get(file.path),
+            changed.get(file.submodule or file.path),
+            candidate=file.path in candidates,
+            draft=file.path in drafts,
+            now=now,
+        )
+        for file in files
+    ]
+    body = {"head": head, "files": rows}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+    return {"digest": digest, **body}
+
+
+def active_runs(dag_ids: set[str]) -> list[dict[str, str]]:
+    """Return runs of some DAGs that have not ended, at most 50."""
+    if not dag_ids:
+        return []
+    query = (
+        select(DagRun.dag_id, DagRun.run_id, DagRun.state)
+        .where(DagRun.dag_id.in_(dag_ids), DagRun.state.in_(State.unfinished_dr_states))
+        .order_by(DagRun.dag_id, DagRun.run_id)
+        .limit(_MOST_RUNS)
+    )
+    with create_session(scoped=False) as session:
+        return [
+            {"dag_id": dag_id, "run_id": run_id, "state": str(getattr(state, "value", state))}
+            for dag_id, run_id, state in session.execute(query)
+        ]
+
+
+@lru_cache(maxsize=4)
+def _candidates(store: Store, head: str) -> frozenset[str]:
+    """Return the files that Airflow parses; a commit never changes, so this is found out once."""
+    contents = dags.read_all(store, commit=head)
+    return frozenset(path for path, content in contents.items() if dags.is_dag_candidate(path, content))
+
+
+def _row(
+    file: DagFile,
+    state: FileState | None,
+    changed: Commit | None,
+    *,
+    candidate: bool,
+    draft: bool,
+    now: datetime,
+) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "size": file.size,
+        "submodule": file.submodule,
+        "editable": file.size <= dags.MAX_EDITABLE,
+        "draft": draft,
+        "dags": [{"id": dag_id, "paused": state.paused.get(dag_id, False)} for dag_id in state.dag_ids]
+        if state
+        else [],
+        "owner": ", ".join(state.owners) if state else "",
+        "state": _state(state, changed, candidate=candidate, now=now),
+        "error_line": state.import_error_line if state else None,
+        "changed": _change(changed),
+    }
+
+
+def _state(state: FileState | None, changed: Commit | None, *, candidate: bool, now: datetime) -> str:
+    """Return error, parsed, waiting or none (there is no DAG in it)."""
+    if not candidate:
+        return "none"
+    if state and changed and state.parsed_at and state.parsed_at < changed.when:
+        return "waiting"
+    if state and state.import_error:
+        return "error"
+    if state and state.dag_ids:
+        return "parsed"
+    return "waiting" if changed and now - changed.when < PATIENCE else "none"
+
+
+def _change(commit: Commit | None) -> Mapping[str, str] | None:
+    if commit is None:
+        return None
+    return {
+        "when": commit.when.isoformat(),
+        "author": commit.author,
+        "message": commit.message[:300],
+        "commit": commit.id,
+    }
