@@ -22,6 +22,7 @@ def check(
     store: Store | None,
     known: Known | None = None,
     parse: bool = True,
+    replaced: Mapping[str, bytes] | None = None,
 ) -> Report:
     """Check a whole tree as it would be.
 

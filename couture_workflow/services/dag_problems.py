@@ -81,11 +81,13 @@ class Known:
         name stands in them.
     :param connections: ids of the connections, None if they are not known.
     :param dag_ids: id of each DAG of other bundles -> where it is defined, in words.
+    :param complete: whether there are no others; a secrets backend cannot be asked for a list.
     """
 
     variables: Mapping[str, str] | None = None
     connections: frozenset[str] | None = None
     dag_ids: Mapping[str, str] = field(default_factory=dict)
+    complete: bool = True
 
 
 def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:

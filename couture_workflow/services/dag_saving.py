@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from couture_workflow.exceptions import GateError
-from couture_workflow.services import dag_gate
+from couture_workflow.exceptions import GateError, InvalidError
+from couture_workflow.services import dag_gate, dags
 from couture_workflow.services.dag_problems import Known, Report
+from couture_workflow.store.names import check_path, quote
 from couture_workflow.store.repository import Commit
 
 if TYPE_CHECKING:
@@ -31,19 +32,14 @@ class Saved:
 
 
 def check(store: Store, changes: Changes, *, known: Known | None = None) -> Report:
-    """Check what the newest version would become by some changes."""
-    return dag_gate.check(
-        {**_tree(store), **{p: c for p, c in changes.items() if c is not None}},
-        changes,
-        store=store,
-        known=known,
-    )
-
-
-def _tree(store: Store) -> dict[str, bytes]:
-    from couture_workflow.services import dags
-
-    return dags.read_all(store)
+    """Check what the newest version would become by some changes; ``InvalidError`` for a path that may not be."""
+    checked = _checked(changes)
+    before = dags.read_all(store)
+    _refuse_submodules(store, checked)
+    after = {path: content for path, content in before.items() if path not in checked}
+    after |= {path: content for path, content in checked.items() if content is not None}
+    replaced = {path: before[path] for path in checked if path in before}
+    return dag_gate.check(after, checked, store=store, known=known, replaced=replaced)
 
 
 def save(
@@ -62,10 +58,50 @@ def save(
     :param override: save in spite of errors.
 
     Raises ``GateError`` if errors were found, ``ConflictError`` if somebody else changed the same files since
-    ``base``, ``InvalidError`` for a path that is not allowed.
+    ``base``, ``InvalidError`` for a path that is not allowed. Nothing is saved then.
     """
+    if not changes:
+        raise InvalidError("There is nothing to save. Change a file first.")
     report = check(store, changes, known=known)
     if report.errors and not override:
-        raise GateError("refused", problems=[problem.json() for problem in report.problems])
-    commit = store.dags.save(changes, author=user, message=message, base=base)
+        raise GateError(refusal(report), problems=[problem.json() for problem in report.problems])
+    text = message.strip() or _default_message(changes)
+    commit = store.dags.save(_checked(changes), author=user, message=text, base=base)
     return Saved(commit, report, overridden=bool(report.errors))
+
+
+def refusal(report: Report) -> str:
+    """Return the sentence that a refused save ends with."""
+    first, *others = report.errors
+    where = (
+        f"{first.path}:{first.line}: "
+        if first.path and first.line
+        else f"{first.path}: "
+        if first.path
+        else ""
+    )
+    more = f" ({len(others)} more below.)" if others else ""
+    return f"Nothing was saved: {where}{first.message}{more}"
+
+
+def _checked(changes: Changes) -> dict[str, bytes | None]:
+    return {check_path(path): content for path, content in changes.items()}
+
+
+def _refuse_submodules(store: Store, changes: Changes) -> None:
+    inside = {file.path: file.submodule for file in dags.files(store) if file.submodule}
+    folders = set(inside.values())
+    for path in changes:
+        for folder in folders:
+            if path == folder or path.startswith(f"{folder}/"):
+                raise InvalidError(
+                    f"{quote(path)} belongs to the submodule {quote(folder)} and can only be changed in its own "
+                    "repository.",
+                    field="path",
+                )
+
+
+def _default_message(changes: Changes) -> str:
+    names = sorted(changes)
+    verb = "Delete" if all(content is None for content in changes.values()) else "Change"
+    return f"{verb} {names[0]}" if len(names) == 1 else f"{verb} {len(names)} files"

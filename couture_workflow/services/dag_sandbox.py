@@ -1,0 +1,293 @@
+"""Parse DAG files where they can do no harm: in processes of their own, behind the walls of the sandbox.
+
+This is the side that asks. It keeps one *nursery* (``dag_sandbox_child``) with Airflow loaded, writes the tree
+into a temporary folder, and for each file lets the nursery fork a process that parses it. What comes back is
+data from a hostile process: of limited size, read with care, never executed.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from couture_workflow.exceptions import StorageError
+from couture_workflow.services import dag_sandbox_paths as paths
+from couture_workflow.services.dag_sandbox_walls import Grants, Limits
+from couture_workflow.store.names import quote
+
+#: Files that are parsed at the same time, by one process of the server.
+PARALLEL = max(1, min(4, os.cpu_count() or 1))
+#: Bytes that a process may answer.
+OUTPUT = 16 * 2**20
+#: Seconds that Airflow may take to load, on a busy machine.
+_START = 60.0
+#: Seconds beyond a file's limit after which the guard itself is given up.
+_PATIENCE = 15.0
+_BOOT = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
+    "from couture_workflow.services.dag_sandbox_child import main; main()"
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a DAG file is told when it asks.
+
+    :param variables: None: every variable has a made-up value.
+    :param connections: None: every connection exists.
+    :param environment: variables of the environment that it may see.
+    :param bundle: name of the DAG bundle.
+    :param complete: whether what is not given does not exist.
+    """
+
+    variables: Mapping[str, str] | None = None
+    connections: Sequence[str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    bundle: str = "dags"
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What became of one file.
+
+    :param found: the answer of ``dag_sandbox_parse.run``, empty if there is none.
+    :param why: why there is none: "time", "memory", "threads", "scratch", "output", "ended" or "failed".
+    :param status: how the process ended: an exit code, or a signal as a negative number.
+    :param walls: which walls stood.
+    """
+
+    path: str
+    found: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+    status: int = 0
+    seconds: float = 0.0
+    walls: frozenset[str] = frozenset()
+
+
+class Tree:
+    """A tree of files in a temporary folder, to be parsed: ``with Tree(files) as tree: tree.parse(...)``.
+
+    :param files: content by path.
+    :param limits: what each file may use.
+    :param without: walls to leave out, which is how tests show that the others hold.
+    """
+
+    def __init__(
+        self, files: Mapping[str, bytes], *, limits: Limits | None = None, without: Sequence[str] = ()
+    ) -> None:
+        self._files = files
+        self._limits = limits or Limits()
+        self._without = list(without)
+        self._root = Path()
+
+    def __enter__(self) -> Tree:
+        self._root = Path(tempfile.mkdtemp(prefix="couture-check-")).resolve()
+        tree = self._root / "dags"
+        tree.mkdir()
+        for path, content in self._files.items():
+            if not (target := tree / path).is_relative_to(tree) or ".." in target.parts:
+                raise StorageError(f"The path {quote(path)} leads out of the tree of DAG files. Rename it.")
+            with contextlib.suppress(FileExistsError, NotADirectoryError, IsADirectoryError):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._root, ignore_errors=True)
+        if self._root.exists():  # folders without rights, or nested deeper than Python can follow
+            subprocess.run(["/bin/chmod", "-R", "u+rwx", self._root], capture_output=True, check=False)  # noqa: S603
+            subprocess.run(["/bin/rm", "-rf", self._root], capture_output=True, check=False)  # noqa: S603
+
+    def dag_files(self) -> Parsed:
+        """Ask which files Airflow would parse: ``found["files"]``."""
+        return self._run("", {"list": True}, {})
+
+    def parse(self, dag_files: Sequence[str], question: Question) -> list[Parsed]:
+        """Parse some DAG files, each in a process of its own."""
+        asked = {
+            "variables": None if question.variables is None else dict(question.variables),
+            "connections": None if question.connections is None else list(question.connections),
+            "bundle": question.bundle,
+            "complete": question.complete,
+        }
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            return list(
+                pool.map(
+                    lambda path: self._run(path, {"path": path, **asked}, question.environment), dag_files
+                )
+            )
+
+    def _run(self, path: str, question: Mapping[str, Any], environment: Mapping[str, str]) -> Parsed:
+        place = Path(tempfile.mkdtemp(dir=self._root, prefix="scratch-"))
+        tree = self._root / "dags"
+        scratch = place / "scratch"
+        scratch.mkdir()
+        grants = Grants((*paths.readable(), str(tree)), str(scratch), paths.hidden())
+        job = {
+            "question": {"tree": str(tree), **question},
+            "grants": asdict(grants),
+            "limits": asdict(self._limits),
+            "environment": {**environment, **_environment(scratch, self._limits)},
+            "without": self._without,
+            "output": OUTPUT,
+        }
+        request = place / "request.json"
+        request.write_text(json.dumps(job), encoding="utf-8")
+        return _parsed(path, _nursery.ask(request, patience=self._limits.seconds + _PATIENCE))
+
+
+def warm() -> None:
+    """Start the nursery in the background, so that the first check need not wait for it."""
+    threading.Thread(target=_nursery.start, name="dag-sandbox", daemon=True).start()
+
+
+def _environment(scratch: Path, limits: Limits) -> dict[str, str]:
+    folder = str(scratch)
+    return {
+        "HOME": folder,
+        "TMPDIR": folder,
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": str(limits.seconds),
+    }
+
+
+def _parsed(path: str, answer: bytes | None) -> Parsed:
+    if not answer:
+        return Parsed(path, why="failed")
+    head, _, rest = answer.partition(b"\n")
+    first, _, body = rest.partition(b"\n")
+    told = json.loads(head)
+    standing = frozenset(json.loads(first or b"[]"))
+    why, status, seconds = str(told["why"]), int(told["status"]), float(told["seconds"])
+    try:
+        found = json.loads(body) if body and not why else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        return Parsed(path, {}, why or "ended", status, seconds, standing)
+    return Parsed(path, found, "", status, seconds, standing)
+
+
+class _Nursery:
+    """The process with Airflow loaded, started when it is first needed and again whenever it is gone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._home = ""
+        self._owner = 0
+
+    def start(self) -> None:
+        """Make sure that it runs."""
+        with self._lock:
+            self._ensure()
+
+    def ask(self, request: Path, *, patience: float) -> bytes | None:
+        """Return the answer to a request, None if there is none.
+
+        :param patience: seconds.
+        """
+        receive, send = os.pipe()
+        try:
+            try:
+                self._send(os.fsencode(request), send)
+            finally:
+                os.close(send)
+            return _read(receive, patience, most=OUTPUT + 2**20)
+        finally:
+            os.close(receive)
+
+    def _send(self, message: bytes, descriptor: int) -> None:
+        with self._lock:
+            for attempt in (1, 2):
+                control = self._ensure()
+                try:
+                    rights = array.array("i", [descriptor])
+                    control.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+                    return
+                except OSError:  # it ended, after a while without work for one
+                    self._forget()
+                    if attempt == 2:
+                        raise
+
+    def _ensure(self) -> socket.socket:
+        if self._owner != os.getpid():  # a fork of the process that started it
+            self._process = self._control = None
+        if self._control is not None and self._process is not None and self._process.poll() is None:
+            return self._control
+        self._forget()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._home = tempfile.mkdtemp(prefix="couture-check-")
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", "-c", _BOOT, json.dumps(paths.import_path())],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env=paths.environment(self._home),
+                start_new_session=True,
+            )
+        ours.settimeout(_START)
+        self._control, self._owner = ours, os.getpid()
+        try:
+            ready = ours.recv(16)
+        except OSError:
+            ready = b""
+        if ready != b"ready":
+            self._forget()
+            raise StorageError(
+                "DAG files cannot be checked: the process that checks them does not start. Try again; if that "
+                f"does not help, run {sys.executable} -c 'import airflow' on the server and look at its error."
+            )
+        return ours
+
+    def _forget(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None and self._owner == os.getpid():
+            self._process.kill()
+            self._process.wait()
+        if self._home and self._owner == os.getpid():
+            shutil.rmtree(self._home, ignore_errors=True)
+        self._process = self._control = None
+        self._home = ""
+
+    def stop(self) -> None:
+        """End it."""
+        with self._lock:
+            self._forget()
+
+
+def _read(descriptor: int, patience: float, *, most: int) -> bytes | None:
+    """Read to the end, None if that does not come in time or there is too much."""
+    parts, size, deadline = [], 0, time.monotonic() + patience
+    while (left := deadline - time.monotonic()) > 0 and size <= most:
+        if select.select([descriptor], [], [], left)[0]:
+            chunk = os.read(descriptor, 65536)
+            if not chunk:
+                return b"".join(parts)
+            parts.append(chunk)
+            size += len(chunk)
+    return None
+
+
+_nursery = _Nursery()
+atexit.register(_nursery.stop)
