@@ -27,7 +27,7 @@ const headers = (more = {}) => ({
   ...more,
 });
 
-async function call(method, url, body) {
+async function call(method, url, body, options = {}) {
   const json = body !== undefined;
   let response;
   try {
@@ -36,6 +36,7 @@ async function call(method, url, body) {
       headers: headers(json ? { "Content-Type": "application/json" } : {}),
       body: json ? JSON.stringify(body) : undefined,
       credentials: "same-origin",
+      ...options,
     });
   } catch {
     throw new ApiError(0, { error: "unreachable", detail: "The server cannot be reached. Check the connection." });
@@ -46,7 +47,8 @@ async function call(method, url, body) {
 }
 
 export const get = (url) => call("GET", url);
-export const post = (url, body = {}) => call("POST", url, body);
+/** `options` go to fetch(): { keepalive: true } lets a call outlive the page. */
+export const post = (url, body = {}, options = {}) => call("POST", url, body, options);
 export const put = (url, body = {}) => call("PUT", url, body);
 export const patch = (url, body = {}) => call("PATCH", url, body);
 export const del = (url, body) => call("DELETE", url, body);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from couture_workflow.views.artifacts import CodeArtifactsPage
 from couture_workflow.views.base import CouturePage
+from couture_workflow.views.dag_editor import DagEditorPage
+from couture_workflow.views.dags import ManageDagsPage
 from couture_workflow.views.dependencies import SparkDependenciesPage
 from couture_workflow.views.hub import DeveloperHubPage
 from couture_workflow.views.runs import RunsPage
@@ -11,6 +13,8 @@ from couture_workflow.views.spark_configuration import SparkConfigurationPage
 
 PAGES: tuple[type[CouturePage], ...] = (
     DeveloperHubPage,
+    ManageDagsPage,
+    DagEditorPage,
     CodeArtifactsPage,
     SparkConfigurationPage,
     SparkDependenciesPage,
