@@ -6,19 +6,32 @@ as notes, each with its line. A second pass over the result changes nothing.
 
 from __future__ import annotations
 
-import ast
+import codecs
+import difflib
+import io
 import re
-import warnings
+import tokenize
 from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TypeVar
+
+from couture_workflow.services.upgrade_ignore import rewrite_ignore
+from couture_workflow.services.upgrade_text import plain, problem
 
 #: A file larger than this is left alone, in characters; no DAG file that people write is.
 LONGEST = 1 << 20
 
+_TEMPLATES = (".sql", ".hql", ".sh", ".bash", ".j2", ".jinja", ".jinja2")
 _OLD = re.compile(
-    r"\bschedule_interval\b|\bairflow\.(operators|sensors|hooks|contrib)\b|\bprovide_context\b|\bdays_ago\b"
-    r"|\bexecution_date\b|\bapply_defaults\b|\bsla(_miss_callback)?\s*=|\bDummyOperator\b|\btask_concurrency\b"
+    r"\bschedule_interval\b|\bairflow\.(operators|hooks|contrib|sensors)(\.\w+)?\s+import\b"
+    r"|\bimport\s+airflow\.(operators|hooks|contrib|sensors)\b|\bfrom\s+airflow\s+import\s+operators\b"
+    r"|\b(provide_context|days_ago|apply_defaults|task_concurrency|default_view|full_filepath)\b"
+    r"|\b(next_|prev_)?execution_date\b|\b(next|prev|yesterday|tomorrow)_ds(_nodash)?\b|\bEND_DATE\b"
+    r"|\bsla(_miss_callback)?\b['\"]?\s*[:=]|\bSubDagOperator\b|\bkey\s*=\s*None\b"
+    r"|\b(DAG|dag)\([^)]*\bconcurrency\s*=|\bnone_failed_or_skipped\b|\bTriggerRule\.DUMMY\b"
+    r"|\btrigger_rule\s*=\s*['\"]dummy['\"]|\bxcom_push\s*=|=\s*[\u2018\u2019\u201c\u201d]"
 )
-_COMMENT = re.compile(r"(?m)^\s*#.*$")
+_COMMENT = re.compile(r"(?m)#.*$")
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,7 @@ class Change:
     """Something that was rewritten.
 
     :param line: line in the old file, the first is 1.
-    :param new_line: line in the upgraded file, 0 if it is gone.
+    :param new_line: the same in the upgraded file.
     """
 
     line: int
@@ -38,13 +51,18 @@ class Change:
 class Note:
     """Something that a person has to look at.
 
+    :param line: line in the old file, the first is 1.
     :param advice: what to do.
+    :param new_line: the same in the upgraded file.
     """
 
     line: int
     message: str
     advice: str = ""
     new_line: int = 0
+
+
+_Told = TypeVar("_Told", Change, Note)
 
 
 @dataclass(frozen=True)
@@ -57,20 +75,125 @@ class Upgrade:
 
 
 def looks_old(source: str) -> bool:
-    """Tell quickly whether a file has anything of the days before Airflow 3."""
+    """Tell quickly whether a file has anything of the days before Airflow 3; comments do not count."""
     return bool(_OLD.search(_COMMENT.sub("", source)))
 
 
 def upgrade(source: str, *, path: str = "") -> Upgrade:
     """Return a DAG file as Airflow 3 runs it; a file that cannot be read comes back as it is, with a note.
 
-    :param path: name of the file, for what depends on its kind.
+    :param path: name of the file: templates such as ``.sql`` and ``.airflowignore`` are known by it.
+    """
+    name = PurePath(path).name
+    if len(source) > LONGEST:
+        return Upgrade(
+            source, notes=(Note(1, f"The file is larger than {LONGEST >> 20} MiB.", "Upgrade it by hand."),)
+        )
+    if name == ".airflowignore":
+        return upgrade_ignore(source)
+    if name.endswith(_TEMPLATES):
+        return _template(source)
+    mark = "\ufeff" if source.startswith("\ufeff") else ""
+    text, done = plain(source[len(mark) :])
+    if wrong := problem(text):
+        advice = "Correct this line, then upgrade the file again."
+        return Upgrade(source, notes=(Note(wrong.line, f"This is not Python 3: {wrong.message}.", advice),))
+    return _python(source, mark, text, done)
+
+
+def upgrade_ignore(text: str) -> Upgrade:
+    """Return an ``.airflowignore`` as globs: what Airflow 3 reads unless it is told otherwise."""
+    found = rewrite_ignore(text)
+    lines = _Lines(text, found.text)
+    return Upgrade(
+        found.text,
+        tuple(Change(line, message, lines.new(line)) for line, message in found.changes),
+        tuple(Note(line, message, advice, lines.new(line)) for line, message, advice in found.notes),
+    )
+
+
+def upgrade_bytes(content: bytes, *, path: str = "") -> tuple[bytes, Upgrade]:
+    """Return the bytes of an upgraded file, in the encoding that it says it has, and what came of it.
+
+    :param path: name of the file.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(source)
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        line = getattr(error, "lineno", None) or 1
-        return Upgrade(source, notes=(Note(line, f"This file is not Python 3: {error}"),))
-    return Upgrade(source)
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        source = content.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        note = Note(1, f"The file is no text in the encoding that it says: {error}.", "Save it as UTF-8.")
+        return content, Upgrade("", notes=(note,))
+    mark = content.startswith(codecs.BOM_UTF8)
+    done = upgrade(("\ufeff" if mark else "") + source, path=path)
+    if done.source.removeprefix("\ufeff") == source:
+        return content, done
+    return done.source.removeprefix("\ufeff").encode(encoding), done
+
+
+def _template(source: str) -> Upgrade:
+    """Return a file of templates; what lies between two runs is not known here."""
+    from couture_workflow.services.upgrade_templates import rewrite
+
+    changes: list[Change] = []
+    notes: list[Note] = []
+    out: list[str] = []
+    for number, line in enumerate(source.splitlines(keepends=True), 1):
+        new, left = rewrite(line, period="")
+        out.append(new)
+        if new != line:
+            changes.append(Change(number, "variables of the context that are gone replaced", number))
+        notes.extend(
+            Note(
+                number,
+                f"This template uses {name}, which Airflow 3 does not have.",
+                "Write it with logical_date, such as {{ logical_date.add(days=1) | ds }}.",
+                number,
+            )
+            for name in dict.fromkeys(left)
+        )
+    return Upgrade("".join(out), tuple(changes), tuple(notes))
+
+
+def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> Upgrade:
+    from couture_workflow.services.upgrade_python import rewrite
+    from couture_workflow.services.upgrade_remaining import remaining
+
+    rewritten = rewrite(text, old=bool(done) or looks_old(text))
+    last = remaining(rewritten.text)
+    result = mark + last.text
+    lines = _Lines(source, result)
+    told = " ".join(message for _, message, _ in rewritten.notes)
+    changes = [Change(line, what, lines.new(line)) for line, what in (*done, *rewritten.changes)]
+    changes += [Change(lines.old(line), what, line) for line, what in last.changes]
+    notes = [Note(line, what, advice, lines.new(line)) for line, what, advice in rewritten.notes]
+    notes += [
+        Note(lines.old(line), what, advice, line)
+        for line, what, advice in last.notes
+        if what.split(" ")[0].rpartition(".")[2] not in told
+    ]
+    return Upgrade(result, _sorted(changes), _sorted(notes))
+
+
+def _sorted(found: list[_Told]) -> tuple[_Told, ...]:
+    return tuple(sorted(dict.fromkeys(found), key=lambda each: each.line))
+
+
+class _Lines:
+    """Which line of one text is which of another."""
+
+    def __init__(self, old: str, new: str) -> None:
+        self._blocks = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines()).get_opcodes()
+
+    def new(self, line: int) -> int:
+        """Return the line of the new text that a line of the old one became."""
+        for _, begin, end, first, last in self._blocks:
+            if begin < line <= end:
+                return max(min(first + line - begin, last), 1)
+        return line
+
+    def old(self, line: int) -> int:
+        """Return the line of the old text that a line of the new one comes from."""
+        for _, first, last, begin, end in self._blocks:
+            if begin < line <= end:
+                return max(min(first + line - begin, last), 1)
+        return line

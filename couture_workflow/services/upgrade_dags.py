@@ -1,0 +1,202 @@
+"""Calls of ``DAG(...)`` and ``@dag(...)``, and what lies between two runs of a DAG."""
+
+from __future__ import annotations
+
+import re
+
+import libcst as cst
+
+from couture_workflow.services.upgrade_arguments import Arguments, lost
+from couture_workflow.services.upgrade_document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade_table import (
+    DAG_DROPPED,
+    DAG_ORDER,
+    DAG_RENAMED,
+    DAGS,
+    NEW_DAGS,
+    PERIODS,
+)
+
+_SCHEDULES = ("schedule", "schedule_interval", "timetable")
+_CRON = re.compile(r"(\*|\d+) (\*|\d+) (\*|\d+) \* (\*|[0-7]|[A-Za-z]{3})")
+_UNITS = ("days", "seconds", "microseconds", "milliseconds", "minutes", "hours", "weeks")
+
+
+def dag_calls(document: Document) -> list[cst.Call]:
+    """Return the calls that make a DAG."""
+    found: list[cst.Call] = []
+
+    class Visitor(cst.CSTVisitor):
+        def visit_Call(self, node: cst.Call) -> None:
+            if document.names(node.func) & DAGS:
+                found.append(node)
+
+    document.module.visit(Visitor())
+    return found
+
+
+def upgrade_dag(call: cst.Call, document: Document, *, old: bool) -> None:
+    """Bring one call up to date.
+
+    :param old: the file is of the days before Airflow 3, so the DAG had the defaults of those days.
+    """
+    positional = _name_positional(call, document)
+    arguments = Arguments(document, call.args, what="DAG")
+    for name in sorted(DAG_DROPPED):
+        arguments.drop(name, because="Airflow 3 does not have it")
+    for before, now in DAG_RENAMED.items():
+        arguments.rename(before, now)
+    _sla_callback(arguments)
+    scheduled = any(name in arguments.given for name in _SCHEDULES) or "schedule" in positional
+    if old and not document.names(call.func) & NEW_DAGS:
+        if not scheduled and not any(argument.star for argument in call.args):
+            _write_schedule(call, arguments)
+        _tell_defaults(call, document, arguments)
+    arguments.finish()
+
+
+def _name_positional(call: cst.Call, document: Document) -> set[str]:
+    """Give the second to fifth argument the names that they had by their place."""
+    named = set()
+    for name, argument in zip(DAG_ORDER, call.args, strict=False):
+        if keyword(argument) or argument.star:
+            break
+        if name != "dag_id":
+            document.insert(document.start(argument), f"{name}=")
+            document.changed(argument, f"DAG: the argument in this place is now given as {name}=")
+            named.add(name)
+    return named
+
+
+def _sla_callback(arguments: Arguments) -> None:
+    given = arguments.given.get("sla_miss_callback")
+    if given is None:
+        return
+    if is_none(given.value):
+        arguments.drop("sla_miss_callback", because="None says nothing")
+        return
+    arguments.drop("sla_miss_callback", because="Airflow 3 never calls it: see the note")
+    lost(arguments.document, given, "this DAG had sla_miss_callback=")
+
+
+def _write_schedule(call: cst.Call, arguments: Arguments) -> None:
+    """Write out the schedule that a DAG without one had."""
+    document = arguments.document
+    value = timedelta_name(document, call) + "(days=1)"
+    kept = arguments.kept()
+    if not kept:
+        at = document.text.index("(", document.end(call.func)) + 1
+        document.insert(at, f"schedule={value}")
+    else:
+        last = document.start(kept[-1])
+        own_line = document.text[:last].rpartition("\n")[2]
+        between = document.newline + own_line if own_line.isspace() and len(kept) > 1 else " "
+        document.insert(document.end(kept[-1]), f",{between}schedule={value}")
+    document.changed(
+        call,
+        "DAG: a DAG without a schedule was run daily and now is not; schedule=timedelta(days=1) written out",
+    )
+
+
+def timedelta_name(document: Document, before: cst.CSTNode) -> str:
+    """Return how ``timedelta`` can be called at a place, with an import added if it is not known there."""
+    limit = document.line(before)
+    for statement in document.module.body:
+        if document.line(statement) >= limit or not isinstance(statement, cst.SimpleStatementLine):
+            continue
+        for small in statement.body:
+            if name := _binding(small):
+                return name
+    document.imports.add("from datetime import timedelta")
+    return "timedelta"
+
+
+def _binding(statement: cst.BaseSmallStatement) -> str:
+    """Return how an import statement lets ``timedelta`` be called, "" if it does not."""
+    if isinstance(statement, cst.ImportFrom):
+        if isinstance(statement.module, cst.Name) and statement.module.value == "datetime":
+            for alias in statement.names if not isinstance(statement.names, cst.ImportStar) else ():
+                if alias.name.value == "timedelta":
+                    return str(alias.evaluated_alias or "timedelta")
+    elif isinstance(statement, cst.Import):
+        for alias in statement.names:
+            if alias.evaluated_name == "datetime":
+                return f"{alias.evaluated_alias or 'datetime'}.timedelta"
+    return ""
+
+
+def _tell_defaults(call: cst.Call, document: Document, arguments: Arguments) -> None:
+    if "catchup" not in arguments.given:
+        document.note(
+            call,
+            "Without catchup=, all periods since start_date were run; Airflow 3 runs none of them.",
+            "Write catchup=True if the missed periods shall be run, else catchup=False. Look at start_date "
+            "first: an old one makes a run for each period since.",
+        )
+    if _period(call, document) != "days=0":
+        document.note(
+            call,
+            "The date of a scheduled run (logical_date, ds, ts) moves by one period: it was the start of the "
+            "period and now is the time at which the run is due.",
+            "Check every use of the date. To have the old dates, set [scheduler] create_cron_data_intervals "
+            "and create_delta_data_intervals to True before the DAG's first run.",
+        )
+
+
+def period(document: Document, calls: list[cst.Call]) -> str:
+    """Return what lies between two runs of every DAG of a file, "" if it is not the same or not fixed."""
+    periods = {_period(call, document) for call in calls}
+    return periods.pop() if len(periods) == 1 else ""
+
+
+def _period(call: cst.Call, document: Document) -> str:
+    value: cst.CSTNode | None = None
+    for argument in call.args:
+        if keyword(argument) in _SCHEDULES:
+            value = argument.value
+    if value is None:
+        return "" if len([each for each in call.args if not keyword(each)]) > 1 else "days=1"
+    if isinstance(value, cst.Name) and value.value != "None":
+        value = _assigned(document, value.value) or value
+    if is_none(value):
+        return "days=0"
+    if isinstance(value, cst.Call) and document.names(value.func) & {"datetime.timedelta"}:
+        return _timedelta(value, document)
+    schedule = text_of(value)
+    return "" if schedule is None else PERIODS.get(schedule, _cron_period(schedule))
+
+
+def _assigned(document: Document, name: str) -> cst.BaseExpression | None:
+    """Return the one value that a name has at the top of the file."""
+    values = [
+        small.value
+        for statement in document.module.body
+        if isinstance(statement, cst.SimpleStatementLine)
+        for small in statement.body
+        if isinstance(small, cst.Assign)
+        and any(isinstance(each.target, cst.Name) and each.target.value == name for each in small.targets)
+    ]
+    return values[0] if len(values) == 1 else None
+
+
+def _timedelta(call: cst.Call, document: Document) -> str:
+    """Return the arguments of a ``timedelta`` as those of pendulum's ``add``, "" if it is no plain one."""
+    parts = []
+    for unit, argument in zip(_UNITS, call.args, strict=False):
+        name = keyword(argument) or unit
+        if name == "milliseconds" or not isinstance(argument.value, cst.Integer):
+            return ""
+        parts.append(f"{name}={document.code(argument.value)}")
+    return ", ".join(parts)
+
+
+def _cron_period(cron: str) -> str:
+    match = _CRON.fullmatch(" ".join(cron.split()))
+    if match is None or match[1] == "*":
+        return ""
+    _, hour, day, weekday = match.groups()
+    if hour == "*":
+        return "hours=1" if day == weekday == "*" else ""
+    if day != "*":
+        return "months=1" if weekday == "*" else ""
+    return "days=1" if weekday == "*" else "weeks=1"

@@ -1,0 +1,62 @@
+"""The passes over one parsed file, in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libcst import ParserSyntaxError
+
+from couture_workflow.services.upgrade_context import Context
+from couture_workflow.services.upgrade_dags import dag_calls, period, upgrade_dag
+from couture_workflow.services.upgrade_defaults import default_arguments
+from couture_workflow.services.upgrade_document import Document
+from couture_workflow.services.upgrade_imports import Imports, add_imports
+from couture_workflow.services.upgrade_strings import Strings
+from couture_workflow.services.upgrade_tasks import Tasks
+from couture_workflow.services.upgrade_text import problem
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A new text, with (line, message) of changes and (line, message, advice) of notes, in old lines."""
+
+    text: str
+    changes: tuple[tuple[int, str], ...] = ()
+    notes: tuple[tuple[int, str, str], ...] = ()
+
+
+def rewrite(text: str, *, old: bool) -> Rewritten:
+    """Return a source with old names, arguments, templates and uses of the context brought up to date.
+
+    :param text: a source that Python can parse, without a byte order mark.
+    :param old: the file is of the days before Airflow 3, so its DAGs had the defaults of those days.
+    """
+    try:
+        document = Document(text)
+        _edit(document, old=old)
+    except (ParserSyntaxError, RecursionError) as error:
+        return _untouched(text, f"The file is too deeply nested to be upgraded ({type(error).__name__}).")
+    result = document.result()
+    if problem(result) is not None:
+        return _untouched(text, "The upgrade of this file would not be Python, so it was left as it is.")
+    return Rewritten(result, tuple(document.changes), tuple(document.notes))
+
+
+def _edit(document: Document, *, old: bool) -> None:
+    calls = dag_calls(document)
+    between = period(document, calls)
+    for call in calls:
+        upgrade_dag(call, document, old=old)
+    default_arguments(document)
+    for visitor in (
+        Tasks(document),
+        Context(document, period=between),
+        Strings(document, period=between),
+        Imports(document),
+    ):
+        document.module.visit(visitor)
+    add_imports(document)
+
+
+def _untouched(text: str, message: str) -> Rewritten:
+    return Rewritten(text, notes=((1, message, "Upgrade it by hand."),))

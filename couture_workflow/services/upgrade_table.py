@@ -1,0 +1,267 @@
+"""What Airflow 3 calls the things of earlier days: names, arguments, context. Data, with its sources.
+
+Sources, by the letters that the tables are marked with:
+
+- (A) Airflow 2's UPDATING.md, "Changes to import paths", for 1.10 -> 2.0
+- (B) "Upgrading to Airflow 3" of Airflow's documentation, and the deprecations that Airflow 3.3 itself prints
+- (C) the changelogs of the providers standard, smtp, common.sql, http, apache.spark
+- (D) ruff's rules AIR301 and AIR302, which list the same moves
+- (E) the manual of Couture Workflow for 1.10
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+OURS = "couture_workflow.operators"
+SDK = "airflow.sdk"
+_OPERATORS = "airflow.providers.standard.operators"
+_SENSORS = "airflow.providers.standard.sensors"
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a name lives today.
+
+    :param name: what it is called today.
+    :param package: the distribution that brings it, "" for Airflow itself and what this package needs.
+    """
+
+    module: str
+    name: str
+    package: str = ""
+
+
+def _at(module: str, *names: str, package: str = "") -> dict[str, Home]:
+    return {name: Home(module, name, package) for name in names}
+
+
+#: Old name -> its place. It counts where it was imported from a module that ``OLD_MODULE`` matches.
+HOMES: dict[str, Home] = {
+    # (A)(B)(C)(D) the provider standard
+    **_at(f"{_OPERATORS}.bash", "BashOperator"),
+    **_at(
+        f"{_OPERATORS}.python",
+        "PythonOperator",
+        "BranchPythonOperator",
+        "ShortCircuitOperator",
+        "PythonVirtualenvOperator",
+        "ExternalPythonOperator",
+    ),
+    **_at(f"{_OPERATORS}.empty", "EmptyOperator"),
+    "DummyOperator": Home(f"{_OPERATORS}.empty", "EmptyOperator"),
+    **_at(f"{_OPERATORS}.trigger_dagrun", "TriggerDagRunOperator"),
+    **_at(f"{_OPERATORS}.latest_only", "LatestOnlyOperator"),
+    **_at(f"{_OPERATORS}.weekday", "BranchDayOfWeekOperator"),
+    **_at(f"{_OPERATORS}.datetime", "BranchDateTimeOperator"),
+    **_at(f"{_OPERATORS}.branch", "BaseBranchOperator"),
+    **_at(f"{_SENSORS}.external_task", "ExternalTaskSensor", "ExternalTaskMarker"),
+    **_at(f"{_SENSORS}.python", "PythonSensor"),
+    **_at(f"{_SENSORS}.bash", "BashSensor"),
+    **_at(f"{_SENSORS}.filesystem", "FileSensor"),
+    **_at(f"{_SENSORS}.time_delta", "TimeDeltaSensor"),
+    **_at(f"{_SENSORS}.time", "TimeSensor"),
+    **_at(f"{_SENSORS}.date_time", "DateTimeSensor"),
+    **_at(f"{_SENSORS}.weekday", "DayOfWeekSensor"),
+    # (B) the task SDK
+    **_at(
+        SDK,
+        *("DAG", "BaseOperator", "BaseHook", "BaseSensorOperator", "PokeReturnValue", "TaskGroup"),
+        *("TriggerRule", "chain", "cross_downstream", "get_current_context", "Param", "XComArg"),
+    ),
+    # (B)(C) other providers that come with this package
+    **_at("airflow.providers.smtp.operators.smtp", "EmailOperator"),
+    # (A)(C)(D) providers that are installed apart
+    **_at(
+        "airflow.providers.apache.spark.operators.spark_submit",
+        "SparkSubmitOperator",
+        package="apache-airflow-providers-apache-spark",
+    ),
+    **_at(
+        "airflow.providers.apache.spark.operators.spark_sql",
+        "SparkSqlOperator",
+        package="apache-airflow-providers-apache-spark",
+    ),
+    **_at(
+        "airflow.providers.apache.hive.operators.hive",
+        "HiveOperator",
+        package="apache-airflow-providers-apache-hive",
+    ),
+    **_at("airflow.providers.ssh.operators.ssh", "SSHOperator", package="apache-airflow-providers-ssh"),
+    **_at("airflow.providers.ssh.hooks.ssh", "SSHHook", package="apache-airflow-providers-ssh"),
+    **_at("airflow.providers.sftp.operators.sftp", "SFTPOperator", package="apache-airflow-providers-sftp"),
+    **_at("airflow.providers.sftp.sensors.sftp", "SFTPSensor", package="apache-airflow-providers-sftp"),
+    **_at("airflow.providers.mysql.hooks.mysql", "MySqlHook", package="apache-airflow-providers-mysql"),
+    **_at(
+        "airflow.providers.postgres.hooks.postgres",
+        "PostgresHook",
+        package="apache-airflow-providers-postgres",
+    ),
+    **_at("airflow.providers.http.sensors.http", "HttpSensor", package="apache-airflow-providers-http"),
+    **_at("airflow.providers.http.hooks.http", "HttpHook", package="apache-airflow-providers-http"),
+    "SimpleHttpOperator": Home(
+        "airflow.providers.http.operators.http", "HttpOperator", "apache-airflow-providers-http"
+    ),
+    **_at(
+        "airflow.providers.docker.operators.docker",
+        "DockerOperator",
+        package="apache-airflow-providers-docker",
+    ),
+    **_at(
+        "airflow.providers.cncf.kubernetes.operators.pod",
+        "KubernetesPodOperator",
+        package="apache-airflow-providers-cncf-kubernetes",
+    ),
+    **{
+        old: Home("airflow.providers.common.sql.operators.sql", "SQLExecuteQueryOperator")
+        for old in ("MySqlOperator", "PostgresOperator", "SqliteOperator", "JdbcOperator", "OracleOperator")
+    },
+    # (E)
+    **_at(OURS, "CoutureSparkOperator", "CouturePySparkOperator", "CoutureJupyterOperator", "DagOperator"),
+    "CoutureJupyterNotebookOperator": Home(OURS, "CoutureJupyterOperator"),
+}
+
+#: Modules whose names moved: there are none such in Airflow 3, or they only forward with a warning.
+OLD_MODULE = re.compile(
+    r"airflow\.(operators|sensors|hooks|contrib)(\..+)?"
+    r"|airflow\.models\.(dag|baseoperator|param|xcom_arg)"
+    r"|airflow\.utils\.(task_group|trigger_rule|helpers)"
+)
+#: The same for whole modules, as `import airflow.operators.bash_operator` names them: (A)(B)(E).
+MODULES: dict[str, str] = {
+    **{f"airflow.operators.{old}": f"{_OPERATORS}.bash" for old in ("bash", "bash_operator")},
+    **{f"airflow.operators.{old}": f"{_OPERATORS}.python" for old in ("python", "python_operator")},
+    **{f"airflow.operators.{old}": f"{_OPERATORS}.empty" for old in ("empty", "dummy", "dummy_operator")},
+    **{
+        f"airflow.operators.{old}": f"{_OPERATORS}.trigger_dagrun"
+        for old in ("trigger_dagrun", "dagrun_operator")
+    },
+    **{
+        f"airflow.operators.{old}": f"{_OPERATORS}.latest_only"
+        for old in ("latest_only", "latest_only_operator")
+    },
+    **{f"airflow.operators.{old}": OURS for old in ("dag_operator", "jupyter_operator")},
+    **{
+        f"airflow.operators.{old}": "airflow.providers.smtp.operators.smtp"
+        for old in ("email", "email_operator")
+    },
+    **{
+        f"airflow.sensors.{old}": f"{_SENSORS}.external_task"
+        for old in ("external_task", "external_task_sensor")
+    },
+    "airflow.utils.task_group": SDK,
+    "airflow.utils.trigger_rule": SDK,
+}
+
+#: Names that are left out, for they do nothing any more: (A).
+DROPPED = frozenset({"airflow.utils.decorators.apply_defaults"})
+DAYS_AGO = "airflow.utils.dates.days_ago"
+
+#: Names without a successor -> what to do: (B).
+GONE: dict[str, str] = {
+    "SubDagOperator": "Make it a TaskGroup (from airflow.sdk import TaskGroup), or a DAG of its own that a "
+    "DagOperator runs.",
+    "SubDagSensor": "SubDAGs are gone: wait for the tasks themselves, or use ExternalTaskSensor.",
+}
+#: Names that need the metadata database, which tasks of Airflow 3 do not have: (B).
+NO_DATABASE = frozenset(
+    {
+        "airflow.settings.Session",
+        "airflow.settings.engine",
+        "airflow.utils.db.provide_session",
+        "airflow.utils.db.create_session",
+        "airflow.utils.session.provide_session",
+        "airflow.utils.session.create_session",
+    }
+)
+
+DAGS = frozenset(
+    {"airflow.DAG", "airflow.models.DAG", "airflow.models.dag.DAG", "airflow.sdk.DAG", "airflow.sdk.dag"}
+    | {"airflow.decorators.dag"}
+)
+#: DAGs of these names mean what Airflow 3 means.
+NEW_DAGS = frozenset({"airflow.sdk.DAG", "airflow.sdk.dag"})
+#: The order of DAG's arguments when they had one: (A); Airflow 3 takes the first alone.
+DAG_ORDER = ("dag_id", "description", "schedule", "start_date", "end_date")
+DAG_RENAMED = {"schedule_interval": "schedule", "timetable": "schedule", "concurrency": "max_active_tasks"}
+DAG_DROPPED = frozenset({"default_view", "orientation", "full_filepath", "is_subdag", "parent_dag"})
+TASK_RENAMED = {"task_concurrency": "max_active_tis_per_dag", "xcom_push": "do_xcom_push"}
+TASK_DROPPED = frozenset({"provide_context", "adhoc"})
+#: (B) values of ``trigger_rule``; members of TriggerRule are the same in capitals.
+TRIGGER_RULES = {"dummy": "always", "none_failed_or_skipped": "none_failed_min_one_success"}
+
+#: (B) variables of templates and keys of the context that are gone -> an expression of a template, which
+#: is one of Python too where it has no filter. None has quotes, percent signs or braces, so it fits into any
+#: string. ``{period}`` is what lies between two runs, as arguments of pendulum's ``add``.
+CONTEXT: dict[str, str] = {
+    "execution_date": "logical_date",
+    "next_execution_date": "logical_date.add({period})",
+    "prev_execution_date": "logical_date.subtract({period})",
+    "prev_execution_date_success": "prev_data_interval_start_success",
+    "next_ds": "logical_date.add({period}).to_date_string()",
+    "next_ds_nodash": "(logical_date.add({period}) | ds_nodash)",
+    "prev_ds": "logical_date.subtract({period}).to_date_string()",
+    "prev_ds_nodash": "(logical_date.subtract({period}) | ds_nodash)",
+    "yesterday_ds": "logical_date.subtract(days=1).to_date_string()",
+    "yesterday_ds_nodash": "(logical_date.subtract(days=1) | ds_nodash)",
+    "tomorrow_ds": "logical_date.add(days=1).to_date_string()",
+    "tomorrow_ds_nodash": "(logical_date.add(days=1) | ds_nodash)",
+    "latest_date": "ds",
+    "END_DATE": "ds",
+    "end_date": "ds",
+}
+#: Gone names that may as well be somebody's own.
+AMBIGUOUS = frozenset({"end_date", "END_DATE", "tables", "latest_date"})
+#: Gone names without an expression.
+CONTEXT_LOST = frozenset({"tables"})
+
+#: What lies between two runs of these schedules; (A) of a DAG without a schedule: nothing.
+PERIODS = {
+    "@once": "days=0",
+    "@hourly": "hours=1",
+    "@daily": "days=1",
+    "@midnight": "days=1",
+    "@weekly": "weeks=1",
+    "@monthly": "months=1",
+    "@quarterly": "months=3",
+    "@yearly": "years=1",
+    "@annually": "years=1",
+}
+
+#: Context keys that a PythonOperator's own op_kwargs must not use: Airflow 3 refuses them.
+RESERVED = frozenset(
+    {"conn", "dag", "dag_run", "ds", "ds_nodash", "logical_date", "macros", "params", "run_id", "task"}
+    | {"task_instance", "ti", "ts", "ts_nodash", "var", "inlets", "outlets", "test_mode", "templates_dict"}
+)
+
+#: What word processors make of plain characters.
+TYPOGRAPHIC_QUOTES = {
+    "\u2018": "'",
+    "\u2019": "'",
+    "\u201a": "'",
+    "\u201b": "'",
+    "\u201c": '"',
+    "\u201d": '"',
+    "\u201e": '"',
+    "\u201f": '"',
+    "\u00ab": '"',
+    "\u00bb": '"',
+}
+TYPOGRAPHIC_SIGNS = {
+    "\u00a0": " ",
+    "\u202f": " ",
+    "\u2009": " ",
+    "\u3000": " ",
+    "\u200b": "",
+    "\u200c": "",
+    "\u200d": "",
+    "\u2060": "",
+    "\ufeff": "",
+    "\u2010": "-",
+    "\u2011": "-",
+    "\u2012": "-",
+    "\u2013": "-",
+    "\u2014": "-",
+    "\u2212": "-",
+}
