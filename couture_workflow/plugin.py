@@ -9,6 +9,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from couture_workflow.permissions import (
     CODE_ARTIFACTS,
+    DAG_FILES,
     DEVELOPER_HUB,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
@@ -48,9 +49,8 @@ class CouturePlugin(AirflowPlugin):
         _entry(
             "Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES, "dependencies", category="admin"
         ),
-        # Reached from the hub. As the only one of its category it would stand in Airflow's bar with its name
-        # cut off; a destination that is not the bar keeps its address, /plugin/code-artifacts.
-        _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, "artifacts", destination="base"),
+        _entry("Manage DAGs", "manage-dags", DAG_FILES, "dags", category="Developer"),
+        _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, "artifacts", category="Developer"),
     ]
 
     # Airflow makes an instance of this class; only the API server and `airflow plugins` read the two below.

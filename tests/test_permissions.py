@@ -46,8 +46,8 @@ EXPECTED: dict[str, set[str]] = {
 
 #: Role -> names of the menu entries, None where Airflow's list of plugins is refused altogether.
 MENU: dict[str, list[str] | None] = {
-    "Admin": ["Developer", "Spark Configuration", "Spark Dependencies", "Code Artifacts"],
-    "Developer": ["Developer", "Spark Configuration", "Spark Dependencies", "Code Artifacts"],
+    "Admin": ["Developer", "Spark Configuration", "Spark Dependencies", "Manage DAGs", "Code Artifacts"],
+    "Developer": ["Developer", "Spark Configuration", "Spark Dependencies", "Manage DAGs", "Code Artifacts"],
     "Op": [],
     "User": None,
     "Viewer": None,

@@ -1,4 +1,4 @@
-"""The shipped example DAGs as files to begin with: copied into the repository, with the data that they read."""
+"""The shipped example DAGs as files to begin with: copies of them, with the data that they read."""
 
 from __future__ import annotations
 

@@ -85,7 +85,8 @@ def refusal(report: Report) -> str:
 
 
 def _checked(changes: Changes) -> dict[str, bytes | None]:
-    return {check_path(path): content for path, content in changes.items()}
+    # What others pushed may have any name; deleting it is the way to be rid of it.
+    return {path if content is None else check_path(path): content for path, content in changes.items()}
 
 
 def _refuse_submodules(store: Store, changes: Changes) -> None:

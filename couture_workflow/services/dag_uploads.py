@@ -1,8 +1,8 @@
 """DAG files from outside: loose files, folders and zip archives become changes, or a reason why not.
 
-Nothing is written to a disk: an archive is read in memory within ``MOST_BYTES``, so links and absolute paths in
-it can lead nowhere. A member that is refused keeps its reason and leaves the others alone; an archive that is
-broken or a bomb is refused as a whole.
+Nothing is written to a disk: an archive is read in memory within ``MOST_BYTES``, so links and absolute paths
+in it can lead nowhere. A member that is refused keeps its reason and leaves the others alone; an archive that
+is broken or a bomb is refused as a whole.
 """
 
 from __future__ import annotations
@@ -186,8 +186,8 @@ def _members(name: str, content: bytes) -> Iterator[Sent]:
                 yield Sent(f"{name}!{path}", path, _content(archive, member))
     except _BROKEN as error:
         raise InvalidError(
-            f"{quote(name)} is refused: it is not a sound zip archive ({error or type(error).__name__}). Pack "
-            "it again, or upload the files in it.",
+            f"{quote(name)} is refused: it is not a sound zip archive ({error or type(error).__name__}). "
+            "Pack it again, or upload the files in it.",
             field="files",
         ) from error
 

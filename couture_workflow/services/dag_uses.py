@@ -1,7 +1,7 @@
 """Where a DAG file is used: files that import it or name it, and tasks that start or wait for its DAGs.
 
-The source is read, never run. What is put together at run time (``importlib``, a DAG id from a variable) is not
-found, so a list of uses is a help before a rename or delete and not a proof.
+The source is read, never run. What is put together at run time (``importlib``, a DAG id from a variable) is
+not found, so a list of uses is a help before a rename or delete and not a proof.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _base(path: str) -> str:
 
 
 def _mentions(path: str, content: bytes) -> tuple[tuple[int, str, str], ...]:
-    """Return (line, kind, name) of all that a module imports, names or starts; nothing if it does not parse."""
+    """Return (line, kind, name) of all that a module imports, names or starts; none if it does not parse."""
     if len(content) > _MOST_BYTES:
         return ()
     try:
@@ -113,7 +113,7 @@ def _with_parents(module: str) -> Iterator[str]:
 
 
 def _absolute(node: ast.ImportFrom, path: str) -> str:
-    """Return the full name of the module that ``from ... import`` names; dots count from the file's folder."""
+    """Return the full name of the module that ``from ... import`` names; dots count from the folder."""
     if not node.level:
         return node.module or ""
     package = path.split("/")[: -node.level]

@@ -1,4 +1,4 @@
-"""The page *Developer > Manage DAGs*: the DAG files, their states, and everything that is done to whole files."""
+"""The page *Developer > Manage DAGs*: the DAG files, their states, and what is done to whole files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ManageDagsPage(CouturePage):
     @expose("/files")
     @requires(CAN_READ)
     def files(self) -> Response:
-        """Return the files with their states; nothing but ``same`` if the caller's ``known`` is the newest."""
+        """Return the files with their states; ``same`` alone if the caller's ``known`` is the newest."""
         found = dag_files.listing(store(), g.user.get_name())
         return jsonify(same=True) if found["digest"] == request.args.get("known") else jsonify(found)
 

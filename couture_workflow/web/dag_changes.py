@@ -1,4 +1,4 @@
-"""A change of DAG files as a page shows it before it is saved, and the save: the same for every kind of change."""
+"""A change of DAG files as a page shows it before the save, and the save: alike for every kind of change."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def look(change: Change, tree: Tree) -> dict[str, Any]:
     """Return what a change would do, for a script: files, uses, runs and what the gate says."""
     report = dag_saving.check(store(), change.real, known=known())
     ids = _dag_ids(change.gone)
-    moved = {dag_id for graph in report.graphs for dag_id in [graph.dag_id]}
+    moved = {graph.dag_id for graph in report.graphs}  # they stay, in another file
     return {
         "base": change.base,
         "files": [plan.json() for plan in change.files],
@@ -80,7 +80,7 @@ def look(change: Change, tree: Tree) -> dict[str, Any]:
         "left_out": list(change.left_out),
         "uses": [asdict(use) for use in dag_uses.uses(tree.files, change.gone, ids - moved)],
         "dags": sorted(ids - moved),
-        "runs": active_runs(ids - moved),
+        "runs": active_runs(g.user, ids - moved),
         "problems": [problem.json() for problem in report.problems],
         "passed": report.passed,
         "may_override": allowed(g.user, Permission(EDIT, SAVE_GATE)),

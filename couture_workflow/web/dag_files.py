@@ -1,4 +1,4 @@
-"""The DAG files as the page *Manage DAGs* lists them: what the repository knows, joined with what Airflow knows."""
+"""The DAG files as the page *Manage DAGs* lists them: what the repository and what Airflow knows of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from couture_workflow.services import dag_drafts, dags
 from couture_workflow.services.dags import DagFile
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit
+from couture_workflow.web.dag_live import RUNS
 from couture_workflow.web.dag_states import FileState, states
+from couture_workflow.web.security import allowed
 
 #: How long a file that looks like a DAG's is said to wait. Airflow keeps no note of a file that it parsed and
 #: found no DAG in, so after this time that is what is supposed.
@@ -53,8 +55,9 @@ def listing(store: Store, account: str) -> dict[str, Any]:
     return {"digest": digest, **body}
 
 
-def active_runs(dag_ids: set[str]) -> list[dict[str, str]]:
-    """Return runs of some DAGs that have not ended, at most 50."""
+def active_runs(user: Any, dag_ids: set[str]) -> list[dict[str, str]]:
+    """Return runs that have not ended, at most 50, of those of the DAGs whose runs the account may read."""
+    dag_ids = {dag_id for dag_id in dag_ids if allowed(user, RUNS, dag_id=dag_id)}
     if not dag_ids:
         return []
     query = (
