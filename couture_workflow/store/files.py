@@ -23,12 +23,15 @@ from couture_workflow.exceptions import (
     StorageError,
     TooLargeError,
 )
-from couture_workflow.store import atomic
+from couture_workflow.store import atomic, file_sets
 from couture_workflow.store.blobs import CHUNK, Blobs
 from couture_workflow.store.manifests import FileVersion, Manifests, StoredFile
 from couture_workflow.store.names import check_name, parse_reference, quote
 
-__all__ = ["ANY_VERSION", "FileVersion", "Files", "StoredFile", "Upload"]
+__all__ = ["ANY_VERSION", "KINDS", "FileVersion", "Files", "StoredFile", "Upload"]
+
+#: Every kind of file, in the order in which locks are taken.
+KINDS = ("dependencies", "artifacts")
 
 #: For ``Files.upload(expect=...)``: whatever is there now.
 ANY_VERSION: Final = -1
@@ -166,9 +169,22 @@ class Files:
                 upload.name, upload.sha256, upload.size, user=upload.user, temporary=temporary
             )
 
+    @property
+    def lock(self) -> Path:
+        """The file that whoever changes a manifest holds a lock on."""
+        return self.folder / ".lock"
+
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
-        with self.blobs.lock(), atomic.locked(self.folder / ".lock"):
+        root = self.folder.parent
+        with contextlib.ExitStack() as stack:
+            while True:
+                stack.enter_context(self.blobs.lock())
+                stack.enter_context(atomic.locked(self.lock))
+                if not file_sets.is_pending(root):
+                    break
+                stack.close()  # somebody was killed in the middle of an import; it needs all the locks
+                file_sets.recover([Files(root, kind) for kind in KINDS])
             yield
 
     def _add_version(
@@ -263,6 +279,17 @@ class Upload:
             atomic.write_all(self._descriptor, chunk)
         self._hash.update(chunk)
         self.size = size
+
+    def keep(self) -> None:
+        """Put what was written among the contents, durably, without a name that refers to it.
+
+        The caller holds the lock on the contents until a manifest refers to it.
+        """
+        with self._must_work():
+            os.fsync(self._descriptor)
+            self._files.blobs.prepare(self.sha256)
+            self._files.blobs.adopt(self._temporary, self.sha256)
+        self._sound = False
 
     def commit(self) -> StoredFile:
         """Make what was written the current version of the name, durably."""

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import Self
 
 from couture_workflow.exceptions import HomeError
-from couture_workflow.store import atomic
+from couture_workflow.store import atomic, file_sets
 from couture_workflow.store.blobs import Blobs
-from couture_workflow.store.files import Files
+from couture_workflow.store.files import KINDS, Files
 from couture_workflow.store.repository import Repository
 from couture_workflow.store.secrets import Secrets
 
 #: Number of the layout that this code reads and writes.
 LAYOUT = 1
 
-KINDS = ("dependencies", "artifacts")
 _FOLDERS = (
     "files/.tmp",
     "files/blobs",
     *(f"files/{kind}/.deleted" for kind in KINDS),
     "secrets",
     "drafts",
+    "imports",
     "runs",
     "outputs",
 )
@@ -39,6 +39,7 @@ class Store:
         self.config = Repository(root / "config.git")
         self.dags = Repository(root / "dags.git")
         self.drafts = root / "drafts"
+        self.imports = root / "imports"
         self.dependencies = Files(root / "files", "dependencies")
         self.artifacts = Files(root / "files", "artifacts")
         self.secrets = Secrets(root / "secrets", secret_key)
@@ -59,6 +60,7 @@ class Store:
         if store.layout() != LAYOUT or not store._is_complete():
             store._make()
         store._check_rights()
+        file_sets.recover(store.kinds)
         return store
 
     @property
