@@ -179,7 +179,7 @@ class DagOperator(TriggerDagRunOperator):
     def _wish(self, context: Context, order: DagRunOrder) -> ChildRun:
         """Return the child as this try would start it."""
         ti: Any = context["ti"]
-        linked = self.wait_for_completion and {*self.allowed_states, *self.failed_states} <= {*_ENDED}
+        linked = self.wait_for_completion and {*self.allowed_states, *self.failed_states} <= set(_ENDED)
         return ChildRun(
             dag_id=self.run_dag_id,
             run_id=order.run_id or _new_run_id(),
@@ -245,7 +245,8 @@ class DagOperator(TriggerDagRunOperator):
 
     def _wait(self, child: ChildRun) -> None:
         """Wait for the child: in the triggerer, or here."""
-        allowed, failed = [str(state) for state in self.allowed_states], [str(s) for s in self.failed_states]
+        allowed = [dag_wait.text(state) for state in self.allowed_states]
+        failed = [dag_wait.text(state) for state in self.failed_states]
         since = time.time()
         if self.deferrable:
             self.defer(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError, ErrorType
 
-from couture_workflow.operators.dag_wait import reason_of, status_of
+from couture_workflow.operators.dag_wait import reason_of, status_of, text
 from couture_workflow.services.child_runs import RECORD_KEY
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Requests:
     def state(self, dag_id: str, run_id: str) -> str | None:
         """Return the state of a run, None if there is no such run."""
         try:
-            return str(self._context["ti"].get_dagrun_state(dag_id, run_id))
+            return text(self._context["ti"].get_dagrun_state(dag_id, run_id))
         except AirflowRuntimeError as error:
             if status_of(error) != 404:
                 raise

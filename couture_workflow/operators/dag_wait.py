@@ -85,7 +85,7 @@ def look(
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     try:
-        state = str(RuntimeTaskInstance.get_dagrun_state(dag_id, run_id))
+        state = text(RuntimeTaskInstance.get_dagrun_state(dag_id, run_id))
     except AirflowRuntimeError as error:
         if status_of(error) != 404:
             raise
@@ -103,10 +103,15 @@ def failure(dag_id: str, run_id: str, state: str) -> str:
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     states: dict[str, Any] = RuntimeTaskInstance.get_task_states(dag_id, run_ids=[run_id]).get(run_id, {})
-    names = sorted(task for task, task_state in states.items() if str(task_state) == "failed")
+    names = sorted(task for task, task_state in states.items() if text(task_state) == "failed")
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     what = f"failed in {shown}" if names else f"ended as {state}, though none of its tasks failed"
     return f"The run {run_id} of the DAG {dag_id} {what}. Its log says why; clear this task to run it again."
+
+
+def text(state: Any) -> str:
+    """Return a state as text; Airflow has enumerations that print themselves with their class."""
+    return str(getattr(state, "value", state))
 
 
 def status_of(error: AirflowRuntimeError) -> int:
