@@ -6,9 +6,9 @@ Reading is all that happens here. What these functions return as changes is save
 
 from __future__ import annotations
 
-import re
+import posixpath
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from couture_workflow.store.names import check_path, quote
 from couture_workflow.store.repository import Commit
 from couture_workflow.store.trees import Match as Match
 
+#: Name of the DAG bundle, by which Airflow knows the DAGs of the repository.
+BUNDLE = "dags"
+
 #: New content by path, None to delete it.
 Changes = Mapping[str, bytes | None]
 
@@ -26,8 +29,6 @@ Changes = Mapping[str, bytes | None]
 MAX_EDITABLE = 2**20
 #: Characters of a text to search for.
 MAX_SEARCH = 200
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class DagFile:
     :param blob: id of its content: the same for the same bytes.
     :param size: bytes.
     :param submodule: path of the submodule in which alone it can be changed, "" for none.
-    :param mode: git's mode: ``100644``, ``100755`` (executable), ``120000`` (a link; the content is its target).
+    :param mode: git's mode: ``100644``, ``100755`` (executable), ``120000`` (link; content: its target).
     """
 
     path: str
@@ -73,35 +74,41 @@ def read(store: Store, path: str, *, commit: str | None = None) -> bytes:
 
 def read_all(store: Store, *, commit: str | None = None) -> dict[str, bytes]:
     """Return every file of a version (None: the newest) by path."""
-    return {path: content for path, _, content in _contents(store, commit)}
+    parts = _parts(store, commit, sizes=False)
+    return {path: content for path, _, content in submodules.contents(parts)}
 
 
 def materialize(store: Store, folder: Path, *, commit: str) -> None:
-    """Write every file of a version into a folder that is there and empty; bytes and modes are git's.
+    """Write every file of a version into a folder that is there and empty; bytes and modes are git's."""
+    parts = tuple(_parts(store, commit, sizes=False))
+    write_files(folder, submodules.contents(parts))
 
-    A link that leads out of the tree is left out.
+
+def write_files(folder: Path, files: Iterable[tuple[str, str, bytes]]) -> None:
+    """Write files of a tree below a folder.
+
+    A link is left out unless it leads to a file of the tree: Airflow ends when it meets a folder twice.
+
+    :param files: path, git's mode and content.
     """
-    made: set[Path] = set()
-    for path, mode, content in _contents(store, commit):
-        target = folder / path
-        if target.parent not in made:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            made.add(target.parent)
-        write_file(target, mode, content, root=folder)
-
-
-def write_file(target: Path, mode: str, content: bytes, *, root: Path) -> None:
-    """Write one file of a tree below its root.
-
-    :param mode: git's.
-    """
-    with atomic.storage_errors(target):
-        if mode != trees.LINK:
+    links: dict[str, str] = {}
+    made = {folder}
+    with atomic.storage_errors(folder):
+        for path, mode, content in files:
+            target = folder / path
+            if target.parent not in made:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                made.add(target.parent)
+            if mode == trees.LINK:
+                links[path] = content.decode("utf-8", "surrogateescape")
+                continue
             target.write_bytes(content)
             if mode == trees.EXECUTABLE:
                 target.chmod(target.stat().st_mode | 0o111)
-        elif _leads_inside(target, content, root):
-            target.symlink_to(content.decode("utf-8", "surrogateescape"))
+        for path, text in links.items():
+            inside = _inside(path, text)
+            if inside and (folder / inside).is_file():
+                (folder / path).symlink_to(text)
 
 
 def last_changes(store: Store) -> dict[str, Commit]:
@@ -211,18 +218,6 @@ def _parts(store: Store, commit: str | None, *, sizes: bool = True) -> Iterator[
         yield from submodules.parts(store.dags.git, chosen, mirrors=mirrors(store), sizes=sizes)
 
 
-def _contents(store: Store, commit: str | None) -> Iterator[tuple[str, str, bytes]]:
-    """Give path, mode and content of every file of a version."""
-    for part in _parts(store, commit, sizes=False):
-        by_blob: dict[str, list[trees.Entry]] = {}
-        for entry in part.entries:
-            if entry.mode != trees.SUBMODULE:
-                by_blob.setdefault(entry.blob, []).append(entry)
-        for blob, content in trees.contents(part.git, by_blob):
-            for entry in by_blob[blob]:
-                yield f"{part.prefix}{entry.path}", entry.mode, content
-
-
 def _own(store: Store) -> tuple[trees.Entry, ...]:
     head = store.dags.head()
     return trees.entries(store.dags.git, head, sizes=False) if head else ()
@@ -246,16 +241,7 @@ def _blob(entry: trees.Entry | None) -> str:
     return entry.blob if entry else ""
 
 
-def _leads_inside(link: Path, target: bytes, root: Path) -> bool:
-    text = target.decode("utf-8", "surrogateescape")
-    parts: list[str] = list(link.parent.relative_to(root).parts)
-    if not text or text.startswith("/"):
-        return False
-    for part in text.split("/"):
-        if part == "..":
-            if not parts:
-                return False
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return True
+def _inside(link: str, text: str) -> str:
+    """Return the path in the tree that a link means, "" if it leads out of the tree."""
+    found = posixpath.normpath(posixpath.join(posixpath.dirname(link), text))
+    return "" if found.startswith(("/", "..")) else found

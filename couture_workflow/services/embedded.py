@@ -27,6 +27,7 @@ from couture_workflow.exceptions import HomeError
 from couture_workflow.services import (
     embedded_checks,
     embedded_database,
+    former_dags,
     process_tree,
     supervisor,
     system_packages,
@@ -121,6 +122,8 @@ class _Workbench:
         write_config(
             self.layout, host=self.options.host, port=self.options.port, examples=self.options.examples
         )
+        if moved := former_dags.move(Store(self.layout.home), self.layout.former_dags):
+            self.report(moved)
         self._prepare_database(given, variables)
         process_tree.adopt_orphans()
         process = self._start_supervisor(variables, lock)
@@ -157,12 +160,14 @@ class _Workbench:
 
     def _start_supervisor(self, variables: dict[str, str], lock: int) -> subprocess.Popen[bytes]:
         airflow = [sys.executable, "-P", "-m", "airflow"]
+        cli = [sys.executable, "-P", "-m", "couture_workflow.cli"]
         specification = supervisor.Specification(
             services={
                 "api-server": [*airflow, "api-server"],
                 "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
                 "dag-processor": [*airflow, "dag-processor"],
                 "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+                "dag-sync": [*cli, "dags", "sync", "--watch", "--home", str(self.layout.home)],
             },
             log_folder=str(self.layout.logs),
             verbose=self.options.verbose,
@@ -206,7 +211,9 @@ class _Workbench:
             self._show_password()
         else:
             self.report(f"User: {embedded_database.ADMIN}   Password: as set before")
-        self.report(f"Home: {self.layout.home}   DAGs: {self.layout.dags}   Logs: {self.layout.logs}")
+        self.report(
+            f"Home: {self.layout.home}   DAGs: {self.layout.home / 'dags.git'}   Logs: {self.layout.logs}"
+        )
         self.report("Press Ctrl-C to stop.")
         self.report("")
 

@@ -25,7 +25,7 @@ def check_home(home: Path) -> Layout:
         home.mkdir(parents=True, exist_ok=True)
         _check_writable(home)
         Store.open(home)
-        for folder in (layout.airflow, layout.dags, layout.logs):
+        for folder in (layout.airflow, layout.logs):
             folder.mkdir(parents=True, exist_ok=True)
             _check_writable(folder)
         # Password hashes, keys and task logs are nobody else's business.

@@ -24,9 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import couture_workflow
+from couture_workflow.services import dags
 
 AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
+REPOSITORY_BUNDLE = "couture_workflow.bundles.DagRepositoryBundle"
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not bound to)
 
 
@@ -62,8 +64,8 @@ class Layout:
         return self.airflow / "keys"
 
     @property
-    def dags(self) -> Path:
-        """Return the folder of the person's own DAGs."""
+    def former_dags(self) -> Path:
+        """Return the folder that earlier versions kept the DAGs in."""
         return self.home / "dags"
 
     @property
@@ -133,17 +135,14 @@ def local_address(host: str) -> str:
 
 
 def _bundles(layout: Layout, *, examples: bool) -> str:
-    def bundle(name: str, path: Path, refresh: int) -> dict[str, object]:
-        return {
-            "name": name,
-            "classpath": LOCAL_BUNDLE,
-            "kwargs": {"path": str(path), "refresh_interval": refresh},
-        }
+    def bundle(name: str, classpath: str, **options: object) -> dict[str, object]:
+        return {"name": name, "classpath": classpath, "kwargs": options}
 
-    found = [bundle("dags", layout.dags, 5)]
+    # What a page or the API saves is asked for at once; this is for those who push or save in other ways.
+    found = [bundle(dags.BUNDLE, REPOSITORY_BUNDLE, refresh_interval=3)]
     folder = examples_folder()
     if examples and folder is not None:
-        found.append(bundle("examples", folder, 300))
+        found.append(bundle("examples", LOCAL_BUNDLE, path=str(folder), refresh_interval=300))
     return json.dumps(found)
 
 
@@ -153,7 +152,8 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
         "core": {
             "executor": "LocalExecutor",
             "auth_manager": AUTH_MANAGER,
-            "dags_folder": str(layout.dags),
+            # Nothing is there: every process has this folder before a run's own version in its import path.
+            "dags_folder": str(layout.airflow / "dags"),
             "load_examples": "False",
             "parallelism": str(max(4, 2 * (os.cpu_count() or 1))),
             "execution_api_server_url": f"http://{local_address(host)}:{port}/execution/",
@@ -172,7 +172,7 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
             "dag_bundle_storage_path": str(layout.airflow / "bundles"),
             "bundle_refresh_check_interval": "2",
             "refresh_interval": "5",
-            "min_file_process_interval": "10",
+            "min_file_process_interval": "30",
             "print_stats_interval": "0",
         },
         "logging": {

@@ -28,7 +28,10 @@ _ISOLATED = {
     "LC_ALL": "C",
     "LANGUAGE": "C",
 }
-_OPTIONS = ("-c", "core.fsync=all", "-c", "core.quotePath=false", "-c", "gc.auto=0")
+_OPTIONS = (
+    *("-c", "core.fsync=all", "-c", "core.quotePath=false", "-c", "gc.auto=0"),
+    *("-c", "core.filesRefLockTimeout=5000", "-c", "core.packedRefsTimeout=5000"),
+)
 _FULL = re.compile(rb"No space left on device|Disk quota exceeded|File too large")
 _PROBE = bytes(64 * 1024)
 
@@ -160,6 +163,11 @@ class Git:
         said = " ".join(errors.decode("utf-8", "replace").split()) or "git gave no reason"
         if b"ermission denied" in errors or b"Read-only file system" in errors:
             return atomic.storage_error(self.path, PermissionError(13, "Permission denied"))
+        if b".lock': File exists" in errors:
+            return StorageError(
+                f"Another git process is writing to {self.path}, or was killed while it did. Nothing was "
+                "saved; try again in a minute, when what a killed one left is removed."
+            )
         return self.damaged(f"git {arguments[0]} says: {said}")
 
     def _is_full(self) -> bool:

@@ -220,7 +220,7 @@ class Repository:
     def _check_base(self, changes: Iterable[str], base: str | None, head: str | None) -> None:
         if base == head:
             return
-        theirs = self._changed(base, head)
+        theirs = self.changed(base, head)
         both = sorted(path for path in changes if any(_overlap(path, other) for other in theirs))
         if both:
             raise ConflictError(
@@ -230,7 +230,7 @@ class Repository:
                 theirs=head or "",
             )
 
-    def _changed(self, base: str | None, head: str | None) -> set[str]:
+    def changed(self, base: str | None, head: str | None) -> set[str]:
         """Return the paths that differ between two commits; all of them if the base is not one of ours."""
         if base is None or head is None or not self._is_known(base):
             return set(self._entries(head))

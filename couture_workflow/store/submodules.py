@@ -11,7 +11,7 @@ from __future__ import annotations
 import configparser
 import hashlib
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +103,22 @@ def parts(git: Git, commit: str, *, mirrors: Path, sizes: bool = True) -> Iterat
     if any(entry.mode == trees.SUBMODULE for entry in own):
         base = git.run("config", "--get", "remote.origin.url", accept=(0, 1)).decode().strip()
         yield from _below(git, commit, own, prefix="", base=base, mirrors=mirrors, sizes=sizes, depth=1)
+
+
+def contents(parts: Iterable[Part], paths: Collection[str] | None = None) -> Iterator[tuple[str, str, bytes]]:
+    """Give path, mode and content of the files, by one git process for each part.
+
+    :param paths: only these.
+    """
+    for part in parts:
+        by_blob: dict[str, list[trees.Entry]] = {}
+        for entry in part.entries:
+            wanted = paths is None or f"{part.prefix}{entry.path}" in paths
+            if wanted and entry.mode != trees.SUBMODULE:
+                by_blob.setdefault(entry.blob, []).append(entry)
+        for blob, content in trees.contents(part.git, by_blob):
+            for entry in by_blob[blob]:
+                yield f"{part.prefix}{entry.path}", entry.mode, content
 
 
 def _below(

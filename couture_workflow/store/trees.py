@@ -136,3 +136,12 @@ def search(
         if len(fields) == 3:
             path = fields[0].decode("utf-8", "surrogateescape").removeprefix(f"{commit}:")
             yield Match(path, int(fields[1]), fields[2].decode("utf-8", "replace")[:_LINE].rstrip("\r"))
+
+
+def mentioning(git: Git, commit: str, words: Collection[str]) -> Iterator[str]:
+    """Give the files of a commit in which one of some words appears."""
+    if words:
+        asked = [argument for word in words for argument in ("-e", word)]
+        output = git.run("grep", "-I", "-l", "-z", "-F", *asked, commit, accept=(0, 1))
+        for name in filter(None, output.decode("utf-8", "surrogateescape").split("\0")):
+            yield name.removeprefix(f"{commit}:")

@@ -1,0 +1,122 @@
+"""The DAG bundle of the product: Airflow reads ``dags.git`` in the home, and a version is a commit.
+
+Airflow's own ``GitDagBundle`` would look up a connection, take an exclusive lock and clone the repository
+once more; each of these at every start of a task. Here a task whose version was used before on this machine
+finds its folder and starts, as fast as with a plain folder (``benchmarks/dag_bundle.py``).
+
+This module is imported at every start of a task, so what needs git is imported when git is needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.configuration import conf
+from airflow.dag_processing.bundles.base import (
+    BaseDagBundle,
+    BundleVersion,
+    get_bundle_tracking_dir,
+)
+
+from couture_workflow.exceptions import InvalidError
+
+if TYPE_CHECKING:
+    from couture_workflow.services.dag_worktrees import Tracking
+    from couture_workflow.store.home import Store
+
+log = logging.getLogger(__name__)
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class DagRepositoryBundle(BaseDagBundle):
+    """The DAGs in ``dags.git``.
+
+    :param home: the home; None: the option ``home``.
+    :param version: id of a commit; None: always the newest.
+    """
+
+    supports_versioning = True
+
+    def __init__(self, *, home: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        if self.version is not None and not _COMMIT.fullmatch(self.version):
+            raise InvalidError(
+                f"The version {self.version!r} of the bundle {self.name} is not the id of a commit."
+            )
+        self._home = home
+        self._shown: str | None = None
+        self._tracking: Tracking | None = None
+
+    @property
+    def path(self) -> Path:
+        """The folder with the DAGs."""
+        return self.versions_dir / self.version if self.version else self.base_dir / "tracking"
+
+    def initialize(self) -> None:
+        """Make sure that the folder is there."""
+        if not self.version:
+            self.refresh()
+        elif not self.path.is_dir():
+            self._make_version(self.version)
+        super().initialize()
+
+    def refresh(self) -> None:
+        """Show the newest version in the folder."""
+        if self.version:
+            raise InvalidError(f"Version {self.version} of the bundle {self.name} cannot change.")
+        from couture_workflow.services.dag_worktrees import Tracking
+
+        with self.lock():
+            self._tracking = self._tracking or Tracking(self.base_dir)
+            store = self._store()
+            head = store.dags.head() if store.dags.exists() else None
+            if head != self._tracking.commit() or not self.path.is_dir():
+                self._tracking.switch(store, head)
+                self._sweep()
+            self._shown = head
+
+    def get_current_version(self) -> BundleVersion | None:
+        """Return the version that the folder shows; None as long as nothing was saved."""
+        shown = self.version or self._shown
+        return BundleVersion(shown) if shown else None
+
+    def view_url_template(self) -> str | None:
+        """Return the address of a version's page, None without a ``base_url``: Airflow wants a whole one."""
+        if self._view_url_template:
+            return self._view_url_template
+        base = conf.get("api", "base_url", fallback="").rstrip("/")
+        return (
+            f"{base.replace('{', '%7B').replace('}', '%7D')}/couture/dag-history/{{version}}"
+            if base
+            else None
+        )
+
+    def _make_version(self, version: str) -> None:
+        from couture_workflow.services import dag_worktrees
+
+        with self.lock():
+            dag_worktrees.make_version(self._store(), self.versions_dir, version)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove old versions; each new one is the occasion, on every machine that has any."""
+        from couture_workflow.services import dag_worktrees
+
+        swept = dag_worktrees.sweep(
+            self.versions_dir,
+            get_bundle_tracking_dir(self.name),
+            keep=conf.getint("dag_processor", "stale_bundle_cleanup_min_versions"),
+            older_than=conf.getint("dag_processor", "stale_bundle_cleanup_age_threshold"),
+        )
+        if swept.versions:
+            log.info("Removed the folders of %d old versions of the DAGs", len(swept.versions))
+
+    def _store(self) -> Store:
+        from couture_workflow import settings
+        from couture_workflow.store.home import Store
+
+        return Store(Path(self._home).expanduser() if self._home else settings.home())

@@ -1,0 +1,256 @@
+"""Folders with the files of one version of the DAGs: those that runs need, and the one that Airflow parses.
+
+Below the storage of the bundle lie ::
+
+    versions/<commit>        what the tasks of runs with this version see; made at the first need
+    trees/<commit>.<number>  what Airflow parses, one after the other
+    tracking -> trees/...    the newest of them
+
+A folder is made aside and renamed, so it is there whole or not at all; ``tracking`` is a link that is
+replaced, so a parse sees the old or the new file and nothing between. All of them are copies of what is in
+``dags.git``: whatever is removed is made again when somebody needs it. The caller holds the bundle's lock.
+
+A new tree shares the files that did not change with the tree before it (hard links), so it takes little time
+and its files keep their times, by which Airflow tells what to parse again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from couture_workflow.exceptions import CoutureError
+from couture_workflow.services import dag_imports, dags
+from couture_workflow.store import atomic, submodules, trees
+from couture_workflow.store.home import Store
+
+#: Seconds that a tree stays after it was replaced: longer than any parse that began in it.
+REPLACED = 600.0
+
+#: Seconds that changed files are dated ahead, so that a parse that began in the tree before and ends in this
+#: one is not taken for a parse of this one.
+AHEAD = 2.0
+
+_TEMPORARY = ".tmp-"
+_EMPTY = "0" * 40
+
+
+def make_version(store: Store, versions: Path, commit: str) -> Path:
+    """Make the folder of a version if it is not there, and return it."""
+    target = versions / commit
+    if not target.is_dir():
+        with _aside(versions) as folder:
+            dags.materialize(store, folder, commit=commit)
+            folder.rename(target)
+    return target
+
+
+@dataclass
+class Tracking:
+    """The folder that Airflow parses.
+
+    :param base: the storage of the bundle.
+    """
+
+    base: Path
+    _imports: dag_imports.Imports = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Where it is, at any time and whatever its version."""
+        return self.base / "tracking"
+
+    def commit(self) -> str | None:
+        """Return the version that it shows; None if there is none, or no folder yet."""
+        tree = self._tree()
+        return None if tree is None or tree.name.startswith(_EMPTY) else tree.name.partition(".")[0]
+
+    def switch(self, store: Store, commit: str | None) -> None:
+        """Make it show a version; None: no files at all. Nothing happens if it does already."""
+        old = self._tree()
+        if old is not None and self.commit() == commit:
+            return
+        parent = self.base / "trees"
+        with _aside(parent) as folder:
+            if commit is not None:
+                self._fill(store, folder, commit, old)
+            new = parent / f"{commit or _EMPTY}.{time.time_ns()}"
+            folder.rename(new)
+        link = self.base / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        with atomic.storage_errors(link):
+            link.symlink_to(new.relative_to(self.base))
+            link.replace(self.path)
+        self._remove_replaced(keep={new, old})
+
+    def _tree(self) -> Path | None:
+        """Return the folder that the link leads to; None if it leads nowhere."""
+        try:
+            tree = self.base / self.path.readlink()
+        except OSError:
+            return None
+        return tree if tree.is_dir() else None
+
+    def _fill(self, store: Store, folder: Path, commit: str, old: Path | None) -> None:
+        parts = tuple(submodules.parts(store.dags.git, commit, mirrors=dags.mirrors(store), sizes=False))
+        wanted = _files(parts)
+        kept: set[str] = set()
+        concerned: set[str] = set()
+        if old is not None:
+            before = self._before(store)
+            kept = {p for p, entry in wanted.items() if before.get(p) == entry and entry[0] != trees.LINK}
+            concerned = self._concerned(parts, wanted, (before.keys() | wanted.keys()) - kept)
+        for parent in {(folder / path).parent for path in wanted}:
+            parent.mkdir(parents=True, exist_ok=True)
+        fresh = {path for path in wanted if path not in kept}
+        for path in kept:
+            if not _share(old, folder, path, copy=path in concerned):
+                fresh.add(path)
+        dags.write_files(folder, submodules.contents(parts, fresh))
+        if old is not None:
+            _date(folder, fresh | (concerned & kept), time.time() + AHEAD)
+
+    def _before(self, store: Store) -> dict[str, tuple[str, str]]:
+        """Return what the present tree has; nothing if that is not known any more."""
+        commit = self.commit()
+        if commit is None:
+            return {}
+        try:
+            parts = submodules.parts(store.dags.git, commit, mirrors=dags.mirrors(store), sizes=False)
+            return _files(parts)
+        except CoutureError:
+            return {}
+
+    def _concerned(
+        self, parts: tuple[submodules.Part, ...], wanted: dict[str, tuple[str, str]], changed: set[str]
+    ) -> set[str]:
+        python = {p: blob for p, (mode, blob) in wanted.items() if p.endswith(".py") and mode != trees.LINK}
+        known = self._imports
+        self._imports = {blob: known[blob] for blob in python.values() if blob in known}
+        unknown = {path for path, blob in python.items() if blob not in known}
+        for path, _, content in submodules.contents(parts, unknown):
+            self._imports[python[path]] = dag_imports.words(content)
+
+        def mentioning(words: Collection[str]) -> Iterator[str]:
+            for part in parts:
+                for path in trees.mentioning(part.git, part.commit, words):
+                    yield f"{part.prefix}{path}"
+
+        return dag_imports.concerned(changed, python, self._imports, mentioning=mentioning)
+
+    def _remove_replaced(self, *, keep: Collection[Path | None]) -> None:
+        for tree in (self.base / "trees").iterdir():
+            number = tree.name.partition(".")[2]
+            if tree not in keep and number.isdigit() and time.time() - int(number) / 1e9 > REPLACED:
+                shutil.rmtree(tree, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What ``sweep`` removed."""
+
+    versions: tuple[str, ...]
+
+
+def sweep(versions: Path, usage: Path, *, keep: int, older_than: float) -> Swept:
+    """Remove the folders of versions that nobody uses and that were not used lately.
+
+    A version that is in use is locked by the process that uses it (Airflow's ``BundleVersionLock``). A run
+    that is active and has no task running at the moment makes its folder again when the next one starts.
+
+    :param usage: Airflow's folder with a file for each version that was used, dated by the last use.
+    :param keep: so many of those that were used last stay.
+    :param older_than: seconds since the last use from which a version may go.
+    """
+    used = {path.name: _last_use(path) for path in _listed(usage)}
+    made = {path.name: _last_use(path) for path in _listed(versions) if not path.name.startswith(_TEMPORARY)}
+    last = {name: max(used.get(name, 0), made.get(name, 0)) for name in used.keys() | made.keys()}
+    newest_first = sorted(last, key=lambda name: last[name], reverse=True)
+    old = [name for name in newest_first[keep:] if time.time() - last[name] > older_than]
+    removed = tuple(name for name in old if _remove(versions / name, usage / name))
+    return Swept(removed)
+
+
+def _remove(folder: Path, usage: Path) -> bool:
+    with contextlib.ExitStack() as stack:
+        if usage.exists():
+            lock = stack.enter_context(usage.open("a"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        aside = folder.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(aside)
+        usage.unlink(missing_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+    return True
+
+
+@contextlib.contextmanager
+def _aside(parent: Path) -> Iterator[Path]:
+    """Give a new folder to fill and rename; those that killed processes left behind are removed."""
+    with atomic.storage_errors(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        for left in parent.glob(f"{_TEMPORARY}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        folder = parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files(parts: Iterable[submodules.Part]) -> dict[str, tuple[str, str]]:
+    """Return mode and blob of every file by path."""
+    return {
+        f"{part.prefix}{entry.path}": (entry.mode, entry.blob)
+        for part in parts
+        for entry in part.entries
+        if entry.mode != trees.SUBMODULE
+    }
+
+
+def _share(old: Path | None, new: Path, path: str, *, copy: bool) -> bool:
+    """Take a file over from the old tree; tell whether it was there."""
+    source, target = (old or new) / path, new / path
+    try:
+        if not copy:
+            os.link(source, target, follow_symlinks=False)
+            return True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass  # a file system without hard links
+    try:
+        shutil.copy2(source, target, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _date(folder: Path, paths: Iterable[str], seconds: float) -> None:
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(folder / path, (seconds, seconds), follow_symlinks=False)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _last_use(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,125 @@
+"""What Airflow knows of the DAG files: their DAGs, their import errors, and which runs used which version."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.models.errors import ParseImportError
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from couture_workflow.services.dags import BUNDLE
+
+#: Runs that are told for one version, the newest ones.
+MAX_RUNS = 100
+
+_FRAME = re.compile(r'File "([^"\n]*)", line (\d+)')
+_FOLDER = re.compile(r'(File ")[^"\n]*/(?:tracking|trees/[0-9a-f]{40}\.\d+)/')
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What Airflow made of a DAG file when it parsed it last.
+
+    :param dag_ids: ids of its DAGs, sorted.
+    :param paused: whether each of them is paused.
+    :param import_error: traceback of the last parse, "" if it went well; paths in it are relative.
+    :param import_error_line: line of this file at which it went wrong.
+    :param parsed_at: when; None: not parsed yet, or never well.
+    :param version: commit as of which it was parsed.
+    """
+
+    dag_ids: tuple[str, ...] = ()
+    paused: Mapping[str, bool] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    import_error: str = ""
+    import_error_line: int | None = None
+    parsed_at: datetime | None = None
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """A DAG run.
+
+    :param start: when it started; None: not yet.
+    """
+
+    dag_id: str
+    run_id: str
+    state: str
+    start: datetime | None
+
+
+def states() -> dict[str, FileState]:
+    """Return what is known of each file of the DAG repository, by path."""
+    with create_session(scoped=False) as session:
+        dags = session.execute(
+            select(
+                DagModel.relative_fileloc,
+                DagModel.dag_id,
+                DagModel.is_paused,
+                DagModel.owners,
+                DagModel.last_parsed_time,
+                DagModel.bundle_version,
+            )
+            .where(DagModel.bundle_name == BUNDLE, ~DagModel.is_stale)
+            .order_by(DagModel.dag_id)
+        ).all()
+        errors = session.execute(
+            select(ParseImportError.filename, ParseImportError.stacktrace, ParseImportError.timestamp).where(
+                ParseImportError.bundle_name == BUNDLE
+            )
+        ).all()
+    failed = {str(path): (str(trace or ""), when) for path, trace, when in errors if path}
+    by_path = defaultdict(list)
+    for path, *row in dags:
+        if path:
+            by_path[str(path)].append(row)
+    return {path: _state(path, by_path[path], failed.get(path)) for path in by_path.keys() | failed.keys()}
+
+
+def runs_of(commits: Sequence[str]) -> dict[str, list[RunRef]]:
+    """Return the runs that used each of these versions, newest first, at most ``MAX_RUNS`` for each."""
+    found: dict[str, list[RunRef]] = {commit: [] for commit in commits}
+    with create_session(scoped=False) as session:
+        for commit in found:
+            rows = session.execute(
+                select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.start_date)
+                .join(DagModel, DagModel.dag_id == DagRun.dag_id)
+                .where(DagRun.bundle_version == commit, DagModel.bundle_name == BUNDLE)
+                .order_by(DagRun.id.desc())
+                .limit(MAX_RUNS)
+            )
+            found[commit] = [RunRef(dag, run, str(state or ""), start) for dag, run, state, start in rows]
+    return found
+
+
+def error_line(path: str, traceback: str) -> int | None:
+    """Return the line of a file that a traceback ends at, None if it is not in it."""
+    lines = [
+        int(line) for name, line in _FRAME.findall(traceback) if name == path or name.endswith(f"/{path}")
+    ]
+    return lines[-1] if lines else None
+
+
+def _state(
+    path: str, rows: Sequence[Sequence[object]], failed: tuple[str, datetime | None] | None
+) -> FileState:
+    trace, when = failed or ("", None)
+    parsed = max((row[3] for row in rows if isinstance(row[3], datetime)), default=None)
+    return FileState(
+        dag_ids=tuple(str(row[0]) for row in rows),
+        paused={str(row[0]): bool(row[1]) for row in rows},
+        owners=tuple(sorted({name.strip() for row in rows for name in str(row[2] or "").split(",")} - {""})),
+        import_error=_FOLDER.sub(r"\1", trace),
+        import_error_line=error_line(path, trace),
+        parsed_at=max(filter(None, (parsed, when)), default=None),
+        version=str(rows[0][4] or "") if rows else "",
+    )
