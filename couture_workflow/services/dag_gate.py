@@ -1,18 +1,32 @@
-"""The save gate: whether DAG files, as they would be after a change, can go live."""
+"""The save gate: whether DAG files, as they would be after a change, can go live.
+
+Only what a change can have touched is parsed: changed DAG files, those that import a changed module, those
+that read a changed file when they were last parsed. What the others define is known from earlier parses.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from couture_workflow.services.dag_graph import DagGraph
+from couture_workflow.services import dag_failures, dag_lint, dag_parses, dag_rules, dag_sandbox, dag_sources
+from couture_workflow.services.dag_graph import DagGraph, graph_of
 from couture_workflow.services.dag_lint import quick
-from couture_workflow.services.dag_problems import Known, Problem, Report
+from couture_workflow.services.dag_parses import Parse, Parses
+from couture_workflow.services.dag_problems import Known, Problem, Report, ordered
+from couture_workflow.services.dag_sandbox import Parsed, Question, warm
+from couture_workflow.services.dag_sandbox_walls import Limits
+from couture_workflow.services.dag_sources import Sources
+from couture_workflow.services.upgrade import looks_old
 
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
 
-__all__ = ["Known", "Problem", "Report", "check", "graphs", "quick"]
+__all__ = ["Known", "Problem", "Report", "check", "graphs", "quick", "warm"]
+
+#: Names of ruff's rules about what Airflow 3 has no more.
+_OLD_RULES = ("AIR301", "AIR302")
 
 
 def check(
@@ -30,8 +44,9 @@ def check(
     :param changed: paths that were written or deleted (deleted ones are not in ``files``).
     :param store: where artifacts and dependencies are looked up and parses are remembered; None: neither.
     :param parse: parse DAG files in the sandbox; without it, text is looked at only.
+    :param replaced: what the changed files were before, those that there were.
     """
-    return Report()
+    return _Check(files, frozenset(changed), store, known or Known(), replaced or {}).run(parse=parse)
 
 
 def graphs(
@@ -46,4 +61,218 @@ def graphs(
     :param files: every file of the tree.
     :param paths: the DAG files that are of interest.
     """
-    return ()
+    asked = _Check(files, frozenset(), store, known or Known(), {})
+    chosen = [path for path in sorted(set(paths)) if path.endswith(".py") and path in files]
+    if chosen:
+        with dag_sandbox.Tree(files) as tree:
+            asked.parse(tree, chosen)
+    return tuple(asked.graphs)
+
+
+@dataclass
+class _Check:
+    """One check, while it grows."""
+
+    files: Mapping[str, bytes]
+    changed: frozenset[str]
+    store: Store | None
+    known: Known
+    replaced: Mapping[str, bytes]
+    limits: Limits = field(default_factory=Limits)
+    problems: list[Problem] = field(default_factory=list)
+    parsed: dict[str, Parsed] = field(default_factory=dict)
+    graphs: list[DagGraph] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sources = Sources(self.files)
+        self.parses = Parses(self.store)
+        self.question = self._question()
+
+    def run(self, *, parse: bool) -> Report:
+        """Apply every rule."""
+        written = {path: self.files[path] for path in sorted(self.changed) if path in self.files}
+        self.problems += dag_rules.colliding_paths(self.files.keys(), written.keys())
+        self.problems += dag_rules.ignore_files(self.files, written.keys(), syntax=_ignore_syntax())
+        self.problems += self._linted({path: text for path, text in written.items() if path.endswith(".py")})
+        if parse and self.changed:
+            with dag_sandbox.Tree(self.files, limits=self.limits) as tree:
+                self._parse_all(tree, written)
+        return Report(ordered(self.problems), tuple(self.graphs))
+
+    def parse(self, tree: dag_sandbox.Tree, paths: Sequence[str]) -> None:
+        """Parse files that were not parsed yet."""
+        for each in tree.parse([path for path in paths if path not in self.parsed], self.question):
+            self.parsed[each.path] = each
+            found = [graph_of(dag) for dag in _rows(each.found.get("dags"))]
+            self.graphs += [graph for graph in found if graph.dag_id]
+            if each.found and not each.found.get("errors"):
+                reads = [str(read) for read in each.found.get("reads") or ()]
+                self.parses.put(each.path, self.files[each.path], dag_parses.of(found, reads))
+
+    def _question(self) -> Question:
+        literals = self.sources.literals()
+        variables = self.known.variables
+        shown = None if variables is None else {n: variables[n] for n in literals if n in variables}
+        connections = self.known.connections
+        return Question(
+            variables=shown,
+            connections=None if connections is None else sorted(connections & literals),
+            environment=dag_sources.environment(literals),
+            complete=self.known.complete,
+        )
+
+    def _linted(self, written: Mapping[str, bytes]) -> Iterator[Problem]:
+        found = dag_lint.lint(written)
+        yield from found
+        for path, content in written.items():
+            old = [problem for problem in found if problem.path == path and problem.code in _OLD_RULES]
+            if old or looks_old(content.decode("utf-8", "replace")):
+                line = old[0].line if old else 0
+                yield Problem(
+                    "warning",
+                    "old-dag",
+                    "The file has parts that were written for an older Airflow.",
+                    path,
+                    line,
+                    advice="Upgrade this file: that rewrites them, and shows you what it did.",
+                )
+
+    def _parse_all(self, tree: dag_sandbox.Tree, written: Mapping[str, bytes]) -> None:
+        listed = tree.dag_files()
+        if listed.why:
+            self.problems.append(
+                Problem("error", "not-checked", "The files could not be checked.", advice="Try again.")
+            )
+            return
+        dag_files = {str(path) for path in listed.found.get("files") or ()} & self.files.keys()
+        remembered = self.parses.all_of({path: self.files[path] for path in dag_files})
+        self.parse(tree, sorted(self._touched(dag_files, remembered)))
+        ids = self._ids(dag_files, remembered)
+        doubtful = {
+            path for problem in self._duplicates(ids) for path in _sharing(ids, problem)
+        } - self.parsed.keys()
+        if doubtful:  # their ids are from memory or from their text: make sure
+            self.parse(tree, sorted(doubtful))
+            ids = self._ids(dag_files, remembered)
+        while unknown := self._unknown_children(ids, remembered):  # what they run may lead back
+            self.parse(tree, sorted(unknown))
+            ids = self._ids(dag_files, remembered)
+        self.problems += self._data_problems(tree, written)
+        self.problems += self._ignored(written, dag_files)
+        self.problems += self._found(ids, remembered, listed)
+
+    def _touched(self, dag_files: Collection[str], remembered: Mapping[str, Parse]) -> set[str]:
+        found = {*self.changed, *self.sources.importers(self.changed)}
+        found |= {path for path, parse in remembered.items() if any(map(parse.depends_on, self.changed))}
+        return found & set(dag_files)
+
+    def _ids(self, dag_files: Iterable[str], remembered: Mapping[str, Parse]) -> dict[str, Collection[str]]:
+        """Return DAG file -> the DAGs in it: parsed, else remembered, else as its text seems to say."""
+        found: dict[str, Collection[str]] = {}
+        for path in dag_files:
+            if path in self.parsed and self.parsed[path].found:
+                found[path] = {graph.dag_id for graph in self.graphs if graph.path == path}
+            elif path in remembered:
+                found[path] = remembered[path].dag_ids
+            else:
+                found[path] = dag_sources.dag_ids(self.sources.texts.get(path, ""))
+        return found
+
+    def _unknown_children(
+        self, ids: Mapping[str, Collection[str]], remembered: Mapping[str, Parse]
+    ) -> set[str]:
+        """Return files with DAGs that others run, of which only the text is known."""
+        children = {child for _, _, child, _ in self._calls(remembered)}
+        known = self.parsed.keys() | remembered.keys()
+        return {path for path, found in ids.items() if path not in known and children & set(found)}
+
+    def _calls(self, remembered: Mapping[str, Parse]) -> list[dag_parses.Call]:
+        others = (parse for path, parse in remembered.items() if path not in self.parsed)
+        return [*dag_parses.calls(self.graphs), *(call for parse in others for call in parse.calls)]
+
+    def _duplicates(self, ids: Mapping[str, Collection[str]]) -> list[Problem]:
+        return list(
+            dag_rules.duplicates(ids, self.graphs, self.known, concerned=self.parsed.keys() & self._own())
+        )
+
+    def _own(self) -> set[str]:
+        """Return the DAG files that the change concerns: what is wrong with others is not its fault."""
+        return set(self.changed) | self.sources.importers(self.changed)
+
+    def _found(
+        self, ids: Mapping[str, Collection[str]], remembered: Mapping[str, Parse], listed: Parsed
+    ) -> Iterator[Problem]:
+        every = {dag_id for found in ids.values() for dag_id in found}
+        wrong = {(problem.path, problem.code) for problem in self.problems}
+        for problem in dag_failures.failures(self.parsed.values(), self.files, limits=self.limits):
+            if (problem.path, problem.code) != (problem.path, "syntax") or (
+                problem.path,
+                "syntax",
+            ) not in wrong:
+                yield problem
+        yield from dag_failures.parse_warnings(self.parsed.values(), concerned=self.changed)
+        yield from self._duplicates(ids)
+        calls = self._calls(remembered)
+        yield from dag_rules.call_loops(calls, self.graphs)
+        if self.store is not None:
+            yield from dag_rules.missing_children(self.graphs, every, self.known)
+        failed = {path for path, each in self.parsed.items() if each.why or each.found.get("errors")}
+        yield from dag_rules.vanished(self._old_ids(failed), every, calls)
+        for each in self.parsed.values():
+            for dag in _rows(each.found.get("dags")):
+                yield from dag_rules.references(graph_of(dag), dag, store=self.store, known=self.known)
+        yield from dag_rules.walls_missing(listed.walls)
+
+    def _old_ids(self, failed: Collection[str]) -> dict[str, Collection[str]]:
+        """Return what the changed files defined before; those that fail now say nothing about it."""
+        found: dict[str, Collection[str]] = {}
+        for path, content in self.replaced.items():
+            if path in failed or not path.endswith(".py"):
+                continue
+            text = content.decode("utf-8", "replace")
+            if (before := self.parses.get(path, content)) is not None:
+                found[path] = before.dag_ids
+            elif dag_sources.may_have_dags(text):
+                found[path] = dag_sources.dag_ids(text)
+        return found
+
+    def _data_problems(self, tree: dag_sandbox.Tree, written: Mapping[str, bytes]) -> Iterator[Problem]:
+        paths = [path for path in written if path.endswith((".yaml", ".yml", ".json"))]
+        if not paths:
+            return
+        for row in _rows(tree.data_files(paths).found.get("problems")):
+            yield Problem(
+                "warning",
+                "data",
+                str(row.get("message"))[:500],
+                str(row.get("path")),
+                line if isinstance(line := row.get("line"), int) and line >= 0 else 0,
+            )
+
+    def _ignored(self, written: Mapping[str, bytes], dag_files: Collection[str]) -> Iterator[Problem]:
+        for path in written:
+            text = self.sources.texts.get(path, "")
+            if path not in dag_files and dag_sources.may_have_dags(text) and dag_sources.dag_ids(text):
+                yield Problem(
+                    "note",
+                    "ignored",
+                    "Airflow does not look for DAGs in this file: .airflowignore says so.",
+                    path,
+                )
+
+
+def _sharing(ids: Mapping[str, Collection[str]], problem: Problem) -> Iterator[str]:
+    mine = set(ids.get(problem.path, ()))
+    for path, found in ids.items():
+        if mine & set(found):
+            yield path
+
+
+def _rows(data: object) -> list[dict[str, object]]:
+    return [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+
+
+def _ignore_syntax() -> str:
+    from airflow.configuration import conf
+
+    return str(conf.get("core", "dag_ignore_file_syntax", fallback="glob"))

@@ -36,7 +36,7 @@ RULES = (
     "PLE",
 )
 #: Rules of style: said, but nothing is wrong.
-NOTES = frozenset({"AIR311", "AIR312", "AIR321", "F401", "F541", "F841"})
+NOTES = frozenset({"AIR001", "AIR311", "AIR312", "AIR321", "F401", "F541", "F841"})
 
 #: Seconds that ruff may take for one file; it takes about 20 ms for an ordinary one.
 PATIENCE = 10.0

@@ -1,8 +1,8 @@
 """Parse DAG files where they can do no harm: in processes of their own, behind the walls of the sandbox.
 
-This is the side that asks. It keeps one *nursery* (``dag_sandbox_child``) with Airflow loaded, writes the tree
-into a temporary folder, and for each file lets the nursery fork a process that parses it. What comes back is
-data from a hostile process: of limited size, read with care, never executed.
+This is the side that asks. It keeps one *nursery* (``dag_sandbox_child``) with Airflow loaded, writes the
+tree into a temporary folder, and for each file lets the nursery fork a process that parses it. What comes
+back is data from a hostile process: of limited size, read with care, never executed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -118,6 +118,10 @@ class Tree:
     def dag_files(self) -> Parsed:
         """Ask which files Airflow would parse: ``found["files"]``."""
         return self._run("", {"list": True}, {})
+
+    def data_files(self, data_files: Sequence[str]) -> Parsed:
+        """Ask which YAML and JSON files cannot be read: ``found["problems"]``."""
+        return self._run("", {"data": list(data_files)}, {})
 
     def parse(self, dag_files: Sequence[str], question: Question) -> list[Parsed]:
         """Parse some DAG files, each in a process of its own."""
@@ -238,7 +242,7 @@ class _Nursery:
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-c", _BOOT, json.dumps(paths.import_path())],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
@@ -255,7 +259,7 @@ class _Nursery:
             self._forget()
             raise StorageError(
                 "DAG files cannot be checked: the process that checks them does not start. Try again; if that "
-                f"does not help, run {sys.executable} -c 'import airflow' on the server and look at its error."
+                f"does not help, see what {sys.executable} -c 'import airflow' says on the server."
             )
         return ours
 
@@ -278,7 +282,8 @@ class _Nursery:
 
 def _read(descriptor: int, patience: float, *, most: int) -> bytes | None:
     """Read to the end, None if that does not come in time or there is too much."""
-    parts, size, deadline = [], 0, time.monotonic() + patience
+    parts: list[bytes] = []
+    size, deadline = 0, time.monotonic() + patience
     while (left := deadline - time.monotonic()) > 0 and size <= most:
         if select.select([descriptor], [], [], left)[0]:
             chunk = os.read(descriptor, 65536)

@@ -1,4 +1,4 @@
-"""The processes of the sandbox: a nursery that has Airflow loaded, a guard for each check, and the one checked.
+"""The processes of the sandbox: a nursery with Airflow loaded, a guard for each file, and what it guards.
 
 ``import airflow`` takes more than a second, so it is done once, in the *nursery*: a process with a clean
 environment and no secrets, which runs nobody's DAG files. For each file it forks a *guard*, and that one
@@ -17,7 +17,6 @@ import select
 import signal
 import socket
 import stat
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -208,4 +207,4 @@ def _to_null(*descriptors: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -55,7 +55,7 @@ _SETTINGS = (
 _DEFAULTS: Mapping[str, Any] = {"retry_delay": 300.0}
 _CHILDREN = ("run_dag_id", "trigger_dag_id")
 _LONGEST = 2000
-_VARIABLE = re.compile(r"\bvar\.(?:value|json)\.(?:get\(\s*)?[\"']?([\w.-]+?)(?=[^\w-]|$)")
+_VARIABLE = re.compile(r"\bvar\.(?:value|json)\.(?:get\(\s*[\"']([\w.-]+)[\"']\s*\)|(?!get\()(\w+))")
 _CONNECTION = re.compile(r"\bconn\.(\w+)")
 _TEMPLATE = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
 
@@ -95,9 +95,10 @@ def _schedule(dag: Any) -> str:
     if isinstance(schedule, str):
         return schedule
     summary = str(getattr(dag.timetable, "summary", "") or "")
-    return summary or (
-        str(schedule) if type(schedule).__str__ is not object.__str__ else type(schedule).__name__
-    )
+    kind = type(schedule)
+    if isinstance(schedule, list | tuple):
+        return ", ".join(str(getattr(each, "name", each)) for each in schedule)
+    return summary or (kind.__name__ if "__str__" not in vars(kind) else str(schedule))
 
 
 def _task(task: Any, fields: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
@@ -156,7 +157,8 @@ def _child(task: Any) -> str:
 
 def _given(task: Any) -> Mapping[str, Any]:
     """Return the arguments of a task, also of one that is expanded at run time."""
-    return task.partial_kwargs if task.is_mapped else vars(task)
+    given: Mapping[str, Any] = task.partial_kwargs if task.is_mapped else vars(task)
+    return given
 
 
 def _groups(dag: Any) -> Iterator[tuple[str, str]]:
@@ -190,8 +192,8 @@ def _templates(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, s
     for task, given in fields.items():
         for text in _TEMPLATE.findall(json.dumps(given, default=str)):
             plain = text.replace('\\"', '"')
-            for name in _VARIABLE.findall(plain):
-                yield "variable", name, task
+            for asked, named in _VARIABLE.findall(plain):  # get() with a default cannot fail
+                yield "variable", asked or named, task
             for name in _CONNECTION.findall(plain):
                 yield "connection", name, task
 

@@ -1,9 +1,10 @@
-"""Inside the sandbox: parse a DAG file as Airflow's DAG processor does, and tell what is in it as plain data."""
+"""Inside the sandbox: parse a DAG file as Airflow's DAG processor does, and tell what is in it."""
 
 from __future__ import annotations
 
 import functools
 import importlib.machinery
+import json
 import logging
 import os
 import sys
@@ -71,6 +72,8 @@ def run(question: Mapping[str, Any]) -> dict[str, Any]:
     tree = os.path.realpath(question["tree"])
     if question.get("list"):
         return {"files": _dag_files(tree)}
+    if data := question.get("data"):
+        return {"problems": [problem for path in data if (problem := _data_problem(tree, path))]}
     return _parse(tree, str(question["path"]), question)
 
 
@@ -84,6 +87,29 @@ def _dag_files(tree: str) -> list[str]:
     return sorted(os.path.relpath(path, tree) for path in found)
 
 
+def _data_problem(tree: str, path: str) -> dict[str, Any] | None:
+    """Return what is wrong with the syntax of a YAML or JSON file; one with templates in it is left alone."""
+    import yaml
+
+    try:
+        text = Path(tree, path).read_text(encoding="utf-8")
+        if "{{" in text or "{%" in text:
+            return None
+        if path.endswith(".json"):
+            json.loads(text)
+        else:
+            for _ in yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.Loader)):
+                pass
+    except json.JSONDecodeError as error:
+        return {"path": path, "line": error.lineno, "message": f"This is not JSON: {error.msg}."}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        return {"path": path, "line": line, "message": f"This is not YAML: {error.problem}."}
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        return {"path": path, "line": 0, "message": f"This cannot be read: {error}."}
+    return None
+
+
 def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
     from airflow.dag_processing.dagbag import BundleDagBag
 
@@ -92,7 +118,7 @@ def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
     recorder = _Recorder(tree)
     recorder.install()
     asked = dag_sandbox_answers.install(question)
-    file = os.path.join(tree, path)
+    file = str(Path(tree, path))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         bag = BundleDagBag(
@@ -149,9 +175,10 @@ class _Recorder:
         stand_in = types.SimpleNamespace(
             machinery=machinery, util=importlib.util, import_module=importlib.import_module
         )
-        python_importer.importlib = stand_in  # type: ignore[attr-defined]
+        vars(python_importer)["importlib"] = stand_in
         TaskGroup.add = self._noting(TaskGroup.add, 1)  # type: ignore[method-assign]
         DAG.__init__ = self._noting(DAG.__init__, 0)  # type: ignore[method-assign]
+        DAG.check_cycle = self._naming_cycles(DAG.check_cycle)  # type: ignore[method-assign]
         sys.addaudithook(self._audit)
 
     def origin(self, thing: object) -> tuple[str, int]:
@@ -169,6 +196,25 @@ class _Recorder:
 
         return noted
 
+    def _naming_cycles(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap Airflow's search for cycles, which names one task only."""
+
+        def named(dag: Any) -> Any:
+            try:
+                return function(dag)
+            except Exception as error:
+                way = cycle({task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks})
+                if way:
+                    told = self.told(error)
+                    told["message"] = (
+                        f"The tasks of the DAG {dag.dag_id} wait for each other: {' → '.join(way)}"
+                    )
+                    told["frames"] = [list(self.origin(dag.get_task(way[0])))]
+                    self.errors.append(told)
+                raise
+
+        return named
+
     def _caller(self) -> tuple[str, int]:
         frame = sys._getframe(2)
         while frame is not None:
@@ -184,7 +230,7 @@ class _Recorder:
         if event == "open" or (event in ("os.listdir", "os.scandir") and not _by_import()):
             name = given[0]
             if isinstance(name, str | bytes | os.PathLike):
-                path = os.path.normpath(os.path.join(os.getcwd(), os.fsdecode(name)))
+                path = os.path.normpath(Path.cwd() / os.fsdecode(name))
                 if f"{path}/".startswith(self.tree):
                     self.reads.add(self._relative(path) if event == "open" else f"{path}/"[len(self.tree) :])
 
@@ -223,6 +269,24 @@ class _Recorder:
                     "type": each.category.__name__,
                     "message": self._shown(str(each.message)),
                 }
+
+
+def cycle(below: Mapping[str, list[str]]) -> list[str]:
+    """Return a way from a task back to itself, [] if there is none."""
+    done: set[str] = set()
+    for start in below:
+        way, waiting = [start], [iter(below[start])]
+        while waiting:
+            task = next(waiting[-1], None)
+            if task is None:
+                done.add(way.pop())
+                waiting.pop()
+            elif task in way:
+                return [*way[way.index(task) :], task]
+            elif task not in done:
+                way.append(task)
+                waiting.append(iter(below.get(task, ())))
+    return []
 
 
 def _message(error: BaseException) -> str:

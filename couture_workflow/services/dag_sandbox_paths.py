@@ -1,4 +1,4 @@
-"""What the sandbox may see of this machine: where Python imports from, and which settings of Airflow count."""
+"""What the sandbox may see of this machine: where Python imports from, which settings of Airflow count."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The seccomp filter of the sandbox: which system calls a process that parses a DAG file may not make.
 
-A deny list with a ceiling: what is newer than the list does not exist for the process. Refused calls fail with
-EPERM, so a library that merely tries one gets an ordinary ``OSError``. Numbers: Linux 6.1's
+A deny list with a ceiling: what is newer than the list does not exist for the process. Refused calls fail
+with EPERM, so a library that merely tries one gets an ordinary ``OSError``. Numbers: Linux 6.1's
 ``asm/unistd_64.h`` (x86-64) and ``asm-generic/unistd.h`` (64-bit Arm).
 """
 
@@ -224,7 +224,7 @@ def program(pid: int, *, read_only: bool) -> bytes:
 
 def _conditions(pid: int, *, read_only: bool) -> list[tuple[tuple[int | None, int | None], list[_Rule]]]:
     """Return the calls that depend on an argument; each list of rules ends in an answer."""
-    found = [
+    found: list[tuple[tuple[int | None, int | None], list[_Rule]]] = [
         ((56, 220), _only_bits(0, _CLONE_THREAD)),  # clone: threads
         ((62, 129), _only(0, pid)),  # kill: itself
         ((234, 131), _only(0, pid)),  # tgkill

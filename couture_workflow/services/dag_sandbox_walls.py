@@ -19,7 +19,7 @@ import os
 import resource
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,9 +142,8 @@ def _set_limits(limits: Limits) -> None:
         _, most = resource.getrlimit(kind)
         value = value if most == resource.RLIM_INFINITY else min(value, most)
         resource.setrlimit(kind, (value, value))
-    for kind in ("RLIMIT_MEMLOCK", "RLIMIT_MSGQUEUE"):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            resource.setrlimit(getattr(resource, kind), (0, 0))
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
 
 
 def _unshare() -> bool:
@@ -165,7 +164,7 @@ def _unshare() -> bool:
 
 
 def _hide(grants: Grants, limits: Limits) -> None:
-    """Make every file system read-only, put empty ones over the hidden folders and a small one for scratch."""
+    """Make all file systems read-only, put empty ones over hidden folders and a small one for scratch."""
     _mount("none", "/", "", _MS_REC | _MS_PRIVATE, "")
     for folder in grants.hidden:
         if _is_apart(folder, grants):
@@ -229,7 +228,7 @@ def _drop_capabilities() -> None:
 
 
 class _Program(ctypes.Structure):
-    _fields_: Sequence[tuple[str, type]] = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
 def _filter_calls(*, read_only: bool) -> None:

@@ -32,7 +32,7 @@ class Saved:
 
 
 def check(store: Store, changes: Changes, *, known: Known | None = None) -> Report:
-    """Check what the newest version would become by some changes; ``InvalidError`` for a path that may not be."""
+    """Check what the newest version would become; ``InvalidError`` for a path that may not be."""
     checked = _checked(changes)
     before = dags.read_all(store)
     _refuse_submodules(store, checked)
@@ -96,8 +96,8 @@ def _refuse_submodules(store: Store, changes: Changes) -> None:
         for folder in folders:
             if path == folder or path.startswith(f"{folder}/"):
                 raise InvalidError(
-                    f"{quote(path)} belongs to the submodule {quote(folder)} and can only be changed in its own "
-                    "repository.",
+                    f"{quote(path)} belongs to the submodule {quote(folder)} and can only be changed in its "
+                    "own repository.",
                     field="path",
                 )
 

@@ -1,0 +1,175 @@
+"""Why a DAG file could not be parsed, in words: the place in the user's own file, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from couture_workflow.services.dag_problems import Problem
+from couture_workflow.services.dag_sandbox import Parsed
+from couture_workflow.services.dag_sandbox_walls import Limits
+from couture_workflow.services.upgrade import looks_old
+from couture_workflow.store.names import quote
+
+UPGRADE = "It was written for an older Airflow. Upgrade this file."
+_OUTSIDE = (
+    "While a file is checked it cannot start programs, use the network, read files outside of the DAG "
+    "repository or write any but temporary ones. Do that in a task."
+)
+_LONGEST = 1000
+
+
+def failures(parsed: Iterable[Parsed], files: Mapping[str, bytes], *, limits: Limits) -> list[Problem]:
+    """Return why files could not be parsed; an error in a module that many import is told once."""
+    found: dict[Problem, list[str]] = {}
+    for each in parsed:
+        problem: Problem | None
+        if each.why:
+            found.setdefault(_ended(each, limits), []).append(each.path)
+            continue
+        for error in _errors(each):
+            problem = _problem(each, error, files)
+            found.setdefault(problem, []).append(each.path)
+    return [_with_importers(problem, paths) for problem, paths in found.items()]
+
+
+def parse_warnings(parsed: Iterable[Parsed], *, concerned: Collection[str]) -> Iterator[Problem]:
+    """Iterate over what Airflow and Python warned of while files were parsed.
+
+    :param concerned: files that are told about it.
+    """
+    for each in parsed:
+        for warning in each.found.get("warnings") or ():
+            if isinstance(warning, dict) and (path := str(warning.get("path"))) in concerned:
+                kind = str(warning.get("type"))
+                deprecated = "Deprecation" in kind or "RemovedIn" in kind
+                yield Problem(
+                    "note" if deprecated else "warning",
+                    "deprecated" if deprecated else "parse-warning",
+                    str(warning.get("message"))[:_LONGEST],
+                    path,
+                    _number(warning.get("line")),
+                )
+
+
+def _errors(each: Parsed) -> list[Mapping[str, Any]]:
+    found = each.found.get("errors")
+    return [error for error in found if isinstance(error, dict)] if isinstance(found, list) else []
+
+
+def _ended(each: Parsed, limits: Limits) -> Problem:
+    how = f"by signal {-each.status}" if each.status < 0 else f"with the exit code {each.status}"
+    code, message, advice = {
+        "time": (
+            "too-slow",
+            f"The file takes more than {limits.seconds} seconds to load.",
+            "Move what takes long into a task. Airflow loads the file again and again.",
+        ),
+        "threads": ("sandbox", "The file starts too many threads while it is loaded.", _OUTSIDE),
+        "scratch": (
+            "sandbox",
+            f"The file writes more than {limits.scratch // 2**20} MB of files while it is loaded.",
+            _OUTSIDE,
+        ),
+        "output": ("sandbox", "The DAGs of the file are too large to be looked at.", "Split the file."),
+        "failed": ("not-checked", "The file could not be checked: the check itself failed.", "Try again."),
+        "ended": (
+            "ended",
+            f"The file ends the process that loads it, {how}.",
+            "Do not exit outside of tasks. If the file does not, a library that it imports crashes, or "
+            f"needs more than {limits.memory // 2**20} MB of memory.",
+        ),
+    }.get(each.why, ("not-checked", "The file could not be checked.", "Try again."))
+    return Problem("error", code, message, each.path, advice=advice)
+
+
+def _problem(each: Parsed, error: Mapping[str, Any], files: Mapping[str, bytes]) -> Problem:
+    kind, message = str(error.get("type")), str(error.get("message"))[:_LONGEST]
+    path, line = _place(error, each.path)
+    code, text, advice = _explained(kind, message, error)
+    source = files.get(path, b"").decode("utf-8", "replace")
+    if code == "import" and _may_be_old(kind, message) and looks_old(source):
+        advice = UPGRADE
+    made_up = [str(name) for name in (each.found.get("asked") or {}).get("made_up") or ()]
+    if made_up and code == "import":
+        names = ", ".join(sorted(set(made_up))[:5])
+        return Problem(
+            "warning",
+            "needs-variable",
+            f"The file could not be checked to its end without the value of the variable {names}: {text}",
+            path,
+            line,
+            advice=f"Set AIRFLOW_VAR_{made_up[0].upper()} in the environment, or read it in a task.",
+        )
+    column = _number(error.get("column")) if kind in _SYNTAX else 0
+    return Problem("error", code, text, path, line, column, advice=advice)
+
+
+_VARIABLE = re.compile(r"Variable (.+?) not found")
+_SYNTAX = ("SyntaxError", "IndentationError", "TabError")
+
+
+def _explained(kind: str, message: str, error: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return code, message and advice."""
+    if kind in _SYNTAX:
+        return "syntax", _sentence(f"Syntax error: {message}"), ""
+    if "VARIABLE_NOT_FOUND" in message:
+        name = _VARIABLE.search(message)
+        return (
+            "missing-variable",
+            f"The variable {quote(name[1])} does not exist." if name else _sentence(message),
+            "Add it under Admin > Variables, or give Variable.get a default.",
+        )
+    if kind == "AirflowNotFoundException" and "conn_id" in message:
+        return "missing-connection", _sentence(message), "Add it under Admin > Connections."
+    if kind == "AirflowDagCycleException":
+        return "cycle", _sentence(message), "Remove one of these dependencies."
+    if kind == "DuplicateTaskIdFound":
+        return "duplicate-task", _sentence(message), "Give one of them another task_id."
+    if kind == "MemoryError":
+        return "memory", "The file needs too much memory while it is loaded.", "Move the work into a task."
+    if kind == "AirflowTaskTimeout":
+        return "too-slow", "The file takes too long to load.", "Move what takes long into a task."
+    if error.get("errno") in (1, 13, 30) or kind in ("PermissionError", "ConnectionError"):
+        return "sandbox", _sentence(f"{kind}: {message}"), _OUTSIDE
+    if kind == "ModuleNotFoundError":
+        return "import", _sentence(message), _missing_module(str(error.get("name") or ""))
+    return "import", _sentence(f"{kind}: {message}" if message else kind), ""
+
+
+def _missing_module(name: str) -> str:
+    if name.startswith("airflow.providers."):
+        words = name.split(".")[2:4]
+        return f"Install the provider on the server: apache-airflow-providers-{'-'.join(words[:1])}."
+    return "Install it on the server, add it to the DAG repository, or correct the name." if name else ""
+
+
+def _may_be_old(kind: str, message: str) -> bool:
+    return kind in ("ModuleNotFoundError", "ImportError", "TypeError", "ValueError", "AttributeError") or (
+        "airflow" in message.lower()
+    )
+
+
+def _place(error: Mapping[str, Any], path: str) -> tuple[str, int]:
+    frames = error.get("frames")
+    if isinstance(frames, list) and frames and isinstance(frames[-1], list) and len(frames[-1]) == 2:
+        return str(frames[-1][0]), _number(frames[-1][1])
+    return path, 0
+
+
+def _with_importers(problem: Problem, paths: list[str]) -> Problem:
+    importers = sorted({path for path in paths if path != problem.path})
+    if not importers or not problem.path:
+        return problem
+    named = ", ".join(quote(path) for path in importers[:3]) + (" and others" if len(importers) > 3 else "")
+    values = {**problem.json(), "message": f"{problem.message} It is imported by {named}."}
+    return Problem(**values)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _number(data: object) -> int:
+    return data if isinstance(data, int) and 0 <= data < 2**31 else 0

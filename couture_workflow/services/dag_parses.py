@@ -1,0 +1,122 @@
+"""What earlier parses found in DAG files, so that a check need not parse the whole tree; safe to lose.
+
+One small JSON file for each content of each path, below ``cache/dag-parses`` in the home. A damaged or
+missing one only costs a parse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from couture_workflow.store import atomic
+
+if TYPE_CHECKING:
+    from couture_workflow.services.dag_graph import DagGraph
+    from couture_workflow.store.home import Store
+
+#: (DAG, task, DAG that the task runs, operator)
+Call = tuple[str, str, str, str]
+
+_FORMAT = 1
+#: Entries that are kept; the oldest go first.
+_MOST = 5000
+
+
+@dataclass(frozen=True)
+class Parse:
+    """What a DAG file had in it.
+
+    :param dag_ids: the DAGs that it defines.
+    :param reads: files of the tree that it read, and folders (ending in "/") that it listed.
+    :param calls: (DAG, task, DAG that the task runs, operator).
+    """
+
+    dag_ids: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+
+    def depends_on(self, path: str) -> bool:
+        """Tell whether a change of a file, or its coming and going, may change what the parse finds."""
+        return path in self.reads or f"{path.rpartition('/')[0]}/".lstrip("/") in self.folders
+
+    @property
+    def folders(self) -> frozenset[str]:
+        """Return the folders that were listed; the root of the tree is ""."""
+        return frozenset(read for read in self.reads if read.endswith("/") or not read)
+
+
+def of(graphs: Sequence[DagGraph], reads: Sequence[str]) -> Parse:
+    """Return what is worth remembering of a parse."""
+    return Parse(tuple(graph.dag_id for graph in graphs), tuple(map(str, reads)), tuple(calls(graphs)))
+
+
+def calls(graphs: Sequence[DagGraph]) -> Iterator[Call]:
+    """Iterate over the tasks that run other DAGs."""
+    for graph in graphs:
+        for task in graph.tasks:
+            if task.child:
+                yield graph.dag_id, task.id, task.child, task.operator
+
+
+class Parses:
+    """The cache of one home.
+
+    :param store: None: nothing is remembered.
+    """
+
+    def __init__(self, store: Store | None) -> None:
+        self._folder = store.root / "cache" / "dag-parses" if store is not None else None
+
+    def get(self, path: str, content: bytes) -> Parse | None:
+        """Return what was found in a file, None if this content was not parsed before."""
+        if self._folder is None:
+            return None
+        try:
+            found = json.loads(self._place(self._folder, path, content).read_bytes())
+            if found["format"] != _FORMAT:
+                return None
+            made = tuple((str(a), str(b), str(c), str(d)) for a, b, c, d in found["calls"])
+            return Parse(tuple(map(str, found["dag_ids"])), tuple(map(str, found["reads"])), made)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, path: str, content: bytes, parse: Parse) -> None:
+        """Remember what was found; a full or read-only disk is no reason to fail."""
+        if self._folder is None:
+            return
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"format": _FORMAT, **asdict(parse)}).encode()
+            place = self._place(self._folder, path, content)
+            descriptor, aside = atomic.temporary(self._folder)
+            try:
+                atomic.write_all(descriptor, text)
+                aside.replace(place)
+            finally:
+                aside.unlink(missing_ok=True)
+                os.close(descriptor)
+            self._prune(self._folder)
+
+    def all_of(self, files: Mapping[str, bytes]) -> dict[str, Parse]:
+        """Return what is known of some files."""
+        found = {path: self.get(path, content) for path, content in files.items()}
+        return {path: parse for path, parse in found.items() if parse is not None}
+
+    @staticmethod
+    def _place(folder: Path, path: str, content: bytes) -> Path:
+        digest = hashlib.sha256(path.encode("utf-8", "surrogateescape") + b"\0" + content)
+        return folder / f"{digest.hexdigest()}.json"
+
+    @staticmethod
+    def _prune(folder: Path) -> None:
+        entries = list(folder.glob("*.json"))
+        if len(entries) > _MOST:
+            for entry in sorted(entries, key=lambda each: each.stat().st_mtime)[: _MOST // 5]:
+                entry.unlink(missing_ok=True)

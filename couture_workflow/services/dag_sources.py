@@ -1,0 +1,113 @@
+"""What the text of a tree of DAG files tells without parsing it: who imports whom, which names stand in it.
+
+Text of others is looked at with regular expressions only: Python's own parser can be made to crash, and this
+runs in the server. Where text is ambiguous the answer is "yes, it may": more is parsed in the sandbox then.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+
+_FROM = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]*(\([^)]*\)|[^\n]*)", re.MULTILINE)
+_IMPORT = re.compile(r"^[ \t]*import[ \t]+([^\n#;]+)", re.MULTILINE)
+_LITERAL = re.compile(r"[\"']([^\"'\\\n]{1,250})[\"']")
+_WORD = re.compile(r"\w[\w.]*")
+_DAG_ID = re.compile(r"\bdag_id\s*=\s*[\"']([^\"'\n]{1,250})[\"']|\bDAG\(\s*[\"']([^\"'\n]{1,250})[\"']")
+_SECRET_NAME = re.compile(
+    r"AIRFLOW_|COUTURE_|SECRET|PASSW|TOKEN|KEY|CREDENTIAL|AUTH|_PWD|CONN|DSN|URL|URI", re.IGNORECASE
+)
+#: What a secret variable of the environment looks like in the sandbox.
+HIDDEN = "hidden-while-checked"
+
+
+class Sources:
+    """The Python files of a tree.
+
+    :param files: content by path.
+    """
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.texts = {
+            path: content.decode("utf-8", "replace")
+            for path, content in files.items()
+            if path.endswith(".py")
+        }
+
+    def importers(self, changed: Collection[str]) -> set[str]:
+        """Return the Python files that import one of these, directly or not; the files need not exist."""
+        users: dict[str, set[str]] = defaultdict(set)
+        for path, text in self.texts.items():
+            for name in imports(path, text):
+                users[name].add(path)
+        found: set[str] = set()
+        waiting = [path for path in changed if path.endswith(".py")]
+        while waiting:
+            for name in _names(waiting.pop()):
+                new = users.get(name, set()) - found
+                found |= new
+                waiting += new
+        return found
+
+    def literals(self) -> set[str]:
+        """Return every short string that is written in the tree."""
+        return {literal for text in self.texts.values() for literal in _LITERAL.findall(text)}
+
+
+def imports(path: str, text: str) -> Iterator[str]:
+    """Iterate over the full names of modules that a file may import, by a string too."""
+    for module, names in _FROM.findall(text):
+        base = _absolute(path, module)
+        yield from _prefixes(base)
+        for name in _WORD.findall(names):
+            yield f"{base}.{name}" if base else name
+    for names in _IMPORT.findall(text):
+        for name in _WORD.findall(names):
+            yield from _prefixes(name)
+    if "import_module" in text or "__import__" in text:
+        yield from _LITERAL.findall(text)
+
+
+def dag_ids(text: str) -> set[str]:
+    """Return ids that a file seems to define; a parse tells for sure."""
+    return {one or other for one, other in _DAG_ID.findall(text)}
+
+
+def may_have_dags(text: str) -> bool:
+    """Tell what Airflow's safe mode asks: does the text speak of both?"""
+    lower = text.lower()
+    return "airflow" in lower and ("dag" in lower or "asset" in lower)
+
+
+def environment(literals: Collection[str]) -> dict[str, str]:
+    """Return variables of this process's environment that the tree names; of secrets the name only."""
+    return {
+        name: HIDDEN if _SECRET_NAME.search(name) else value
+        for name, value in os.environ.items()
+        if name in literals and not name.startswith(("AIRFLOW", "COUTURE", "_AIRFLOW", "PYTHON", "LD_"))
+    }
+
+
+def _names(path: str) -> Iterator[str]:
+    """Iterate over the names by which a file can be imported: also by those from a folder put on the path."""
+    parts = path.removesuffix(".py").split("/")
+    if parts[-1] == "__init__":
+        parts.pop()
+    for start in range(len(parts)):
+        yield ".".join(parts[start:])
+
+
+def _absolute(path: str, module: str) -> str:
+    level = len(module) - len(module.lstrip("."))
+    if not level:
+        return module
+    folder = path.split("/")[:-level]
+    return ".".join([*folder, *([module[level:]] if module[level:] else [])])
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        yield ".".join(parts[:count])
