@@ -12,13 +12,15 @@ const MOST = 200;
 
 const badge = ([text, look]) => el("span", { class: `badge ${look}` }, text);
 
+const lines = (count) => (count === 0 ? "lines moved" : count === 1 ? " line" : " lines");
+
 function difference(file) {
   if (file.kind === "same" || file.kind === "refused" || file.kind === "renamed") return "";
   if (file.added === null) return bytes(file.size);
   const parts = [];
   if (file.added) parts.push(el("span", { class: "lines-added" }, `+${file.added}`));
   if (file.removed) parts.push(" ", el("span", { class: "lines-removed" }, `−${file.removed}`));
-  return el("span", { class: "nowrap" }, ...parts, file.added || file.removed ? " lines" : "white space alone");
+  return el("span", { class: "nowrap" }, ...parts, lines(file.added + file.removed));
 }
 
 /** A form that gives a refused file another name, or leaves it out. */

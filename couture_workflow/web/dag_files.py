@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
 from airflow.utils.state import State
@@ -22,8 +23,8 @@ from couture_workflow.web.dag_live import RUNS
 from couture_workflow.web.dag_states import FileState, states
 from couture_workflow.web.security import allowed
 
-#: How long a file that looks like a DAG's is said to wait. Airflow keeps no note of a file that it parsed and
-#: found no DAG in, so after this time that is what is supposed.
+#: How long a file that looks like a DAG's is said to wait once Airflow has its version. Airflow keeps no note
+#: of a file that it parsed and found no DAG in, so after this time that is what is supposed.
 PATIENCE = timedelta(seconds=60)
 _MOST_RUNS = 50
 
@@ -38,7 +39,8 @@ def listing(store: Store, account: str) -> dict[str, Any]:
     known, changed = states(), dags.last_changes(store)
     drafts = {draft.path for draft in dag_drafts.all_of(store, account)}
     candidates = _candidates(store, head) if head else frozenset()
-    now = datetime.now(UTC)
+    fresh = _not_reached(store, head, _version_of_airflow()) if head else frozenset()
+    recently = datetime.now(UTC) - PATIENCE
     rows = [
         _row(
             file,
@@ -46,7 +48,7 @@ def listing(store: Store, account: str) -> dict[str, Any]:
             changed.get(file.submodule or file.path),
             candidate=file.path in candidates,
             draft=file.path in drafts,
-            now=now,
+            fresh=file.path in fresh or _when(changed, file) > recently,
         )
         for file in files
     ]
@@ -80,6 +82,27 @@ def _candidates(store: Store, head: str) -> frozenset[str]:
     return frozenset(path for path, content in contents.items() if dags.is_dag_candidate(path, content))
 
 
+def _version_of_airflow() -> str:
+    """Return the commit that the DAG processor has, "" if it never looked."""
+    query = select(DagBundleModel.version).where(DagBundleModel.name == dags.BUNDLE)
+    with create_session(scoped=False) as session:
+        return session.scalar(query) or ""
+
+
+@lru_cache(maxsize=16)
+def _not_reached(store: Store, head: str, version: str) -> frozenset[str]:
+    """Return the files that changed since the version that the DAG processor has; all if that is unknown."""
+    if version == head:
+        return frozenset()
+    reached = version and store.dags.is_ancestor(version, head)
+    return frozenset(store.dags.last_changes(head, after=version if reached else None))
+
+
+def _when(changed: Mapping[str, Commit], file: DagFile) -> datetime:
+    commit = changed.get(file.submodule or file.path)
+    return commit.when if commit else datetime.min.replace(tzinfo=UTC)
+
+
 def _row(
     file: DagFile,
     state: FileState | None,
@@ -87,7 +110,7 @@ def _row(
     *,
     candidate: bool,
     draft: bool,
-    now: datetime,
+    fresh: bool,
 ) -> dict[str, Any]:
     return {
         "path": file.path,
@@ -99,23 +122,24 @@ def _row(
         if state
         else [],
         "owner": ", ".join(state.owners) if state else "",
-        "state": _state(state, changed, candidate=candidate, now=now),
+        "state": _state(state, changed, fresh=fresh) if candidate else "none",
         "error_line": state.import_error_line if state else None,
         "changed": _change(changed),
     }
 
 
-def _state(state: FileState | None, changed: Commit | None, *, candidate: bool, now: datetime) -> str:
-    """Return error, parsed, waiting or none (there is no DAG in it)."""
-    if not candidate:
-        return "none"
+def _state(state: FileState | None, changed: Commit | None, *, fresh: bool) -> str:
+    """Return error, parsed, waiting or none (there is no DAG in it) for a file that Airflow parses.
+
+    :param fresh: whether Airflow may not have come to it yet.
+    """
     if state and changed and state.parsed_at and state.parsed_at < changed.when:
         return "waiting"
     if state and state.import_error:
         return "error"
     if state and state.dag_ids:
         return "parsed"
-    return "waiting" if changed and now - changed.when < PATIENCE else "none"
+    return "waiting" if fresh else "none"
 
 
 def _change(commit: Commit | None) -> Mapping[str, str] | None:

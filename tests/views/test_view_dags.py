@@ -51,7 +51,9 @@ class Person:
 
     def __init__(self, server: ApiServer, account: str = "admin") -> None:
         self.client: httpx.Client = server.client(account, follow_redirects=False)
-        self.text = self.client.get(PAGE + "/").text
+        shown = self.client.get(PAGE + "/")
+        assert shown.status_code == (403 if account == "viewer" else 200)
+        self.text = shown.text
         token = re.findall(r'name="csrf-token" content="([^"]+)"', self.text)
         self.headers = {"X-CSRFToken": token[0] if token else "", "Accept": "application/json"}
 
