@@ -85,12 +85,10 @@ def put(
 def delete(store: Store, user: str, path: str) -> bool:
     """Discard an account's draft of a file; tell whether there was one."""
     file = _file(store, user, path)
-    try:
-        with atomic.storage_errors(file):
-            file.unlink()
-    except FileNotFoundError:
-        return False
-    return True
+    existed = file.is_file()
+    with atomic.storage_errors(file):
+        file.unlink(missing_ok=True)
+    return existed
 
 
 def all_of(store: Store, user: str) -> list[Draft]:

@@ -73,12 +73,14 @@ async function argumentSource(context) {
       label: argument.name,
       apply: isAssigned ? argument.name : `${argument.name}=`,
       type: "property",
-      detail: argument.type,
+      detail: short(argument.type),
       info: () => helpOfArgument(argument),
       boost: Math.max(99 - number, argument.required ? 98 : 0) - (number < known.own.length || argument.required ? 0 : 60),
     }));
   return { from: word.from, options, validFor: WORD };
 }
+
+const short = (text) => (text.length > 32 ? `${text.slice(0, 31)}…` : text); // the whole stands in the help beside it
 
 const BY_ARGUMENT = [
   [/(^|_)conn(ection)?_id$/, "connections", "connection"],

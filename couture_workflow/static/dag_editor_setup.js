@@ -15,7 +15,7 @@ const root = document.documentElement;
    hence a theme of CodeMirror instead of a style sheet. */
 const theme = EditorView.theme({
   "&": { height: "100%", backgroundColor: "var(--bg)", color: "var(--fg)", fontSize: "var(--code-size, 13px)" },
-  "&.cm-focused": { outline: "2px solid var(--brand-focus-ring)", outlineOffset: "-2px" },
+  "&.cm-focused": { outline: "none" }, // the cursor and its line show where the focus is
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.5", overflow: "auto" },
   ".cm-content": { caretColor: "var(--fg)", paddingBottom: "40vh" },
   ".cm-cursor, .cm-dropCursor": { borderLeftColor: "var(--fg)", borderLeftWidth: "2px" },
