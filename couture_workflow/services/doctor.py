@@ -21,6 +21,7 @@ from couture_workflow.exceptions import (
     StorageError,
     StorageFullError,
 )
+from couture_workflow.services import archive_uploads
 from couture_workflow.store import atomic, file_sets
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
 from couture_workflow.store.home import Store
@@ -90,6 +91,7 @@ def collect_garbage(store: Store, *, older_than: float = LEFTOVER_AGE) -> Garbag
             size += path.stat().st_size
             path.unlink()
             paths.append(path)
+    paths += archive_uploads.sweep(store)
     for folder in _temporary_folders(store):
         for path in atomic.leftovers(folder, older_than=older_than):
             size += path.stat().st_size

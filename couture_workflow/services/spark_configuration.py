@@ -27,6 +27,7 @@ __all__ = [
     "opened",
     "read",
     "save",
+    "seal",
     "users_of",
     "uses",
     "validate",
@@ -107,7 +108,7 @@ def write(store: Store, document: Document, *, user: str, base: str | None, mess
     if wrong := errors(validate(document, store)):
         raise InvalidError(wrong[0].message, field=wrong[0].field)
     before = read(store, commit=base) if base else spark_document.DEFAULT
-    sealed = replace(document, configurations=_sealed(store, document, before))
+    sealed = seal(store, document, before=before)
     if base and not spark_document.changes(before, sealed) and read(store).commit == base:
         return before
     commit = store.config.save(
@@ -133,11 +134,13 @@ def save(
     return replace(configuration, commit=saved.commit)
 
 
-def _sealed(store: Store, document: Document, before: Document) -> dict[str, str | Sealed]:
-    return {
+def seal(store: Store, document: Document, *, before: Document) -> Document:
+    """Return a document with every secret sealed; one that is as it was before keeps its sealed form."""
+    sealed = {
         name: _seal(store, value, before.configurations.get(name)) if is_secret(name) else value
         for name, value in document.configurations.items()
     }
+    return replace(document, configurations=sealed)
 
 
 def _seal(store: Store, value: str | Sealed, old: str | Sealed | None) -> Sealed:

@@ -133,6 +133,7 @@ def test_many_processes_make_one_home(tmp_path: Path) -> None:
         "dags.git",
         "drafts",
         "files",
+        "imports",
         "outputs",
         "runs",
         "secrets",
