@@ -50,8 +50,8 @@ class ManageDagsPage(CouturePage):
     @requires(CAN_READ)
     def files(self) -> Response:
         """Return the files with their states; ``same`` alone if the caller's ``known`` is the newest."""
-        found = dag_files.listing(store(), g.user.get_name())
-        return jsonify(same=True) if found["digest"] == request.args.get("known") else jsonify(found)
+        found = dag_files.listing(store(), g.user.get_name(), known=request.args.get("known", ""))
+        return jsonify(found or {"same": True})
 
     @expose("/error")
     @requires(CAN_READ)

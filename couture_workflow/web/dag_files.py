@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -29,32 +28,41 @@ PATIENCE = timedelta(seconds=60)
 _MOST_RUNS = 50
 
 
-def listing(store: Store, account: str) -> dict[str, Any]:
-    """Return the files of the newest version for a script: ``head``, ``files`` and a ``digest`` of both.
+def listing(store: Store, account: str, *, known: str = "") -> dict[str, Any] | None:
+    """Return the files of the newest version for a script: ``head``, ``files`` and a ``digest`` of it all.
 
     :param account: whose drafts are marked.
+    :param known: digest of what the caller has; None is returned if that is still so.
     """
     head = store.dags.head()
-    files = dags.files(store, commit=head) if head else ()
-    known, changed = states(), dags.last_changes(store)
+    found, changed = states(), dags.last_changes(store)
     drafts = {draft.path for draft in dag_drafts.all_of(store, account)}
-    candidates = _candidates(store, head) if head else frozenset()
-    fresh = _not_reached(store, head, _version_of_airflow()) if head else frozenset()
+    version = _version_of_airflow()
     recently = datetime.now(UTC) - PATIENCE
+    fresh = {path for path, commit in changed.items() if commit.when > recently}
+    digest = _digest(head, found, sorted(drafts), version, sorted(fresh))
+    if digest == known:
+        return None
+    if head is None:
+        return {"digest": digest, "head": None, "files": []}
+    fresh |= _not_reached(store, head, version)
+    candidates = _candidates(store, head)
     rows = [
         _row(
             file,
-            known.get(file.path),
+            found.get(file.path),
             changed.get(file.submodule or file.path),
             candidate=file.path in candidates,
             draft=file.path in drafts,
-            fresh=file.path in fresh or _when(changed, file) > recently,
+            fresh=(file.submodule or file.path) in fresh,
         )
-        for file in files
+        for file in dags.files(store, commit=head)
     ]
-    body = {"head": head, "files": rows}
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
-    return {"digest": digest, **body}
+    return {"digest": digest, "head": head, "files": rows}
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def active_runs(user: Any, dag_ids: set[str]) -> list[dict[str, str]]:
@@ -96,11 +104,6 @@ def _not_reached(store: Store, head: str, version: str) -> frozenset[str]:
         return frozenset()
     reached = version and store.dags.is_ancestor(version, head)
     return frozenset(store.dags.last_changes(head, after=version if reached else None))
-
-
-def _when(changed: Mapping[str, Commit], file: DagFile) -> datetime:
-    commit = changed.get(file.submodule or file.path)
-    return commit.when if commit else datetime.min.replace(tzinfo=UTC)
 
 
 def _row(
