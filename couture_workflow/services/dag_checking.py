@@ -53,7 +53,7 @@ def check(store: Store, changes: Changes, *, known: Known | None = None) -> Chec
 
 
 def between(store: Store, old: str | None, new: str, *, path: str = "") -> list[DagDifference]:
-    """Compare the DAGs of the files that differ between two versions; files that cannot be parsed are left out.
+    """Compare the DAGs of the files that differ between two versions; what cannot be parsed is left out.
 
     :param old: None: as if nothing had been there before.
     :param path: only this file or folder.

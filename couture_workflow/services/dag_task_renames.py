@@ -13,8 +13,8 @@ def renames(old: DagGraph, new: DagGraph) -> dict[str, str]:
     """Return the old and the new id of tasks that are taken for renamed.
 
     A task that is gone and one that is new are taken for the same where they are of one operator and either
-    have one label (moved into another group, or its group was renamed), or have the same neighbours, or, if
-    they have none, the same arguments; and where no other task could be meant.
+    have one label (moved into another group, or the group was renamed), or have the same neighbours and an
+    argument in common, or, without neighbours, the same arguments; and where no other could be meant.
     """
     ids_before, ids_after = {task.id for task in old.tasks}, {task.id for task in new.tasks}
     gone = [task for task in old.tasks if task.id not in ids_after]
@@ -26,10 +26,17 @@ def renames(old: DagGraph, new: DagGraph) -> dict[str, str]:
         known = {**{name: name for name in ids_before & ids_after}, **found}
         origins = {name: name for name in known.values()}
         before, after = _neighbours(old, known), _neighbours(new, origins)
-        more = _pairs(left, fresh, _key(before), _key(after))
+        alike = _pairs(left, fresh, _key(before), _key(after))
+        tasks = {task.id: task for task in (*left, *fresh)}
+        more = {one: other for one, other in alike.items() if _share(tasks[one], tasks[other])}
         if not more:
             return found
         found.update(more)
+
+
+def _share(one: GraphTask, other: GraphTask) -> bool:
+    """Tell whether two tasks have an argument in common, or both have none."""
+    return bool(one.arguments.items() & other.arguments.items()) or not (one.arguments or other.arguments)
 
 
 def _key(neighbours: Mapping[str, tuple[frozenset[str], frozenset[str]]]) -> _Key:

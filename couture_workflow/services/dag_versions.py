@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services import dags
 from couture_workflow.store.home import Store
+from couture_workflow.store.repository import Commit
 
 #: The tree with nothing in it, which every git knows.
 _EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_STATUS = re.compile(r"[A-Z]\d*")
 _KINDS = {"A": "added", "D": "removed", "M": "changed", "T": "changed", "R": "renamed", "C": "added"}
 
 
@@ -49,12 +52,61 @@ class Texts:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Version:
+    """One version and what it changed.
+
+    :param files: what differs from the version before.
+    """
+
+    commit: Commit
+    files: tuple[FileChange, ...]
+
+
+def history(store: Store, path: str = "", *, limit: int = 50, skip: int = 0) -> list[Version]:
+    """Return versions, newest first, each with the files that it changed.
+
+    :param path: only those that changed this file or folder.
+    """
+    commits = dags.history(store, path or None, limit=limit, skip=skip)
+    command = (
+        "diff-tree",
+        "--stdin",
+        "-r",
+        "-z",
+        "-M",
+        "--root",
+        "--diff-merges=first-parent",
+        "--name-status",
+    )
+    asked = "".join(f"{commit.id}\n" for commit in commits).encode()
+    output = store.dags.git.run(*command, stdin=asked) if commits else b""
+    found = _by_commit(_fields(output))
+    return [Version(commit, tuple(found.get(commit.id, ()))) for commit in commits]
+
+
+def is_file(store: Store, path: str, commits: Sequence[str]) -> bool:
+    """Tell whether a path is a file in the newest version, or was one in any of these."""
+    head = store.dags.head()
+    chosen = [*([head] if head else []), *commits]
+    asked = "".join(f"{commit}:{path}\n" for commit in chosen).encode("utf-8", "surrogateescape")
+    if not path or not path.isprintable() or not chosen:
+        return False
+    found = store.dags.git.run("cat-file", "--batch-check=%(objecttype)", stdin=asked).split(b"\n")
+    kinds = [kind for kind in found if kind in (b"blob", b"tree")]
+    return bool(kinds) and kinds[0] == b"blob"
+
+
 def before(store: Store, commit: str) -> str | None:
     """Return the version before one, None if it is the first."""
-    parents = store.dags.git.text("rev-list", "--parents", "--max-count=1", store.dags.known(commit)).split()[
-        1:
-    ]
-    return parents[0] if parents else None
+    parents = store.dags.git.text("rev-list", "--parents", "--max-count=1", store.dags.known(commit)).split()
+    return parents[1] if len(parents) > 1 else None
+
+
+def order(store: Store) -> list[str]:
+    """Return the ids of all versions, newest first; what was merged into one is part of it."""
+    head = store.dags.head()
+    return store.dags.git.text("rev-list", "--first-parent", head).split() if head else []
 
 
 def changed_files(store: Store, old: str | None, new: str, path: str = "") -> list[FileChange]:
@@ -65,20 +117,36 @@ def changed_files(store: Store, old: str | None, new: str, path: str = "") -> li
     """
     first = store.dags.known(old) if old else _EMPTY
     command = ("diff-tree", "-r", "-z", "-M", "--name-status", first, store.dags.known(new))
-    fields = iter(store.dags.git.run(*command).decode("utf-8", "surrogateescape").split("\0"))
-    found = []
-    for letter in fields:
-        if not letter:
-            continue
-        name = next(fields)
-        origin, name = (name, next(fields)) if letter[0] in "RC" else ("", name)
-        found.append(FileChange(name, _KINDS.get(letter[0], "changed"), origin if letter[0] == "R" else ""))
-    within = path.rstrip("/")
+    found = _by_commit(_fields(store.dags.git.run(*command))).get("", [])
+    return within(found, path)
+
+
+def within(changes: Sequence[FileChange], path: str) -> list[FileChange]:
+    """Return the changes of one file or folder, all of them for ""."""
+    folder = path.rstrip("/")
     return [
         change
-        for change in found
-        if not within or _is_within(change.path, within) or _is_within(change.old_path, within)
+        for change in changes
+        if not folder or _is_within(change.path, folder) or _is_within(change.old_path, folder)
     ]
+
+
+def _fields(output: bytes) -> Iterator[str]:
+    return iter(output.decode("utf-8", "surrogateescape").split("\0"))
+
+
+def _by_commit(fields: Iterator[str]) -> dict[str, list[FileChange]]:
+    """Read git's list of changes; what comes before the id of a commit is under ""."""
+    found: dict[str, list[FileChange]] = {}
+    commit = ""
+    for field in fields:
+        if not _STATUS.fullmatch(field):
+            commit = field
+            continue
+        names = [next(fields) for _ in range(2 if field[0] in "RC" else 1)]
+        origin = names[0] if field[0] == "R" else ""
+        found.setdefault(commit, []).append(FileChange(names[-1], _KINDS.get(field[0], "changed"), origin))
+    return found
 
 
 def renamed_since(store: Store, old: str, new: str) -> Mapping[str, str]:

@@ -150,6 +150,16 @@ def test_two_that_could_be_meant_are_no_rename() -> None:
     assert one(old, new).summary == "2 tasks added, 2 tasks removed"
 
 
+def test_another_argument_is_no_rename() -> None:
+    new = replace(
+        ORDERS,
+        tasks=(EXTRACT, task("ingest", bash_command="ingest"), REPORT),
+        edges=(("extract", "ingest"), ("ingest", "report")),
+    )
+
+    assert one(ORDERS, new).summary == "task ingest added, task load removed"
+
+
 def test_another_operator_is_no_rename() -> None:
     new = replace(
         ORDERS,

@@ -1,0 +1,141 @@
+"""The page *Review & Save*: drafts beside the newest version, what becomes of their DAGs, the save."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, g, jsonify, request
+
+from couture_workflow.exceptions import InvalidError
+from couture_workflow.permissions import DAG_FILES, EDIT, READ, SAVE_GATE, Permission
+from couture_workflow.services import dag_checking, dag_drafts, dag_review
+from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.web.dag_live import live
+from couture_workflow.web.dag_saving import known, save_dags
+from couture_workflow.web.security import allowed
+from couture_workflow.web.state import store
+
+CAN_READ = Permission(READ, DAG_FILES)
+CAN_EDIT = Permission(EDIT, DAG_FILES)
+CAN_OVERRIDE = Permission(EDIT, SAVE_GATE)
+
+_LONGEST_MESSAGE = 2000
+
+
+class DagReviewPage(CouturePage):
+    """The page and the calls that its scripts make."""
+
+    route_base = "/dag-review"
+    title = "Review & Save"
+    summary = "What your drafts change, in text and in the graphs of their DAGs, before they are saved."
+    icon = "check"
+
+    @expose("/")
+    @requires(CAN_READ)
+    def index(self) -> str:
+        """Show the caller's drafts of ``?path=``, given once or several times; all of them without it."""
+        return self.page("dag_review.html", state=json.dumps(self._state()), can_edit=CAN_EDIT)
+
+    @expose("/state")
+    @requires(CAN_READ)
+    def state(self) -> Response:
+        """Return what the page begins with, as of now."""
+        return jsonify(self._state())
+
+    @expose("/draft", methods=["POST"])
+    @requires(CAN_EDIT)
+    def draft(self) -> Response:
+        """Keep a change that was made in the review."""
+        payload = _payload()
+        draft = dag_drafts.put(
+            store(),
+            _user(),
+            str(payload.get("path", "")),
+            base=payload.get("base") or None,
+            content=str(payload.get("content", "")),
+            expected=str(payload.get("revision", "")) or None,
+        )
+        return jsonify(revision=draft.revision)
+
+    @expose("/draft", methods=["DELETE"])
+    @requires(CAN_EDIT)
+    def discard(self) -> Response:
+        """Throw a draft away."""
+        return jsonify(discarded=dag_drafts.delete(store(), _user(), str(_payload().get("path", ""))))
+
+    @expose("/move", methods=["POST"])
+    @requires(CAN_EDIT)
+    def move(self) -> Response:
+        """Give a draft the path to which somebody renamed its file."""
+        payload = _payload()
+        moved = dag_review.move(
+            store(), _user(), str(payload.get("path", "")), str(payload.get("new_path", ""))
+        )
+        return jsonify(path=moved.path)
+
+    @expose("/check", methods=["POST"])
+    @requires(CAN_EDIT)
+    def check(self) -> Response:
+        """Return what the gate says of some texts, and what becomes of the DAGs in them."""
+        checked = dag_checking.check(store(), _changes(_payload()), known=known())
+        return jsonify(checked.json())
+
+    @expose("/save", methods=["POST"])
+    @requires(CAN_EDIT)
+    def save(self) -> Response:
+        """Save some texts as one commit; their drafts are done with."""
+        payload = _payload()
+        changes = _changes(payload)
+        saved = save_dags(
+            changes,
+            user=g.user,
+            message=str(payload.get("message", "")).strip()[:_LONGEST_MESSAGE] or "Change DAG files",
+            base=payload.get("base") or None,
+            override=payload.get("override") is True,
+        )
+        for file in payload["files"]:
+            revision = str(file.get("revision", ""))
+            dag_review.drop_saved(store(), _user(), file["path"], file["content"], revision)
+        return jsonify(
+            commit=saved.commit.id,
+            message=saved.commit.message,
+            overridden=saved.overridden,
+            files=live(store(), saved.commit.id, list(changes)),
+        )
+
+    @expose("/live")
+    @requires(CAN_READ)
+    def live(self) -> Response:
+        """Tell how far Airflow is with the files of ``?path=`` as of ``?commit=``."""
+        return jsonify(files=live(store(), request.args.get("commit", ""), request.args.getlist("path")))
+
+    def _state(self) -> dict[str, Any]:
+        found = dag_review.review(store(), _user(), request.args.getlist("path"))
+        return {**found.json(), "user": _user(), "mayOverride": allowed(g.user, CAN_OVERRIDE)}
+
+
+def _user() -> str:
+    return str(g.user.get_name())
+
+
+def _payload() -> dict[str, Any]:
+    payload = request.get_json(silent=True)
+    if not isinstance(payload, dict):
+        raise InvalidError("The page sent something else than a review. Reload the page.")
+    return payload
+
+
+def _changes(payload: Mapping[str, Any]) -> dict[str, bytes]:
+    files = payload.get("files")
+    if not isinstance(files, list) or not files:
+        raise InvalidError("There is nothing to save. Change a file first.")
+    found = {}
+    for file in files:
+        if not isinstance(file, dict) or not all(
+            isinstance(file.get(key), str) for key in ("path", "content")
+        ):
+            raise InvalidError("The page sent something else than files. Reload the page.")
+        found[file["path"]] = dag_review.encoded(file["path"], file["content"])
+    return found

@@ -1,0 +1,102 @@
+"""How far Airflow is with files that were saved, and which runs used a version."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from couture_workflow.permissions import AirflowPermission
+from couture_workflow.services import dag_versions, dags
+from couture_workflow.services.dag_versions import order
+from couture_workflow.store.home import Store
+from couture_workflow.web.dag_states import FileState, states
+from couture_workflow.web.security import allowed
+
+#: Whoever may read a DAG's runs is told of them.
+RUNS = AirflowPermission("RUN")
+
+#: Runs that are told of one version, and runs that are looked at, the newest ones.
+MAX_RUNS = 50
+_MOST_LOOKED_AT = 2000
+
+
+def live(store: Store, commit: str, paths: Collection[str]) -> list[dict[str, Any]]:
+    """Tell of each file, as of a commit, what Airflow made of it.
+
+    Each has ``path``, ``state`` ("waiting", "parsed", "error", or "none": nothing to parse), ``dags`` (ids),
+    ``error`` (a traceback) and ``line``.
+    """
+    known, chosen = states(), store.dags.commit(commit)
+    return [_live(store, chosen.id, chosen.when, path, known.get(path)) for path in sorted(set(paths))]
+
+
+def _live(store: Store, commit: str, when: Any, path: str, state: FileState | None) -> dict[str, Any]:
+    content = dag_versions.content(store, path, commit)
+    found: dict[str, Any] = {"path": path, "state": "none", "dags": [], "error": "", "line": None}
+    if content is None or not dags.is_dag_candidate(path, content):
+        return found
+    if state is None or state.parsed_at is None or state.parsed_at < when:
+        return {**found, "state": "waiting"}
+    if state.import_error:
+        return {**found, "state": "error", "error": state.import_error, "line": state.import_error_line}
+    if not _holds(store, commit, state.version):
+        return {**found, "state": "waiting"}
+    return {**found, "state": "parsed", "dags": list(state.dag_ids)}
+
+
+def _holds(store: Store, commit: str, version: str) -> bool:
+    """Tell whether a version that was parsed has a commit in it."""
+    return version == commit or bool(version and store.dags.is_ancestor(commit, version))
+
+
+def runs_by_version(
+    store: Store, user: Any, path: str, commits: Sequence[str], *, newer: str | None = None
+) -> dict[str, list[dict[str, str]]]:
+    """Return the runs that used each version, newest first, of those DAGs that the account may read.
+
+    :param path: a file or folder, of which the commits are versions: a run used the newest one that its own
+        version of the repository holds. Only runs of its DAGs are told, unless there are none in it.
+    :param commits: versions, newest first, without a gap.
+    :param newer: the version that follows the first of them.
+    """
+    place = {commit: number for number, commit in enumerate(order(store))}
+    ends = [(place[commit], commit) for commit in commits if commit in place]
+    start = place.get(newer or "", -1)
+    may: dict[str, bool] = {}
+    found: dict[str, list[dict[str, str]]] = {commit: [] for commit in commits}
+    for dag_id, run_id, state, started, version in _runs(path):
+        at = place.get(str(version), -1)
+        commit = next((each for end, each in ends if start < at <= end), None)
+        if commit is None or len(found[commit]) >= MAX_RUNS:
+            continue
+        if dag_id not in may:
+            may[dag_id] = allowed(user, RUNS, dag_id=dag_id)
+        if may[dag_id]:
+            told = started.isoformat() if started else ""
+            found[commit].append(
+                {"dag_id": dag_id, "run_id": run_id, "state": str(state or ""), "start": told}
+            )
+    return found
+
+
+def _runs(path: str) -> Sequence[Any]:
+    """Return the newest runs: DAG, id, state, start, version of the repository."""
+    of_path = (DagModel.relative_fileloc == path) | DagModel.relative_fileloc.startswith(
+        f"{path.rstrip('/')}/", autoescape=True
+    )
+    of_bundle = DagModel.bundle_name == dags.BUNDLE
+    with create_session(scoped=False) as session:
+        some = session.scalar(select(DagModel.dag_id).where(of_bundle, of_path).limit(1)) if path else None
+        query = (
+            select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.start_date, DagRun.bundle_version)
+            .join(DagModel, DagModel.dag_id == DagRun.dag_id)
+            .where(of_bundle, *((of_path,) if some else ()), DagRun.bundle_version.is_not(None))
+            .order_by(DagRun.id.desc())
+            .limit(_MOST_LOOKED_AT)
+        )
+        return session.execute(query).all()
