@@ -38,6 +38,16 @@ class AirflowPermission:
         return f"can read on the DAG's {self.entity.replace('_', ' ').lower()}"
 
 
+@dataclass(frozen=True)
+class SharedSecret:
+    """Asked of a program that has no account: it must know a secret, which the route itself checks."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"knows {self.name}"
+
+
 SPARK_CONFIGURATION = "Spark Configuration"
 SPARK_DEPENDENCIES = "Spark Dependencies"
 CODE_ARTIFACTS = "Code Artifacts"
@@ -63,7 +73,10 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     IMPORT_EXPORT: (READ,),
 }
 
+HOOK = SharedSecret("the secret of the web hook")
+
 RUN_DETAILS = AirflowPermission("TASK_INSTANCE")
+ZOOM = AirflowPermission("TASK_INSTANCE")
 
 ADMIN, DEVELOPER, DEPLOYER = "Admin", "Developer", "Deployer"
 

@@ -9,7 +9,9 @@ from airflow.plugins_manager import AirflowPlugin
 
 from couture_workflow.permissions import (
     CODE_ARTIFACTS,
+    CODE_BRICKS,
     DAG_FILES,
+    DAG_REPOSITORY,
     DEVELOPER_HUB,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
@@ -32,6 +34,13 @@ def _entry(name: str, page: str, resource: str, icon: str, **more: Any) -> dict[
     }
 
 
+def _zoom(destination: str, address: str) -> dict[str, Any]:
+    """Return the tab *Zoom* on a page of Airflow, which fills in what is in braces."""
+    root = paths.PAGES.removeprefix("/")
+    page = f"zoom-{destination.replace('_', '-')}"
+    return _entry("Zoom", page, paths.NAV_EVERYBODY, "zoom", destination=destination, href=root + address)
+
+
 class CouturePlugin(AirflowPlugin):
     """The one plugin of this package."""
 
@@ -50,7 +59,13 @@ class CouturePlugin(AirflowPlugin):
             "Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES, "dependencies", category="admin"
         ),
         _entry("Manage DAGs", "manage-dags", DAG_FILES, "dags", category="Developer"),
+        _entry("DAG Repository", "dag-repository", DAG_REPOSITORY, "repository", category="admin"),
+        _entry("Code Bricks", "code-bricks", CODE_BRICKS, "bricks", category="Developer"),
         _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, "artifacts", category="Developer"),
+        _zoom("dag", "/zoom/{DAG_ID}"),
+        _zoom("dag_run", "/zoom/{DAG_ID}?run_id={RUN_ID}"),
+        _zoom("task", "/zoom/{DAG_ID}?task_id={TASK_ID}"),
+        _zoom("task_instance", "/zoom/{DAG_ID}?run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"),
     ]
 
     # Airflow makes an instance of this class; only the API server and `airflow plugins` read the two below.

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks.
 INTERVAL = 2.0
+
+#: As many looks a stopped run is watched for tasks that go on nevertheless.
+SETTLE = 5
 
 _OWNER = "couture_workflow"
 
@@ -73,6 +77,7 @@ class Keeper:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="couture-child-runs", daemon=True)
         self._parents: dict[Child, Parent | None] = {}
+        self._stopped: dict[Child, int] = {}
 
     def start(self) -> None:
         """Begin to look."""
@@ -97,7 +102,16 @@ class Keeper:
             going_on = _going_on(session)
             known = {child: parent for child, parent in self._parents.items() if child in going_on}
             self._parents = known | _parents(session, going_on.keys() - known.keys())
-            return [child for child, run in going_on.items() if self._look_at(session, child, run)]
+            self._settle(session)
+            stopped = [child for child, run in going_on.items() if self._look_at(session, child, run)]
+            self._stopped.update(dict.fromkeys(stopped, SETTLE))
+            return stopped
+
+    def _settle(self, session: Session) -> None:
+        """Stop tasks that the scheduler started in the very moment in which their run was stopped."""
+        for child in self._stopped:
+            _stop_left(session, child)
+        self._stopped = {child: left - 1 for child, left in self._stopped.items() if left > 1}
 
     def _look_at(self, session: Session, child: Child, run: Run) -> bool:
         if not (parent := self._parents[child]) or not (record := _record_of(session, parent)):
@@ -191,11 +205,30 @@ def _stop(session: Session, child: Child, reason: str) -> bool:
         session.rollback()
         return False
     set_dag_run_state_to_failed(dag=dag, run_id=run_id, commit=True, session=session)
-    run.note = reason if not run.note else f"{run.note}\n\n{reason}"
+    note = f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M:%S} UTC: {reason}"
+    run.note = f"{run.note}\n\n{note}" if run.note else note
     session.add(_row("child_run.stop", dag_id, run_id, reason))
     session.commit()
     log.info("%s/%s: %s", dag_id, run_id, reason)
     return True
+
+
+def _stop_left(session: Session, child: Child) -> None:
+    from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+    from airflow.models.dagbag import DBDagBag
+
+    dag_id, run_id = child
+    run = session.scalar(select(DagRun).filter_by(dag_id=dag_id, run_id=run_id, state="failed"))
+    going_on = select(TaskInstance.task_id).where(
+        TaskInstance.dag_id == dag_id,
+        TaskInstance.run_id == run_id,
+        TaskInstance.state.in_(("scheduled", "queued", "running", "deferred")),
+    )
+    if run is None or session.scalar(going_on.limit(1)) is None:
+        return
+    if dag := DBDagBag().get_dag_for_run(dag_run=run, session=session):
+        set_dag_run_state_to_failed(dag=dag, run_id=run_id, commit=True, session=session)
+        session.commit()
 
 
 def _row(event: str, dag_id: str, run_id: str | None, reason: str) -> Log:

@@ -14,7 +14,7 @@ from typing import Any
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
 from couture_workflow.permissions import READ, Permission
-from couture_workflow.web.paths import NAV_RESOURCE, PAGES
+from couture_workflow.web.paths import NAV_EVERYBODY, NAV_RESOURCE, PAGES
 from couture_workflow.web.security import allowed
 
 log = logging.getLogger(__name__)
@@ -83,4 +83,6 @@ def _is_ours(node: Any) -> bool:
 
 def _may_open(entry: dict[str, Any], user: BaseUser | None) -> bool:
     resource = entry.get(NAV_RESOURCE)
+    if resource == NAV_EVERYBODY:
+        return not _closed and user is not None
     return not _closed and isinstance(resource, str) and allowed(user, Permission(READ, resource))

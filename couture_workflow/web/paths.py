@@ -12,10 +12,14 @@ PAGES = "/couture"
 ASSETS = "/assets"
 
 #: Noun -> prefix of its REST API. Never a bare "/api": it would swallow Airflow's own "/api/v2".
-APIS = {noun: f"/api/{noun}" for noun in ("configs", "dependencies", "artifacts", "runs")}
+APIS = {noun: f"/api/{noun}" for noun in ("configs", "dependencies", "artifacts", "dags", "runs")}
+APIS["git_remote"] = "/api/git-remote"
 
 #: Key of a menu entry of ours that names the resource which whoever sees it must be able to read.
 NAV_RESOURCE = "couture_resource"
+
+#: In its place: the entry is for every account; its page asks for the DAG that it shows.
+NAV_EVERYBODY = "*"
 
 
 def route_path(scope: Mapping[str, Any]) -> str:
