@@ -15,9 +15,9 @@ TEMPLATES := couture_workflow/templates
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
-install: $(STAMP) ## make .venv with everything that the workbench needs, and the Spark runtime in it
+install: $(STAMP) ## make .venv with everything that the workbench needs, and the runtimes of jobs in it
 
-$(STAMP): pyproject.toml setup.py constraints.txt couture_workflow/runtimes/spark.txt
+$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard couture_workflow/runtimes/*.txt)
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is missing. Type: sudo apt-get install --yes python3"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  test "$$(id -u)" = 0 || { echo "Python's venv is missing. Type: sudo apt-get install --yes python3-venv"; exit 1; }; \

@@ -23,6 +23,7 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
     ├── RemoteError             a git remote cannot be reached or refuses
     ├── StartError              the workbench cannot start (port in use, too little disk, ...)
     ├── DemoError               something in the demo is not as it must be
+    ├── NotebookError           a notebook cannot be run, failed (last line: its error) or was killed
     └── SparkError              a Spark job cannot be submitted, failed or was lost
         ├── SparkSubmitError    the job was refused before it ran
         ├── SparkJobError       the job ran and failed; the last line is Spark's own root cause
@@ -162,6 +163,10 @@ class StartError(CoutureError):
 
 class DemoError(CoutureError):
     """Something in the demo is not as it must be."""
+
+
+class NotebookError(CoutureError):
+    """A notebook cannot be run, failed or was killed."""
 
 
 class SparkError(CoutureError):

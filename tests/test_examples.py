@@ -47,6 +47,7 @@ def test_the_dags_are_parsed_without_an_error() -> None:
 
     assert bag.import_errors == {}
     assert {name: list(dag.task_dict) for name, dag in bag.dags.items()} == {
+        "penguin_notebook": ["report"],
         "penguins": ["clean", "summarize"],
         "word_count": ["count"],
     }

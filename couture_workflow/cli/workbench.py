@@ -62,12 +62,13 @@ def _collect(store: Store) -> None:
 
 
 def install(arguments: argparse.Namespace) -> int:
-    """Install what does not come with the package: Java, git and the Spark runtime."""
+    """Install what does not come with the package: Java, git, the Spark and the Jupyter runtime."""
     from couture_workflow.services import runtimes, system_packages
 
     programs = system_packages.FOR_TESTS if arguments.tests else system_packages.FOR_RUNNING
     system_packages.ensure(programs, report=report)
     runtimes.install_spark(report=report)
+    runtimes.install_jupyter(report=report)
     return 0
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from couture_workflow.operators.dag import DagOperator
+    from couture_workflow.operators.jupyter import CoutureJupyterOperator
     from couture_workflow.operators.spark import CouturePySparkOperator, CoutureSparkOperator
 
-__all__ = ["CouturePySparkOperator", "CoutureSparkOperator", "DagOperator"]
+__all__ = ["CoutureJupyterOperator", "CouturePySparkOperator", "CoutureSparkOperator", "DagOperator"]
 
 _MODULES = {
+    "CoutureJupyterOperator": "jupyter",
     "CouturePySparkOperator": "spark",
     "CoutureSparkOperator": "spark",
     "DagOperator": "dag",

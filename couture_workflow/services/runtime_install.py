@@ -1,4 +1,4 @@
-"""Making the runtime ``spark``: a virtual environment with the pinned set of ``runtimes/spark.txt``.
+"""Making a runtime such as ``spark``: a virtual environment with the pinned set of ``runtimes/spark.txt``.
 
 Virtual environments cannot be moved, so each set of pins has a folder of its own, ``spark-<fingerprint>``,
 and ``spark`` is a link that is turned to it when the installation is complete. Jobs that run keep the folder
@@ -16,17 +16,45 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from couture_workflow import settings
 from couture_workflow.exceptions import RuntimeMissingError, StorageFullError
 
 INSTALL_COMMAND = "couture-workflow install"
-PINS = Path(__file__).parent.parent / "runtimes" / "spark.txt"
+_PINS = Path(__file__).parent.parent / "runtimes"
+PINS = _PINS / "spark.txt"
+JUPYTER_PINS = _PINS / "jupyter.txt"
 
 _STAMP = ".complete"
-_NEEDED_BYTES = 2 << 30
+#: Disk that making a runtime takes, in bytes.
+_NEEDED_BYTES = {"spark": 2 << 30, "jupyter": 1 << 30}
 _TOLD = re.compile(r"(Collecting|Downloading|Building wheel|Installing collected|Successfully installed)")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One runtime: its folder, what messages call it, and the size of its download in MB."""
+
+    name: str
+    title: str
+    download: int
+
+
+_SPARK = _Kind("spark", "Spark", 450)
+_JUPYTER = _Kind("jupyter", "Jupyter", 30)
+
+
+def install_jupyter(
+    *,
+    report: Callable[[str], None],
+    folder: Path | None = None,
+    pins: Path = JUPYTER_PINS,
+    python: str = sys.executable,
+) -> Path:
+    """Make sure of the runtime ``jupyter``; the parameters are those of ``install_spark``."""
+    return _ensure(_JUPYTER, report, folder or settings.runtimes_path(), pins, python)
 
 
 def install_spark(
@@ -43,21 +71,24 @@ def install_spark(
     :param pins: requirements file with exact versions.
     :param python: the Python that the environment is made with.
     """
-    parent = folder or settings.runtimes_path()
-    link = parent / "spark"
-    wanted = parent / f"spark-{_fingerprint(pins, python)}"
+    return _ensure(_SPARK, report, folder or settings.runtimes_path(), pins, python)
+
+
+def _ensure(kind: _Kind, report: Callable[[str], None], parent: Path, pins: Path, python: str) -> Path:
+    link = parent / kind.name
+    wanted = parent / f"{kind.name}-{_fingerprint(pins, python)}"
     if _current(link, wanted):
         return link
     if link.is_dir() and not link.is_symlink():
         return _keep_own(link, pins, report)
     parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(parent / ".spark.lock", report):
+    with _only_one(kind, parent, report):
         if not _current(link, wanted):
-            _check_disk(parent)
-            _install(wanted, pins, python, report)
+            _check_disk(kind, parent)
+            _install(kind, wanted, pins, python, report)
             _turn(link, wanted)
-            _remove_older(parent, wanted)
-            report(f"The Spark runtime is ready in {link}.")
+            _remove_older(kind, parent, wanted)
+            report(f"The {kind.title} runtime is ready in {link}.")
     return link
 
 
@@ -94,32 +125,34 @@ def _differences(folder: Path, pins: Path) -> list[str]:
 
 
 @contextmanager
-def _only_one(path: Path, report: Callable[[str], None]) -> Iterator[None]:
-    with path.open("w") as lock:
+def _only_one(kind: _Kind, parent: Path, report: Callable[[str], None]) -> Iterator[None]:
+    with (parent / f".{kind.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("Another installation of the Spark runtime is under way; waiting for it.")
+            report(f"Another installation of the {kind.title} runtime is under way; waiting for it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _check_disk(folder: Path) -> None:
+def _check_disk(kind: _Kind, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
-    if free < _NEEDED_BYTES:
+    needed = _NEEDED_BYTES[kind.name]
+    if free < needed:
         raise StorageFullError(
-            f"The Spark runtime needs {_NEEDED_BYTES >> 30} GiB of disk, but {free >> 20} MiB are free at "
+            f"The {kind.title} runtime needs {needed >> 30} GiB of disk, but {free >> 20} MiB are free at "
             f"{folder}. Free some space, or set [couture_workflow] runtimes_path to a larger disk."
         )
 
 
-def _install(wanted: Path, pins: Path, python: str, report: Callable[[str], None]) -> None:
+def _install(kind: _Kind, wanted: Path, pins: Path, python: str, report: Callable[[str], None]) -> None:
     stamp = wanted / _STAMP
     stamp.unlink(missing_ok=True)
-    report(f"Making the Spark runtime in {wanted} (once; about 450 MB are downloaded).")
-    _run([python, "-m", "venv", str(wanted)], report, remedy="Type: apt-get install --yes python3-venv")
+    report(f"Making the {kind.title} runtime in {wanted} (once; about {kind.download} MB are downloaded).")
+    _run(kind, [python, "-m", "venv", str(wanted)], report, remedy="Type: apt-get install --yes python3-venv")
     pip = [str(wanted / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     _run(
+        kind,
         [*pip, "--progress-bar", "off", "--requirement", str(pins)],
         report,
         remedy=f"Check the network and pip's settings, then type {INSTALL_COMMAND!r} to go on from there",
@@ -127,7 +160,7 @@ def _install(wanted: Path, pins: Path, python: str, report: Callable[[str], None
     stamp.write_text(pins.read_text())
 
 
-def _run(command: list[str], report: Callable[[str], None], *, remedy: str) -> None:
+def _run(kind: _Kind, command: list[str], report: Callable[[str], None], *, remedy: str) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_"))
     }
@@ -148,20 +181,20 @@ def _run(command: list[str], report: Callable[[str], None], *, remedy: str) -> N
         said = next(
             (line for line in reversed(last) if "error" in line.lower()), last[-1] if last else "no message"
         )
-        raise RuntimeMissingError(f"The Spark runtime could not be made: {said}. {remedy}.")
+        raise RuntimeMissingError(f"The {kind.title} runtime could not be made: {said}. {remedy}.")
 
 
 def _turn(link: Path, wanted: Path) -> None:
     """Point the link to the new folder in one step."""
-    fresh = link.with_name(f".spark-{os.getpid()}")
+    fresh = link.with_name(f".{link.name}-{os.getpid()}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(wanted.name)
     fresh.replace(link)
 
 
-def _remove_older(parent: Path, wanted: Path) -> None:
+def _remove_older(kind: _Kind, parent: Path, wanted: Path) -> None:
     """Keep the new folder and the one before it, which jobs may still run on."""
-    others = [path for path in parent.glob("spark-*") if path != wanted and path.is_dir()]
+    others = [path for path in parent.glob(f"{kind.name}-*") if path != wanted and path.is_dir()]
     others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in others[1:]:
         shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The runtimes that jobs need beside Airflow's own environment: Spark with its Python, and Java.
+"""The runtimes that jobs need beside Airflow's own environment: Spark with its Python, Java, Jupyter.
 
 Nothing is imported or started to find them: versions stand in file names and in the JDK's ``release`` file.
 """
@@ -16,15 +16,17 @@ from pathlib import Path
 from couture_workflow import settings
 from couture_workflow.exceptions import RuntimeMissingError
 from couture_workflow.services.class_data import class_data_archive, class_data_options
-from couture_workflow.services.runtime_install import INSTALL_COMMAND, install_spark
+from couture_workflow.services.runtime_install import INSTALL_COMMAND, install_jupyter, install_spark
 
 __all__ = [
     "INSTALL_COMMAND",
     "SparkRuntime",
     "class_data_archive",
     "class_data_options",
+    "install_jupyter",
     "install_spark",
     "java",
+    "jupyter",
     "spark",
 ]
 
@@ -61,6 +63,14 @@ def spark() -> SparkRuntime:
     return SparkRuntime(
         home=home, python=_python(home), version=version, java=program, java_version=java_version
     )
+
+
+def jupyter() -> str:
+    """Return the Python that has papermill; RuntimeMissingError says what to type."""
+    runtime = settings.runtimes_path() / "jupyter"
+    if any(runtime.glob("lib/python3.*/site-packages/papermill")) and (runtime / "bin" / "python").is_file():
+        return str(runtime / "bin" / "python")
+    raise RuntimeMissingError(f"There is no Jupyter runtime in {runtime}. Type: {INSTALL_COMMAND}")
 
 
 def java(spark_version: str = "") -> tuple[str, str]:

@@ -200,7 +200,7 @@ def test_an_environment_made_by_hand_is_left_alone(tmp_path: Path, pins: Path) -
 def test_too_little_disk_is_said_before_anything_is_made(
     tmp_path: Path, pins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime_install, "_NEEDED_BYTES", 1 << 60)
+    monkeypatch.setitem(runtime_install._NEEDED_BYTES, "spark", 1 << 60)
 
     with pytest.raises(StorageFullError, match="GiB of disk, but .* MiB are free"):
         runtimes.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)

@@ -1,0 +1,310 @@
+"""The notebook operator: what it takes, what a task shows and leaves, and that a kill leaves no kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from couture_workflow.exceptions import InvalidError, NotebookError, NotFoundError, RuntimeMissingError
+from couture_workflow.operators import CoutureJupyterOperator
+from couture_workflow.services import notebook_run, runtimes
+from couture_workflow.store.home import Store
+from tests.support.spark import processes_of, until
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+HOSTILE = "a'b\"<&>ü"
+
+
+@pytest.fixture
+def jupyter() -> str:
+    """Return the Python of the runtime; skip where there is none."""
+    try:
+        return runtimes.jupyter()
+    except RuntimeMissingError as error:
+        pytest.skip(f"needs Jupyter: {error}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the folder of a DAG file."""
+    path = tmp_path / "repository" / "dags"
+    path.mkdir(parents=True)
+    return path
+
+
+def notebook(path: Path, *cells: str, **metadata: Any) -> Path:
+    """Write a notebook of code cells; one that begins with "# parameters" is tagged so."""
+    made = [
+        {
+            "cell_type": "code",
+            "id": f"cell{number}",
+            "execution_count": None,
+            "metadata": {"tags": ["parameters"]} if source.startswith("# parameters") else {},
+            "outputs": [],
+            "source": source,
+        }
+        for number, source in enumerate(cells)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": made}))
+    return path
+
+
+def execute(folder: Path, lines: list[tuple[str, str]], bundle: Path | None = None, **options: Any) -> str:
+    """Run a task of a DAG file in the folder; its log lines go to the list."""
+    task = CoutureJupyterOperator(task_id="task", **options)
+    instance = SimpleNamespace(bundle_instance=SimpleNamespace(path=bundle) if bundle else None)
+    task._show = lambda kind, line: lines.append((kind, line))  # type: ignore[method-assign]
+    return task.execute(
+        {"dag": SimpleNamespace(fileloc=str(folder / "dag.py")), "ti": instance}  # type: ignore[typeddict-item]
+    )
+
+
+def printed(path: str) -> str:
+    """Return what the cells of a notebook printed."""
+    cells = json.loads(Path(path).read_text())["cells"]
+    return "".join("".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", ()))
+
+
+def test_the_manuals_signature_is_taken_and_templated() -> None:
+    task = CoutureJupyterOperator(
+        task_id="jupyter_task",
+        input_nb="{{ name }}.ipynb",
+        output_nb="plot {{ name }}.ipynb",
+        parameters={"a": 10, "day": "{{ name }}"},
+        export_html=False,
+        description="Plot",
+    )
+
+    task.render_template_fields({"name": HOSTILE})  # type: ignore[typeddict-item]
+
+    assert task.doc == "Plot"
+    assert (task.input_nb, task.output_nb) == (f"{HOSTILE}.ipynb", f"plot {HOSTILE}.ipynb")
+    assert task.parameters == {"a": 10, "day": HOSTILE}
+
+
+def test_a_notebook_runs_with_its_parameters_and_is_kept_with_its_results(
+    store: Store, jupyter: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "secret://")
+    name = f"report {HOSTILE}.ipynb"
+    source = notebook(
+        folder / name,
+        "# parameters\na = 1\ntext = ''",
+        "import os\nprint('a', a * 2, text, [name for name in os.environ if name.startswith('AIRFLOW__')])",
+        "print(os.getcwd())",
+    )
+    before = source.read_bytes()
+    lines: list[tuple[str, str]] = []
+
+    output = execute(
+        folder,
+        lines,
+        input_nb=name,
+        output_nb=f"of the day/{name}",
+        parameters={"a": 21, "text": HOSTILE},
+        export_html=True,
+    )
+
+    assert output == str(store.outputs / "notebooks" / "of the day" / name)
+    assert f"a 42 {HOSTILE} []\n{folder}\n" in printed(output)
+    assert source.read_bytes() == before
+    assert "a 42" in Path(output).with_suffix(".html").read_text()
+    assert ("cell", "Cell 3 of 4: import os") in lines
+    assert ("output", f"a 42 {HOSTILE} []") in lines
+    assert not list(Path(output).parent.glob(".tmp*"))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "dags/n.ipynb",
+        "dags/notebooks/n.ipynb",
+        "notebooks/n.ipynb",
+        "n.ipynb",
+        "../couture home/notebooks/n.ipynb",
+    ],
+)
+def test_a_notebook_is_found_in_the_repository_and_in_the_home(
+    store: Store, folder: Path, tmp_path: Path, place: str
+) -> None:
+    made = notebook(tmp_path / "repository" / place, "1")
+    task = CoutureJupyterOperator(task_id="task", input_nb="n")
+    instance = SimpleNamespace(bundle_instance=SimpleNamespace(path=folder.parent))
+    context: Any = {"dag": SimpleNamespace(fileloc=str(folder / "dag.py")), "ti": instance}
+
+    found = notebook_run.find_input(task.input_nb, task._folders(context, store.root))
+
+    assert found.resolve() == made.resolve()
+
+
+def test_the_last_line_of_a_failure_is_the_error_of_the_cell(
+    store: Store, jupyter: str, folder: Path
+) -> None:
+    notebook(folder / "bad.ipynb", "x = 5", "# why\ny = x / 0", "print('never')")
+    lines: list[tuple[str, str]] = []
+
+    with pytest.raises(NotebookError) as raised:
+        execute(folder, lines, input_nb="bad.ipynb", export_html=True)
+
+    output = store.outputs / "notebooks" / "bad.ipynb"
+    assert str(raised.value).splitlines() == [
+        f"The notebook 'bad.ipynb' failed in cell 2 of 3. The cells with their results: {output}",
+        "    # why",
+        "    y = x / 0",
+        "ZeroDivisionError: division by zero",
+    ]
+    assert any("y = x / 0" in line for kind, line in lines if kind == "log")
+    assert "ZeroDivisionError" in output.read_text()
+    assert "ZeroDivisionError" in output.with_suffix(".html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        pytest.param("{", "cannot be run: NotJSONError: .*does not appear to be JSON", id="no-json"),
+        pytest.param("{}", "cannot be run: ValidationError: ", id="no-notebook"),
+    ],
+)
+def test_what_is_no_notebook_is_told(
+    store: Store, jupyter: str, folder: Path, content: str, says: str
+) -> None:
+    (folder / "bad.ipynb").write_text(content)
+
+    with pytest.raises(NotebookError, match=says):
+        execute(folder, [], input_nb="bad.ipynb")
+
+    assert not (store.outputs / "notebooks").exists()
+
+
+def test_another_language_is_told(store: Store, jupyter: str, folder: Path) -> None:
+    notebook(folder / "r.ipynb", "1", kernelspec={"name": "ir", "display_name": "R", "language": "R"})
+
+    with pytest.raises(NotebookError, match="it is written in R, and only Python can be run"):
+        execute(folder, [], input_nb="r.ipynb")
+
+
+def test_a_kernel_that_dies_is_told_with_its_cell(store: Store, jupyter: str, folder: Path) -> None:
+    notebook(folder / "die.ipynb", "import os", "os.kill(os.getpid(), 9)")
+
+    with pytest.raises(NotebookError) as raised:
+        execute(folder, [], input_nb="die.ipynb")
+
+    assert str(raised.value).splitlines()[:2] == [
+        "The notebook 'die.ipynb' failed in cell 2.",
+        "    os.kill(os.getpid(), 9)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        pytest.param(
+            {"input_nb": "no"}, NotFoundError, "There is no notebook 'no.ipynb'. Put it", id="absent"
+        ),
+        pytest.param({"input_nb": "../x"}, InvalidError, "input_nb is '../x': give a path without", id="up"),
+        pytest.param({"input_nb": "/etc/x"}, InvalidError, "input_nb is '/etc/x'", id="absolute"),
+        pytest.param({"output_nb": "../x"}, InvalidError, "output_nb is '../x'", id="output-up"),
+        pytest.param({"parameters": {"a": object()}}, InvalidError, "parameter 'a' is a object", id="object"),
+        pytest.param({"parameters": {"a b": 1}}, InvalidError, "'a b' is no name of Python", id="name"),
+        pytest.param({"python": "/no/python"}, NotebookError, "There is no Python /no/python", id="python"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(
+    store: Store, jupyter: str, folder: Path, options: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    notebook(folder / "n.ipynb", "1")
+
+    with pytest.raises(error, match=says):
+        execute(folder, [], **{"input_nb": "n", **options})
+
+
+def test_a_link_out_of_the_folders_is_not_followed(store: Store, folder: Path, tmp_path: Path) -> None:
+    outside = notebook(tmp_path / "outside.ipynb", "1")
+    (folder / "link.ipynb").symlink_to(outside)
+
+    with pytest.raises(NotFoundError, match="no notebook 'link.ipynb'"):
+        notebook_run.find_input("link", [folder])
+
+
+def test_without_the_runtime_the_line_to_type_is_told(
+    store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__RUNTIMES_PATH", str(tmp_path / "none"))
+    notebook(folder / "n.ipynb", "1")
+
+    with pytest.raises(
+        RuntimeMissingError, match="There is no Jupyter runtime in .*Type: couture-workflow install"
+    ):
+        execute(folder, [], input_nb="n")
+
+
+#: Runs a notebook like a task does.
+TASK = """
+import signal, sys
+from pathlib import Path
+from couture_workflow.services.notebook_run import NotebookRequest, NotebookRun
+run = NotebookRun(
+    NotebookRequest(source=Path(sys.argv[1]), output=Path(sys.argv[2])),
+    on_line=lambda kind, line: print(kind, line, flush=True),
+)
+signal.signal(signal.SIGTERM, lambda *_: run.stop())
+try:
+    run.run()
+except Exception as error:
+    print(error, flush=True)
+    sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["kill", "death-of-the-task"])
+def test_a_kill_ends_the_kernel_and_what_it_started(
+    store: Store, jupyter: str, folder: Path, tmp_path: Path, number: int
+) -> None:
+    marker = f"sleeper-{os.getpid()}-{number}"
+    program = f"import subprocess, time\nsubprocess.Popen(['sleep', '601'], env={{'MARK': '{marker}'}})"
+    source = notebook(folder / "n.ipynb", program, "print('sleeps', flush=True)\ntime.sleep(600)")
+    output, log = tmp_path / "out.ipynb", tmp_path / "log"
+    with log.open("wb") as stream:
+        task = subprocess.Popen(
+            [sys.executable, "-c", TASK, str(source), str(output)],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "MARK": marker},
+        )
+    until(lambda: "sleeps" in log.read_text(), what="the notebook")
+    assert len(processes_of(marker)) >= 4  # the task, the reaper, the runner, the kernel, the sleeper
+
+    task.send_signal(number)
+
+    task.wait(60)
+    until(lambda: not processes_of(marker), what="the end of all processes")
+    if number == signal.SIGTERM:
+        assert "The notebook 'n.ipynb' was killed. Nothing of it is left running." in log.read_text()
+        assert not output.exists()
+
+
+def test_the_example_reports_on_an_island(store: Store, jupyter: str) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(EXAMPLES / "dags" / "penguin_notebook.py")
+    task: Any = bag.dags["penguin_notebook"].task_dict["report"]
+    task.render_template_fields({"params": {"island": "Biscoe"}})
+    task._show = lambda kind, line: None
+
+    output = task.execute(
+        {"dag": SimpleNamespace(fileloc=str(EXAMPLES / "dags" / "x.py")), "ti": SimpleNamespace()}
+    )
+
+    assert output == str(store.outputs / "notebooks" / "penguins" / "Biscoe.ipynb")
+    assert "167 penguins of Biscoe were weighed." in printed(output)
+    assert "'Gentoo penguin': 5076" in Path(output).read_text()
+    assert "Penguins of an island" in Path(output).with_suffix(".html").read_text()
