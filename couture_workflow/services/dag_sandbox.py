@@ -39,6 +39,9 @@ OUTPUT = 16 * 2**20
 _START = 60.0
 #: Seconds beyond a file's limit after which the guard itself is given up.
 _PATIENCE = 15.0
+_PREFIX = "couture-check-"
+#: Seconds after which a tree of a check cannot be in use any more.
+_ABANDONED = 3600.0
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
     "from couture_workflow.services.dag_sandbox_child import main; main()"
@@ -98,7 +101,7 @@ class Tree:
         self._root = Path()
 
     def __enter__(self) -> Tree:
-        self._root = Path(tempfile.mkdtemp(prefix="couture-check-")).resolve()
+        self._root = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
         tree = self._root / "dags"
         tree.mkdir()
         for path, content in self._files.items():
@@ -110,7 +113,8 @@ class Tree:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._root, ignore_errors=True)
+        with contextlib.suppress(RecursionError):
+            shutil.rmtree(self._root, ignore_errors=True)
         if self._root.exists():  # folders without rights, or nested deeper than Python can follow
             subprocess.run(["/bin/chmod", "-R", "u+rwx", self._root], capture_output=True, check=False)  # noqa: S603
             subprocess.run(["/bin/rm", "-rf", self._root], capture_output=True, check=False)  # noqa: S603
@@ -208,6 +212,10 @@ class _Nursery:
 
         :param patience: seconds.
         """
+        answer = self._ask(request, patience)
+        return self._ask(request, patience) if answer == b"" else answer  # the nursery ended in this instant
+
+    def _ask(self, request: Path, patience: float) -> bytes | None:
         receive, send = os.pipe()
         try:
             try:
@@ -237,8 +245,9 @@ class _Nursery:
         if self._control is not None and self._process is not None and self._process.poll() is None:
             return self._control
         self._forget()
+        _sweep()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._home = tempfile.mkdtemp(prefix="couture-check-")
+        self._home = tempfile.mkdtemp(prefix="couture-nursery-")
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-c", _BOOT, json.dumps(paths.import_path())],
@@ -259,7 +268,7 @@ class _Nursery:
             self._forget()
             raise StorageError(
                 "DAG files cannot be checked: the process that checks them does not start. Try again; if that "
-                f"does not help, see what {sys.executable} -c 'import airflow' says on the server."
+                f"does not help, see what {sys.executable} -c 'import airflow' says."
             )
         return ours
 
@@ -278,6 +287,15 @@ class _Nursery:
         """End it."""
         with self._lock:
             self._forget()
+
+
+def _sweep() -> None:
+    """Remove what a killed server left behind."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, RecursionError):
+            status = folder.lstat()
+            if status.st_uid == os.geteuid() and time.time() - status.st_mtime > _ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(descriptor: int, patience: float, *, most: int) -> bytes | None:

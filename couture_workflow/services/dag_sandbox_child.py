@@ -10,13 +10,16 @@ then what the process wrote: a line by us, and the result.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import stat
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,7 @@ def main() -> None:
         for descriptor in descriptors:
             os.close(descriptor)
         _reap()
+    shutil.rmtree(os.environ["HOME"], ignore_errors=True)
 
 
 def _preload() -> None:
@@ -151,16 +155,20 @@ class _Watch:
 
 
 def _is_too_full(folder: str, most: int) -> bool:
+    """Tell whether there is too much in a folder, or too deep in it to be seen."""
     size = count = 0
-    for where, _, names, handle in os.fwalk(folder):
-        del where
-        for name in names:
-            count += 1
-            with contextlib.suppress(OSError):
-                size += os.stat(name, dir_fd=handle, follow_symlinks=False).st_blocks * 512
-        if size > most or count > _SCRATCH_FILES:
-            return True
-    return False
+    unseen: list[OSError] = []
+    try:
+        for where, folders, names in os.walk(folder, onerror=unseen.append):
+            for name in (*folders, *names):
+                count += 1
+                with contextlib.suppress(OSError):
+                    size += os.lstat(f"{where}/{name}").st_blocks * 512
+            if size > most or count > _SCRATCH_FILES:
+                return True
+    except RecursionError:
+        return True
+    return any(error.errno == errno.ENAMETOOLONG for error in unseen)
 
 
 def _end(child: int) -> int:
@@ -186,6 +194,7 @@ def _checked(
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     os.environ.update(job["environment"])
+    tempfile.tempdir = None  # known to be another one since before the fork
     standing = walls.raise_walls(grants, limits, standing=standing, without=job["without"])
     os.write(3, json.dumps(sorted(standing)).encode() + b"\n")
 

@@ -7,6 +7,7 @@ import importlib.machinery
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 import types
@@ -176,6 +177,8 @@ class _Recorder:
             machinery=machinery, util=importlib.util, import_module=importlib.import_module
         )
         vars(python_importer)["importlib"] = stand_in
+        # Airflow handles SIGSEGV in Python, which never returns from a real one: let that end the process.
+        vars(python_importer)["signal"] = types.SimpleNamespace(**{**vars(signal), "SIGSEGV": signal.SIGUSR2})
         TaskGroup.add = self._noting(TaskGroup.add, 1)  # type: ignore[method-assign]
         DAG.__init__ = self._noting(DAG.__init__, 0)  # type: ignore[method-assign]
         DAG.check_cycle = self._naming_cycles(DAG.check_cycle)  # type: ignore[method-assign]
