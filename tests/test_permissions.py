@@ -41,13 +41,29 @@ EXPECTED: dict[str, set[str]] = {
     "can read on DAG Repository": {"Admin"},
     "can edit on DAG Repository": {"Admin"},
     "can read on Import and Export": {"Admin"},
+    "knows the secret of the web hook": set(),
     "can read on the DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
 }
 
 #: Role -> names of the menu entries, None where Airflow's list of plugins is refused altogether.
 MENU: dict[str, list[str] | None] = {
-    "Admin": ["Developer", "Spark Configuration", "Spark Dependencies", "Manage DAGs", "Code Artifacts"],
-    "Developer": ["Developer", "Spark Configuration", "Spark Dependencies", "Manage DAGs", "Code Artifacts"],
+    "Admin": [
+        "Developer",
+        "Spark Configuration",
+        "Spark Dependencies",
+        "Manage DAGs",
+        "DAG Repository",
+        "Code Bricks",
+        "Code Artifacts",
+    ],
+    "Developer": [
+        "Developer",
+        "Spark Configuration",
+        "Spark Dependencies",
+        "Manage DAGs",
+        "Code Bricks",
+        "Code Artifacts",
+    ],
     "Op": [],
     "User": None,
     "Viewer": None,
@@ -62,7 +78,7 @@ class Route:
 
     method: str
     path: str
-    permission: permissions.Permission | permissions.AirflowPermission | None
+    permission: permissions.Permission | permissions.AirflowPermission | permissions.SharedSecret | None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -122,7 +138,7 @@ def call(client: httpx.Client, route: Route) -> int:
 def test_table_of_expected_rights_is_complete() -> None:
     ours = {str(permission) for granted in permissions.ROLES.values() for permission in granted}
 
-    assert set(EXPECTED) == ours | {str(permissions.RUN_DETAILS)}
+    assert set(EXPECTED) == ours | {str(permissions.RUN_DETAILS), str(permissions.HOOK)}
 
 
 def test_roles_are_seeded_as_expected(api_server: ApiServer) -> None:
@@ -153,7 +169,7 @@ def test_every_role_gets_in_where_it_may_and_nowhere_else(
         for role, client in clients.items():
             status = call(client, route)
             may = role in EXPECTED[str(route.permission)]
-            refused = 401 if role == "anonymous" else 403
+            refused = 401 if role == "anonymous" or route.permission == permissions.HOOK else 403
             if (status in (401, 403)) if may else (status != refused):
                 wrong.append(f"{route} as {role}: {status}, expected {'to get in' if may else refused}")
 

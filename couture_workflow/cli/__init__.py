@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from couture_workflow import __version__
-from couture_workflow.cli import workbench
+from couture_workflow.cli import archives, dags_sync, dags_upgrade, workbench
 from couture_workflow.cli.commands import Command
 from couture_workflow.exceptions import CoutureError
 
-COMMANDS: dict[str, Command] = {**workbench.COMMANDS}
+COMMANDS: dict[str, Command] = {**workbench.COMMANDS, **archives.COMMANDS, **dags_sync.COMMANDS, **dags_upgrade.COMMANDS}
 
 #: First word of the commands that have two -> what they are about.
-GROUPS: dict[str, str] = {}
+GROUPS: dict[str, str] = {"dags": "Check, upgrade and synchronise DAG files."}
 
 
 def parser() -> argparse.ArgumentParser:

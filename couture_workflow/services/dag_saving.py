@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from couture_workflow.exceptions import GateError, InvalidError
-from couture_workflow.services import dag_gate, dags
+from couture_workflow.exceptions import GateError, InvalidError, NotAllowedError
+from couture_workflow.services import dag_gate, dags, git_remote, git_watch
 from couture_workflow.services.dag_problems import Known, Report
 from couture_workflow.store.names import check_path, quote
 from couture_workflow.store.repository import Commit
@@ -33,6 +33,7 @@ class Saved:
 
 def check(store: Store, changes: Changes, *, known: Known | None = None) -> Report:
     """Check what the newest version would become; ``InvalidError`` for a path that may not be."""
+    _refuse_following(store)
     checked = _checked(changes)
     before = dags.read_all(store)
     _refuse_submodules(store, checked)
@@ -67,6 +68,8 @@ def save(
         raise GateError(refusal(report), problems=[problem.json() for problem in report.problems])
     text = message.strip() or _default_message(changes)
     commit = store.dags.save(_checked(changes), author=user, message=text, base=base)
+    if git_remote.load(store).is_set:
+        git_watch.ask(store)
     return Saved(commit, report, overridden=bool(report.errors))
 
 
@@ -87,6 +90,14 @@ def refusal(report: Report) -> str:
 def _checked(changes: Changes) -> dict[str, bytes | None]:
     # What others pushed may have any name; deleting it is the way to be rid of it.
     return {path if content is None else check_path(path): content for path, content in changes.items()}
+
+
+def _refuse_following(store: Store) -> None:
+    if url := git_remote.follows(store):
+        raise NotAllowedError(
+            f"The DAG files follow {url}, so they are changed there alone. Push the change to it, or let an "
+            "administrator synchronise both ways in Admin > DAG Repository."
+        )
 
 
 def _refuse_submodules(store: Store, changes: Changes) -> None:

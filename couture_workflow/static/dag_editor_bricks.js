@@ -69,10 +69,10 @@ class BrickDialog {
 
   filter() {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fitting = this.bricks.filter((brick) => {
-      const text = [brick.title, brick.description, ...brick.tags, brick.code].join("\n").toLowerCase();
-      return words.every((word) => text.includes(word));
-    });
+    const holds = (text) => words.every((word) => text.toLowerCase().includes(word));
+    const about = (brick) => [brick.title, brick.description, ...brick.tags].join("\n");
+    const named = this.bricks.filter((brick) => holds(about(brick)));
+    const fitting = named.length ? named : this.bricks.filter((brick) => holds(`${about(brick)}\n${brick.code}`));
     this.list.replaceChildren(
       ...fitting.map((brick) =>
         el(

@@ -11,7 +11,7 @@ from flask import Response, g, jsonify, request
 from flask_wtf.csrf import generate_csrf
 
 from couture_workflow.exceptions import InvalidError, NotAllowedError, TooLargeError
-from couture_workflow.permissions import CREATE, DAG_FILES, EDIT, READ, Permission
+from couture_workflow.permissions import CODE_BRICKS, CREATE, DAG_FILES, EDIT, READ, Permission
 from couture_workflow.services import (
     completion,
     dag_drafts,
@@ -88,7 +88,12 @@ class DagEditorPage(CouturePage):
         }
         shown = bool(opened.text) or not opened.obstacle
         return self.page(
-            "dag_editor.html", file=opened, state=json.dumps(state), shown=shown, may_type=may_type
+            "dag_editor.html",
+            file=opened,
+            state=json.dumps(state),
+            shown=shown,
+            may_type=may_type,
+            can_read_bricks=Permission(READ, CODE_BRICKS),
         )
 
     @expose("/status")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.exceptions import ConflictError, InvalidError
-from couture_workflow.services import dags, git_remote, git_sync
+from couture_workflow.exceptions import ConflictError, InvalidError, NotAllowedError
+from couture_workflow.services import dag_saving, dags, git_remote, git_sync, git_watch
 from couture_workflow.services.git_remote import FOLLOW, TWO_WAY, Credential, Remote
 from couture_workflow.store.home import Store
 from tests.support.git_server import GitServer, git, git_server
@@ -58,6 +58,17 @@ def test_follow_takes_what_is_there_and_what_comes(store: Store, server: GitServ
     assert moves == [(None, first.local), (first.local, newest)]
     assert git_remote.state(store) == second
     assert git_remote.follows(store) == f"{server.url}/central.git"
+
+
+def test_files_that_follow_a_remote_cannot_be_changed_here(store: Store, server: GitServer) -> None:
+    connect(store, server, FOLLOW)
+    git_sync.synchronise(store)
+    with pytest.raises(NotAllowedError, match="central.git"):
+        dag_saving.save(store, {"x.sql": b"select 1"}, user="ann", message="", base=store.dags.head())
+
+    connect(store, server, TWO_WAY)
+    dag_saving.save(store, {"x.sql": b"select 1"}, user="ann", message="", base=store.dags.head())
+    assert (store.root / git_watch.WANTED).exists()
 
 
 def test_two_way_gives_what_was_saved_here(store: Store, server: GitServer) -> None:

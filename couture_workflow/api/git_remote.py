@@ -1,0 +1,92 @@
+"""The git remote of the DAG repository for programs: its state, a look at it now, the web hook."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import asdict
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from couture_workflow.api.auth import User, requires
+from couture_workflow.exceptions import TooLargeError
+from couture_workflow.permissions import DAG_REPOSITORY, EDIT, HOOK, READ, Permission
+from couture_workflow.services import git_remote, git_watch
+from couture_workflow.web.audit import audit
+from couture_workflow.web.git_remote import synchronise
+from couture_workflow.web.state import store
+
+router = APIRouter()
+
+Reader = Annotated[User, requires(Permission(READ, DAG_REPOSITORY))]
+Editor = Annotated[User, requires(Permission(EDIT, DAG_REPOSITORY))]
+Hook = Annotated[None, requires(HOOK)]
+
+#: Bytes of a web hook's body that are read at most; GitHub sends 25 MB at most.
+MAX_HOOK = 25 * 2**20
+
+
+class RemoteState(BaseModel):
+    """What the last look at the remote found."""
+
+    result: str = Field(description="ok, error, conflict; empty before the first look or without a remote.")
+    message: str = Field(description="What happened, or what is wrong and what to do.")
+    when: str = Field(description="Of the last look.")
+    success: str = Field(description="Of the last one that went well.")
+    remote: str = Field(description="Commit of the remote's branch.")
+    local: str = Field(description="Commit of the DAG repository.")
+    ahead: int = Field(description="Commits that the remote lacks.")
+    behind: int = Field(description="Commits of the remote that are not here.")
+    paths: list[str] = Field(description="Files that both changed, in a conflict.")
+
+
+@router.get("/")
+def read_state(_user: Reader) -> RemoteState:
+    """Return what the last look at the remote found."""
+    return RemoteState(**asdict(git_remote.state(store())))
+
+
+@router.post("/sync")
+def sync(user: Editor) -> RemoteState:
+    """Look at the remote now and return what was found."""
+    found = synchronise()
+    audit("dag_repository.sync", user, result=found.result, local=found.local, remote=found.remote)
+    return RemoteState(**asdict(found))
+
+
+@router.post("/hook", status_code=202)
+async def hook(_signed: Hook, request: Request) -> dict[str, str]:
+    """Ask for a look at the remote: the web hook of GitHub, GitLab, Gitea or a script.
+
+    The secret is sent as ``X-Gitlab-Token``, as ``Authorization: Bearer``, or signs the body with
+    HMAC-SHA256 in ``X-Hub-Signature-256`` (GitHub, Gitea, Forgejo).
+    """
+    secret = await to_thread.run_sync(git_remote.hook_secret, store())
+    digest = await _digest(request, secret)
+    if not _admitted(request, digest, secret):
+        raise HTTPException(401, "The web hook's secret is missing or wrong. Admin > DAG Repository shows it.")
+    await to_thread.run_sync(git_watch.ask, store())
+    return {"detail": "The remote is looked at now."}
+
+
+async def _digest(request: Request, secret: str) -> bytes:
+    """Return the body's HMAC without ever keeping the body."""
+    mac, size = hmac.new(secret.encode(), digestmod=hashlib.sha256), 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_HOOK:
+            raise TooLargeError(f"A web hook's body has at most {MAX_HOOK} bytes.")
+        mac.update(chunk)
+    return mac.hexdigest().encode()
+
+
+def _admitted(request: Request, digest: bytes, secret: str) -> bool:
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    given = (request.headers.get("x-gitlab-token", ""), bearer if scheme.lower() == "bearer" else "")
+    signature = request.headers.get("x-hub-signature-256", "").removeprefix("sha256=")
+    signed = hmac.compare_digest(signature.encode(), digest)
+    return signed or any(text and hmac.compare_digest(text.encode(), secret.encode()) for text in given)

@@ -1,0 +1,130 @@
+/* The git remote: save the settings, look at it now, choose sides of a conflict, the web hook's secret. */
+
+import { ApiError, get, page, post } from "./api.js";
+import { mergeBox } from "./code_box.js";
+import { confirm, notice } from "./dialog.js";
+
+const at = (path) => page(`/dag-repository${path}`);
+const form = document.getElementById("remote");
+const { commit } = JSON.parse(form.dataset.state);
+const credentials = document.getElementById("credentials");
+const FIELDS = ["url", "branch", "folder", "interval", "mode", "credentials"];
+
+let dirty = false;
+
+async function run(button, work) {
+  button.disabled = true;
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const field = { path: "folder" }[error.field] ?? error.field;
+    if (FIELDS.includes(field)) document.getElementById(`${field}-error`).textContent = error.message;
+    notice(error.message, "error");
+    return null;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function reload() {
+  dirty = false;
+  window.location.reload();
+}
+
+form.addEventListener("input", () => {
+  dirty = true;
+  document.getElementById("form-state").textContent = "Not saved yet.";
+});
+window.addEventListener("beforeunload", (event) => {
+  if (dirty) event.preventDefault();
+});
+
+document.getElementById("add-credential").addEventListener("click", () => {
+  credentials.append(document.getElementById("credential").content.cloneNode(true));
+  credentials.lastElementChild.querySelector("input").focus();
+});
+credentials.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-remove]")) return;
+  event.target.closest(".remote-credential").remove();
+  form.dispatchEvent(new Event("input"));
+});
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  for (const name of FIELDS) document.getElementById(`${name}-error`).textContent = "";
+  const value = (name) => form.elements[name].value;
+  const settings = {
+    base: commit,
+    url: value("url"),
+    branch: value("branch"),
+    folder: value("folder"),
+    interval: value("interval"),
+    mode: value("mode"),
+    known_hosts: value("known_hosts"),
+    submodules: form.elements.submodules.checked,
+    credentials: [...credentials.children].map((row) =>
+      Object.fromEntries(["prefix", "username", "secret"].map((name) => [name, row.querySelector(`[name="${name}"]`).value])),
+    ),
+  };
+  document.getElementById("form-state").textContent = "Saving and looking at the remote…";
+  const answer = await run(event.submitter, () => post(at("/save"), settings));
+  document.getElementById("form-state").textContent = answer ? "" : "Not saved.";
+  if (answer) reload();
+});
+
+const click = (id, work) => document.getElementById(id)?.addEventListener("click", (event) => work(event.currentTarget));
+
+click("sync", async (button) => {
+  document.getElementById("state-message").textContent = "Looking at the remote…";
+  await run(button, () => post(at("/sync")));
+  if (!dirty) reload();
+});
+
+click("resolve", async (button) => {
+  const chosen = [...document.querySelectorAll("#conflicts input:checked")];
+  const choices = Object.fromEntries(chosen.map((input) => [input.dataset.path, input.value]));
+  const missing = JSON.parse(document.getElementById("state").dataset.paths).find((path) => !choices[path]);
+  if (missing) {
+    notice(`Choose which ${missing} is to be kept.`, "error");
+    return;
+  }
+  if (await run(button, () => post(at("/resolve"), { choices }))) reload();
+});
+
+click("take", async (button) => {
+  const question = {
+    title: "Take the remote's state?",
+    text: "The DAG files become what the remote has. What is here and not there stays as a branch named kept/… of the repository.",
+    action: "Take it",
+    danger: true,
+  };
+  if ((await confirm(question)) && (await run(button, () => post(at("/take"))))) reload();
+});
+
+for (const details of document.querySelectorAll("[data-conflict]")) {
+  const box = details.querySelector(".remote-merge");
+  details.addEventListener("toggle", async () => {
+    if (!details.open || box.hasChildNodes()) return;
+    const { ours, theirs } = await get(at(`/conflict?${new URLSearchParams({ path: details.dataset.conflict })}`));
+    mergeBox(box, { old: ours ?? "", text: theirs ?? "", path: details.dataset.conflict });
+  });
+}
+
+const hook = document.getElementById("hook-url");
+if (hook) {
+  const root = document.querySelector('meta[name="api-root"]').content.replace(/\/api$/, "");
+  hook.textContent = window.location.origin + root + hook.dataset.path;
+}
+const reveal = async (button, renew) => {
+  const answer = await run(button, () => post(at("/hook"), { renew }));
+  if (!answer) return;
+  const code = document.getElementById("hook-secret");
+  code.textContent = answer.secret;
+  code.hidden = false;
+};
+click("hook-show", (button) => reveal(button, false));
+click("hook-renew", async (button) => {
+  const text = "Calls with the present secret are refused from then on.";
+  if (await confirm({ title: "Make a new secret?", text, action: "Make it", danger: true })) await reveal(button, true);
+});

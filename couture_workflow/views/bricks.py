@@ -1,0 +1,220 @@
+"""The page *Developer > Code Bricks*: pieces of DAG code to insert in the editor, to add and to change."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response, g, jsonify, request
+
+from couture_workflow.exceptions import CoutureError, InvalidError
+from couture_workflow.permissions import CODE_BRICKS, CREATE, DELETE, EDIT, READ, Permission
+from couture_workflow.services import brick_document, brick_rules, bricks
+from couture_workflow.services.brick_document import TYPES, Brick, Parameter
+from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.web.audit import audit
+from couture_workflow.web.state import store
+
+CAN_READ = Permission(READ, CODE_BRICKS)
+CAN_CREATE = Permission(CREATE, CODE_BRICKS)
+CAN_EDIT = Permission(EDIT, CODE_BRICKS)
+CAN_DELETE = Permission(DELETE, CODE_BRICKS)
+
+
+class CodeBricksPage(CouturePage):
+    """The list, the form with its review, the history, and what the editor's dialog asks for."""
+
+    route_base = "/code-bricks"
+    title = "Code Bricks"
+    summary = "Pieces of DAG code that the editor inserts: operators, branches, sensors, and your own."
+    icon = "brick"
+    permission = CAN_READ
+
+    @expose("/")
+    @requires(CAN_READ)
+    def index(self) -> str:
+        """Show all bricks."""
+        listed = bricks.all_of(store())
+        return self.page(
+            "bricks.html",
+            entries=listed,
+            hidden=bricks.hidden(store()),
+            tags=sorted({tag for entry in listed for tag in entry.brick.tags}, key=str.casefold),
+            base=store().config.head() or "",
+            can_create=CAN_CREATE,
+            can_edit=CAN_EDIT,
+            can_delete=CAN_DELETE,
+        )
+
+    @expose("/new")
+    @requires(CAN_CREATE)
+    def new(self) -> str:
+        """Show an empty form, or one with a copy of another brick: ``?from=<name>``."""
+        source = request.args.get("from", "")
+        brick = bricks.get(store(), source) if source else Brick(name="", title="")
+        return self._form(brick, saved="", new=True)
+
+    @expose("/<name>/edit")
+    @requires(CAN_EDIT)
+    def edit(self, name: str) -> str:
+        """Show the form; ``?restore=<version>`` fills it with an earlier version."""
+        saved = bricks.text_of(store(), name)
+        brick = bricks.get(store(), name, commit=request.args.get("restore"))
+        return self._form(brick, saved=saved, new=False)
+
+    @expose("/<name>/history")
+    @requires(CAN_READ)
+    def history(self, name: str) -> str:
+        """Show who changed a brick."""
+        skip = max(request.args.get("skip", 0, type=int), 0)
+        entries = bricks.history(store(), name, limit=51, skip=skip)
+        texts = [bricks.text_of(store(), name, commit=entry.id) for entry in entries]
+        shipped = bricks.shipped().get(name)
+        oldest = brick_document.dump(shipped) if shipped else ""
+        return self.page(
+            "bricks_history.html",
+            title=f"History of {name}",
+            name=name,
+            entries=entries[:50],
+            texts=texts,
+            before=[*texts[1:], oldest],
+            more=len(entries) > 50,
+            skip=skip,
+            shipped=shipped,
+            can_edit=CAN_EDIT,
+        )
+
+    @expose("/check", methods=["POST"])
+    @requires(CAN_READ)
+    def check(self) -> Response:
+        """Return what is wrong with a draft, the text that would be saved and the code that it gives."""
+        brick, _ = _draft()
+        try:
+            brick_rules.check(brick)
+            rendered = brick_rules.render(brick, {})
+        except InvalidError as error:
+            return jsonify(problem=str(error), field=error.field, text="", code="")
+        code = "\n".join(rendered.imports) + "\n\n\n" + rendered.body if rendered.imports else rendered.body
+        return jsonify(problem="", field="", text=brick_document.dump(brick), code=code)
+
+    @expose("/add", methods=["POST"])
+    @requires(CAN_CREATE)
+    def add(self) -> Response:
+        """Save a new brick."""
+        return self._save(new=True)
+
+    @expose("/save", methods=["POST"])
+    @requires(CAN_EDIT)
+    def save(self) -> Response:
+        """Save a brick that exists."""
+        return self._save(new=False)
+
+    @expose("/<name>/delete", methods=["POST"])
+    @requires(CAN_DELETE)
+    def delete(self, name: str) -> Response:
+        """Delete a brick, or hide one that came with the package."""
+        commit = bricks.delete(store(), name, user=g.user.get_name(), base=_base())
+        audit("bricks.delete", g.user, brick=name, commit=commit.id)
+        return jsonify(commit=commit.id)
+
+    @expose("/<name>/reset", methods=["POST"])
+    @requires(CAN_EDIT)
+    def reset(self, name: str) -> Response:
+        """Take the shipped version again."""
+        commit = bricks.reset(store(), name, user=g.user.get_name(), base=_base())
+        audit("bricks.reset", g.user, brick=name, commit=commit.id)
+        return jsonify(commit=commit.id)
+
+    @expose("/list")
+    @requires(CAN_READ)
+    def listing(self) -> Response:
+        """Return what the editor's dialog offers."""
+        usable = [entry for entry in bricks.all_of(store()) if not entry.problem]
+        return jsonify(bricks=[asdict(entry.brick) | {"origin": entry.origin} for entry in usable])
+
+    @expose("/<name>/render", methods=["POST"])
+    @requires(CAN_READ)
+    def render(self, name: str) -> Response:
+        """Return the code of a brick with the values that were typed."""
+        values = _payload().get("values")
+        if not isinstance(values, dict):
+            raise InvalidError("The page sent no values. Reload the page.")
+        rendered = brick_rules.render(
+            bricks.get(store(), name), {str(key): str(value) for key, value in values.items()}
+        )
+        return jsonify(imports=list(rendered.imports), body=rendered.body)
+
+    def _form(self, brick: Brick, *, saved: str, new: bool) -> str:
+        state = {"brick": asdict(brick), "saved": saved, "new": new, "base": store().config.head() or ""}
+        return self.page(
+            "bricks_form.html",
+            title="New brick" if new else f"Edit {brick.title}",
+            brick=brick,
+            new=new,
+            types=TYPES,
+            state=json.dumps(state),
+        )
+
+    def _save(self, *, new: bool) -> Response:
+        brick, payload = _draft()
+        before = None if new else _present(brick.name)
+        commit = bricks.save(
+            store(),
+            brick,
+            user=g.user.get_name(),
+            base=_base(),
+            message=str(payload.get("message", ""))[:2000],
+            new=new,
+        )
+        audit("bricks.save", g.user, brick=brick.name, commit=commit.id, before=before)
+        return jsonify(commit=commit.id, name=brick.name)
+
+
+def _present(name: str) -> str | None:
+    try:
+        return brick_document.dump(bricks.get(store(), name))
+    except CoutureError:
+        return None
+
+
+def _base() -> str | None:
+    return str(_payload().get("base") or "") or None
+
+
+def _payload() -> dict[str, Any]:
+    payload = request.get_json(silent=True)
+    if not isinstance(payload, dict):
+        raise InvalidError("The page sent something else than a brick. Reload the page.")
+    return payload
+
+
+def _draft() -> tuple[Brick, dict[str, Any]]:
+    """Return the brick that the form sent, and all that it sent."""
+    payload = _payload()
+    sent = payload.get("brick")
+    if not isinstance(sent, dict) or not all(
+        isinstance(sent.get(key, []), list) for key in ("tags", "parameters")
+    ):
+        raise InvalidError("The page sent something else than a brick. Reload the page.")
+    parameters = [entry for entry in sent.get("parameters", []) if isinstance(entry, dict)]
+    brick = Brick(
+        name=str(sent.get("name", "")),
+        title=str(sent.get("title", "")).strip(),
+        description=str(sent.get("description", "")).strip(),
+        tags=tuple(text for tag in sent.get("tags", []) if (text := str(tag).strip())),
+        parameters=tuple(_parameter(entry) for entry in parameters),
+        code=brick_document.tidy(str(sent.get("code", ""))),
+    )
+    return brick, payload
+
+
+def _parameter(entry: dict[str, Any]) -> Parameter:
+    choices = entry.get("choices")
+    return Parameter(
+        name=str(entry.get("name", "")).strip(),
+        type=str(entry.get("type", "text")),
+        default=str(entry.get("default", "")),
+        help=str(entry.get("help", "")).strip(),
+        choices=tuple(str(choice).strip() for choice in choices) if isinstance(choices, list) else (),
+    )
