@@ -118,12 +118,18 @@ def test_every_page_is_documented_at_its_address() -> None:
         assert f"`{prefix}{page.route_base}/" in section("pages.md", page.title), page.title
 
 
+def shown(option: Any, flag: str) -> str:
+    """Return how an argument is documented: by its flag, or by the word that stands for it."""
+    several = "..." if option.settings.get("nargs") in ("+", "*") else ""
+    return flag if flag.startswith("-") else f"{option.settings.get('metavar', flag)}{several}"
+
+
 def test_every_command_is_documented_with_its_arguments() -> None:
     headings = re.findall(r"^## `couture-workflow ([\w ]+)`$", text("cli.md"), re.MULTILINE)
 
     assert headings == list(COMMANDS)
     for name, command in COMMANDS.items():
-        flags = {flag for option in command.options for flag in option.flags}
+        flags = {shown(option, flag) for option in command.options for flag in option.flags}
         documented = {
             code(cell).split()[0] for cell, *_ in rows(section("cli.md", f"`couture-workflow {name}`"))
         }
@@ -138,14 +144,24 @@ def test_commands_and_targets_that_documents_name_exist(page: Path) -> None:
     commands = set(re.findall(r"(?:`|^|/)couture-workflow ([a-z]+)", whole, re.MULTILINE))
     make = set(re.findall(r"(?:`|^)make ([a-z]+)", whole, re.MULTILINE))
 
-    assert commands <= set(COMMANDS)
+    assert commands <= {name.split()[0] for name in COMMANDS}
     assert make <= targets
 
 
 def operators() -> list[Any]:
-    from couture_workflow.operators import CouturePySparkOperator, CoutureSparkOperator
+    from couture_workflow.operators import (
+        CoutureJupyterOperator,
+        CouturePySparkOperator,
+        CoutureSparkOperator,
+    )
 
-    return [CoutureSparkOperator, CouturePySparkOperator]
+    return [CoutureSparkOperator, CouturePySparkOperator, CoutureJupyterOperator]
+
+
+def described(operator: type) -> list[list[str]]:
+    """Return the rows that describe the arguments of an operator."""
+    shared = rows(section("operators.md", "Arguments of both")) if "Spark" in operator.__name__ else []
+    return [*shared, *rows(section("operators.md", operator.__name__))]
 
 
 def arguments(operator: type) -> set[str]:
@@ -159,27 +175,17 @@ def arguments(operator: type) -> set[str]:
 
 def test_every_argument_of_an_operator_is_documented() -> None:
     for operator in operators():
-        described = rows(section("operators.md", operator.__name__))
-        shared = rows(section("operators.md", "Arguments of both"))
-
-        documented = {code(name) for name, *_ in [*shared, *described] if name.startswith("`")}
+        documented = {code(name) for name, *_ in described(operator) if name.startswith("`")}
 
         assert documented >= arguments(operator), operator.__name__
         assert documented <= arguments(operator) | {"task_id", "description", "dag"}, operator.__name__
 
 
 def test_arguments_that_are_documented_as_templated_are_templated() -> None:
-    documented = {
-        code(name)
-        for name, meaning, *_ in [
-            *rows(section("operators.md", "Arguments of both")),
-            *rows(section("operators.md", "CoutureSparkOperator")),
-            *rows(section("operators.md", "CouturePySparkOperator")),
-        ]
-        if "Templated" in meaning
-    }
+    for operator in operators():
+        documented = {code(name) for name, meaning, *_ in described(operator) if "Templated" in meaning}
 
-    assert documented == {field for operator in operators() for field in operator.template_fields}
+        assert documented == set(operator.template_fields), operator.__name__
 
 
 def api_routes() -> Iterator[tuple[str, str, str]]:

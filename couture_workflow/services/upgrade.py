@@ -21,7 +21,8 @@ from couture_workflow.services.upgrade_text import plain, problem
 #: A file larger than this is left alone, in characters; no DAG file that people write is.
 LONGEST = 1 << 20
 
-_TEMPLATES = (".sql", ".hql", ".sh", ".bash", ".j2", ".jinja", ".jinja2")
+#: What a file of templates ends in.
+TEMPLATES = (".sql", ".hql", ".sh", ".bash", ".j2", ".jinja", ".jinja2")
 _OLD = re.compile(
     r"\bschedule_interval\b|\bairflow\.(operators|hooks|contrib|sensors)(\.\w+)?\s+import\b"
     r"|\bimport\s+airflow\.(operators|hooks|contrib|sensors)\b|\bfrom\s+airflow\s+import\s+operators\b"
@@ -67,11 +68,15 @@ _Told = TypeVar("_Told", Change, Note)
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What came of a file: its new text, what was changed and what is left to a person."""
+    """What came of a file: its new text, what was changed and what is left to a person.
+
+    :param refused: the file could not be read; the one note says why.
+    """
 
     source: str
     changes: tuple[Change, ...] = ()
     notes: tuple[Note, ...] = ()
+    refused: bool = False
 
 
 def looks_old(source: str) -> bool:
@@ -91,13 +96,14 @@ def upgrade(source: str, *, path: str = "") -> Upgrade:
         )
     if name == ".airflowignore":
         return upgrade_ignore(source)
-    if name.endswith(_TEMPLATES):
+    if name.endswith(TEMPLATES):
         return _template(source)
     mark = "\ufeff" if source.startswith("\ufeff") else ""
     text, done = plain(source[len(mark) :])
     if wrong := problem(text):
         advice = "Correct this line, then upgrade the file again."
-        return Upgrade(source, notes=(Note(wrong.line, f"This is not Python 3: {wrong.message}.", advice),))
+        note = Note(wrong.line, f"This is not Python 3: {wrong.message}.", advice)
+        return Upgrade(source, notes=(note,), refused=True)
     return _python(source, mark, text, done)
 
 
@@ -122,7 +128,7 @@ def upgrade_bytes(content: bytes, *, path: str = "") -> tuple[bytes, Upgrade]:
         source = content.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         note = Note(1, f"The file is no text in the encoding that it says: {error}.", "Save it as UTF-8.")
-        return content, Upgrade("", notes=(note,))
+        return content, Upgrade("", notes=(note,), refused=True)
     mark = content.startswith(codecs.BOM_UTF8)
     done = upgrade(("\ufeff" if mark else "") + source, path=path)
     if done.source.removeprefix("\ufeff") == source:
