@@ -13,6 +13,7 @@ from couture_workflow.permissions import (
     DAG_FILES,
     DAG_REPOSITORY,
     DEVELOPER_HUB,
+    IMPORT_EXPORT,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
 )
@@ -60,6 +61,7 @@ class CouturePlugin(AirflowPlugin):
         ),
         _entry("Manage DAGs", "manage-dags", DAG_FILES, "dags", category="Developer"),
         _entry("DAG Repository", "dag-repository", DAG_REPOSITORY, "repository", category="admin"),
+        _entry("Import/Export", "import-export", IMPORT_EXPORT, "archives", category="admin"),
         _entry("Code Bricks", "code-bricks", CODE_BRICKS, "bricks", category="Developer"),
         _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, "artifacts", category="Developer"),
         _zoom("dag", "/zoom/{DAG_ID}"),

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from couture_workflow.api.auth import Guard, refusal
+from couture_workflow.api.openapi import add_description
 from couture_workflow.exceptions import CoutureError
 from couture_workflow.web.errors import describe, plain
 from couture_workflow.web.paths import APIS
@@ -28,6 +29,7 @@ def _app(noun: str) -> FastAPI:
     module = importlib.import_module(f"couture_workflow.api.{noun}")
     app = FastAPI(title=f"Couture Workflow: {noun}", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(module.router)
+    add_description(app, noun)
     app.add_middleware(Guard, routes=lambda: app.routes)
     app.add_exception_handler(CoutureError, _our_error)
     app.add_exception_handler(HTTPException, _http_error)

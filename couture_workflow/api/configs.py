@@ -1,4 +1,4 @@
-"""REST API of the configurations, ``/api/configs``: the Spark configuration."""
+"""REST API of the configurations, ``/api/configs``: the Spark configuration; archives of all of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from couture_workflow.api.archives import add_archive
 from couture_workflow.api.auth import User, requires
 from couture_workflow.exceptions import ConflictError, InvalidError
 from couture_workflow.permissions import EDIT, READ, SPARK_CONFIGURATION, Permission
@@ -22,6 +23,7 @@ from couture_workflow.web.errors import describe
 from couture_workflow.web.state import store
 
 router = APIRouter()
+add_archive(router, "configs")
 
 Reader = Annotated[User, requires(Permission(READ, SPARK_CONFIGURATION))]
 Editor = Annotated[User, requires(Permission(EDIT, SPARK_CONFIGURATION))]

@@ -51,10 +51,14 @@ class Sink(Protocol[Result]):
 
 async def receive_body(request: Request, begin: Begin, name: str) -> Received:
     """Store the body of a request as one file."""
+    reception = await to_thread.run_sync(partial(begin, name, announced=announced_size(request)))
+    return await receive(request, reception)
+
+
+def announced_size(request: Request) -> int | None:
+    """Return the bytes that the caller says it will send, None if it does not."""
     length = request.headers.get("content-length", "")
-    announced = int(length) if length.isdecimal() else None
-    reception = await to_thread.run_sync(partial(begin, name, announced=announced))
-    return await _receive(request, reception)
+    return int(length) if length.isdecimal() else None
 
 
 async def receive_form(request: Request, begin: Begin) -> FormResult:
@@ -66,10 +70,10 @@ async def receive_form(request: Request, begin: Begin) -> FormResult:
             f"curl -F {FIELD}=@file does.",
             field=FIELD,
         )
-    return await _receive(request, Form(options[b"boundary"], begin))
+    return await receive(request, Form(options[b"boundary"], begin))
 
 
-async def _receive(request: Request, sink: Sink[Result]) -> Result:
+async def receive(request: Request, sink: Sink[Result]) -> Result:
     """Stream the body into the sink, which is left only when no thread writes to it any more."""
     await to_thread.run_sync(sink.__enter__)
     try:
@@ -167,6 +171,11 @@ class Form:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._drop()
+
+    @property
+    def errors(self) -> list[CoutureError]:
+        """Why files were refused so far."""
+        return [error for _, error in self._result.errors]
 
     def write(self, chunk: bytes) -> None:
         """Parse bytes of the body."""

@@ -29,6 +29,12 @@ from couture_workflow.web.state import store
 
 MOST_FILES = 1000
 
+_BINARY = {"type": "string", "format": "binary"}
+_FORM = {
+    "type": "object",
+    "required": ["sources"],
+    "properties": {"sources": {"type": "array", "items": _BINARY, "description": "One or more files."}},
+}
 _DOWNLOAD_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
 
 
@@ -65,6 +71,11 @@ class Restore(BaseModel):
     version: int = Field(description="Number of the version whose content becomes current.", ge=1)
 
 
+def _body(content: dict[str, Any]) -> dict[str, Any]:
+    """Describe a body for OpenAPI: the routes read it themselves, so that it is streamed."""
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def make_router(kind: FileKind) -> APIRouter:
     """Return the routes for the files of a kind."""
     router = APIRouter()
@@ -81,11 +92,12 @@ def _add_reading(router: APIRouter, kind: FileKind) -> None:
     def list_files(
         search: Annotated[str, Query(description="Part of the name, in any case.")] = "",
         sort: Annotated[Sort, Query(description="Order; a minus reverses it.")] = "name",
-        limit: Annotated[int, Query(ge=1, le=MOST_FILES)] = 50,
-        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=MOST_FILES, description="Most files in the part.")] = 50,
+        offset: Annotated[int, Query(ge=0, description="How many files come before it.")] = 0,
         deleted: Annotated[bool, Query(description="List the deleted files instead.")] = False,
         user: User = reader,
     ) -> FileList:
+        """List a part of the files that a search finds."""
         found = files.find(
             kind.files(store()), search=search, sort=sort, limit=limit, offset=offset, deleted=deleted
         )
@@ -95,11 +107,17 @@ def _add_reading(router: APIRouter, kind: FileKind) -> None:
 
     @router.get("/files/{name}")
     def read_file(name: str, user: User = reader) -> FileModel:
+        """Return one file with its versions and what uses it."""
         file = kind.files(store()).get(name)
         return _file(file, users_by_name(kind, user)(file.name))
 
     @router.get("/files/{name}/content")
-    def download(name: str, version: int | None = None, user: User = reader) -> FileResponse:
+    def download(
+        name: str,
+        version: Annotated[int | None, Query(description="Number of a version.")] = None,
+        user: User = reader,
+    ) -> FileResponse:
+        """Return the content of a version, by default of the current one."""
         path = kind.files(store()).path(name, version)
         # Airflow compresses every answer but application/zip and a few others; a jar, egg or wheel is a zip.
         media_type = "text/x-python" if name.casefold().endswith(".py") else "application/zip"
@@ -110,16 +128,18 @@ def _add_reading(router: APIRouter, kind: FileKind) -> None:
 def _add_uploading(router: APIRouter, kind: FileKind) -> None:
     creator = requires(Permission(CREATE, kind.resource))
 
-    @router.put("/files/{name}")
+    @router.put("/files/{name}", openapi_extra=_body({"application/octet-stream": {"schema": _BINARY}}))
     async def upload(name: str, request: Request, user: User = creator) -> JSONResponse:
+        """Store the body as a new file, or as a new version of one that exists, which needs can edit too."""
         begin = await to_thread.run_sync(_beginner, kind, user)
         received = await receive_body(request, begin, name)
         await to_thread.run_sync(_audit_upload, kind, user, received)
         return JSONResponse(_received(received), status_code=201 if received.outcome == "created" else 200)
 
     @router.post("/files/", include_in_schema=False)
-    @router.post("/files")
+    @router.post("/files", openapi_extra=_body({"multipart/form-data": {"schema": _FORM}}))
     async def upload_form(request: Request, user: User = creator) -> JSONResponse:
+        """Store each file of a form."""
         begin = await to_thread.run_sync(_beginner, kind, user)
         done = await receive_form(request, begin)
         for received in done.received:
@@ -138,6 +158,7 @@ def _add_changing(router: APIRouter, kind: FileKind) -> None:
         force: Annotated[bool, Query(description="Delete it although it is in use.")] = False,
         user: User = deleter,
     ) -> FileModel:
+        """Delete a file; it can be brought back."""
         users = users_by_name(kind, user)(kind.files(store()).get(name).name)
         file = files.delete(store(), kind, name, users=users, force=force)
         _audit(kind, "delete", user, file, used_by=users)
@@ -145,12 +166,14 @@ def _add_changing(router: APIRouter, kind: FileKind) -> None:
 
     @router.post("/files/{name}/restore")
     def restore(name: str, body: Restore, user: User = editor) -> FileModel:
+        """Make an earlier version current, as a new version with the same content."""
         file = files.restore(store(), kind, name, body.version, user=user.get_name())
         _audit(kind, "restore", user, file, restored=body.version)
         return _file(file)
 
     @router.post("/files/{name}/undelete")
     def undelete(name: str, user: User = editor) -> FileModel:
+        """Bring a deleted file back with all its versions."""
         file = files.undelete(store(), kind, name)
         _audit(kind, "undelete", user, file)
         return _file(file)

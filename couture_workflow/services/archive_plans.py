@@ -89,7 +89,7 @@ class Plan:
     def token(self) -> str:
         """The same as long as the import would do the same: what was shown is what is applied."""
         shown: list[object] = [self.noun, self.on_conflict, [asdict(item) for item in self.items]]
-        shown += [[asdict(missing) for missing in self.missing], dict(self.upgraded)]
+        shown += [[asdict(missing) for missing in self.missing if missing.blocks], dict(self.upgraded)]
         return hashlib.sha256(json.dumps(shown, sort_keys=True, default=dict).encode()).hexdigest()
 
     def json(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from couture_workflow.permissions import (
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
 )
-from couture_workflow.services import archive_configs, archive_dags, archive_files
+from couture_workflow.services import archive_configs, archive_dags, archive_files, archive_trees
 from couture_workflow.services.archive_plans import (
     ON_CONFLICT,
     Applied,
@@ -39,6 +39,7 @@ __all__ = [
     "NOUNS",
     "ON_CONFLICT",
     "Applied",
+    "Holding",
     "Import",
     "Noun",
     "OnConflict",
@@ -47,6 +48,7 @@ __all__ = [
     "check_choice",
     "check_noun",
     "export",
+    "holdings",
     "load",
     "plan",
     "write",
@@ -59,6 +61,12 @@ NOUNS: dict[Noun, tuple[str, ...]] = {
     "configs": (SPARK_CONFIGURATION, CODE_BRICKS),
     "dependencies": (SPARK_DEPENDENCIES, CODE_ARTIFACTS),
     "dags": (DAG_FILES,),
+}
+
+#: Noun that is kept in git -> kind of file -> what its paths begin with.
+NOUN_PARTS: dict[str, dict[str, str]] = {
+    "dags": {"DAG files": ""},
+    "configs": {"Hadoop files": "hadoop/", "Code bricks": "bricks/", "Spark settings": ""},
 }
 
 #: Saves DAG files and returns the id of the commit: is given the changes and the commit that they start from.
@@ -101,6 +109,34 @@ def export(store: Store, noun: Noun, *, readable: Readable = lambda _resource: T
     if noun == "dependencies":
         return archive_files.export(store, readable=readable)
     return archive_dags.export(store)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What there is of one kind.
+
+    :param size: bytes.
+    """
+
+    what: str
+    files: int
+    size: int
+
+
+def holdings(store: Store, noun: Noun, *, readable: Readable) -> list[Holding]:
+    """Return what an export would hold, without reading it."""
+    if noun == "dependencies":
+        kinds = [kind for kind in archive_files.KINDS.values() if readable(kind.resource)]
+        stored = [(kind.resource, kind.files(store).list()) for kind in kinds]
+        return [Holding(what, len(files), sum(file.size for file in files)) for what, files in stored]
+    repository = store.dags if noun == "dags" else store.config
+    entries = archive_trees.present(repository, repository.head()).values()
+    groups: dict[str, list[int]] = {what: [] for what in NOUN_PARTS[noun]}
+    for entry in entries:
+        what = next(name for name, prefix in NOUN_PARTS[noun].items() if entry.path.startswith(prefix))
+        if noun == "dags" or readable(CODE_BRICKS if what == "Code bricks" else SPARK_CONFIGURATION):
+            groups[what].append(entry.size)
+    return [Holding(what, len(sizes), sum(sizes)) for what, sizes in groups.items()]
 
 
 @dataclass(frozen=True)

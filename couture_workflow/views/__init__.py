@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from couture_workflow.views.archives import ImportExportPage
 from couture_workflow.views.artifacts import CodeArtifactsPage
 from couture_workflow.views.base import CouturePage
 from couture_workflow.views.bricks import CodeBricksPage
@@ -27,6 +28,7 @@ PAGES: tuple[type[CouturePage], ...] = (
     DagRepositoryPage,
     SparkConfigurationPage,
     SparkDependenciesPage,
+    ImportExportPage,
     RunsPage,
     ZoomPage,
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from couture_workflow.exceptions import NotAllowedError
+from couture_workflow.exceptions import ConflictError, CoutureError, InvalidError, NotAllowedError
 from couture_workflow.permissions import (
     CREATE,
     DAG_IMPORTS,
@@ -18,7 +18,7 @@ from couture_workflow.permissions import (
     SPARK_DEPENDENCIES,
     Permission,
 )
-from couture_workflow.services import archives
+from couture_workflow.services import archive_uploads, archives
 from couture_workflow.services.archive_plans import Applied, OnConflict, Plan, Prepared
 from couture_workflow.services.archives import Import, Noun
 from couture_workflow.store.archives import Export
@@ -106,6 +106,57 @@ def apply(source: Import, prepared: Prepared, choices: Choices, user: Any) -> Ap
         message=choices.message,
     )
     return applied
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an import that a page asked for.
+
+    :param plan: what was done, or what would be done now.
+    :param error: why nothing was done, None if it was.
+    """
+
+    plan: Plan
+    commit: str = ""
+    error: CoutureError | None = None
+
+
+def plan_kept(number: str, choices: Choices, user: Any) -> Prepared:
+    """Return what the import of an archive that waits would do."""
+    return plan(_kept(number, user), choices, user)
+
+
+def import_kept(number: str, choices: Choices, token: str, user: Any) -> Outcome:
+    """Import an archive that waits, if that does what the account was shown.
+
+    :param token: that of the plan that was shown.
+    """
+    source = _kept(number, user)
+    prepared = plan(source, choices, user, gate=False)
+    if prepared.plan.token != token:
+        changed = ConflictError(
+            "Something changed since the plan was made. Look at the new plan, then import."
+        )
+        return Outcome(plan(source, choices, user).plan, error=changed)
+    try:
+        applied = apply(source, prepared, choices, user)
+    except (ConflictError, InvalidError) as error:
+        return Outcome(plan(source, choices, user).plan, error=error)
+    archive_uploads.drop(store(), number)
+    return Outcome(applied.plan, applied.commit)
+
+
+def drop_kept(number: str, user: Any) -> None:
+    """Remove an archive that waits."""
+    archive_uploads.kept(store(), number, user=str(user.get_name()))
+    archive_uploads.drop(store(), number)
+
+
+def _kept(number: str, user: Any) -> Import:
+    found, path = archive_uploads.kept(store(), number, user=str(user.get_name()))
+    noun = archives.check_noun(found.noun)
+    _require(IMPORTS[noun], user)
+    return archives.load(store(), noun, path)
 
 
 def _check_permissions(planned: Plan, user: Any) -> None:

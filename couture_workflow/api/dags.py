@@ -1,0 +1,177 @@
+"""REST API of the DAG repository, ``/api/dags``: archives in and out, and single files for programs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from couture_workflow.api.archives import add_archive
+from couture_workflow.api.auth import User, requires
+from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
+from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, READ, Permission
+from couture_workflow.services import dags
+from couture_workflow.services.dag_saving import Saved
+from couture_workflow.store.names import check_path, quote
+from couture_workflow.web.dag_saving import save_dags
+from couture_workflow.web.errors import describe
+from couture_workflow.web.state import store
+
+router = APIRouter()
+add_archive(router, "dags")
+
+Reader = Annotated[User, requires(Permission(READ, DAG_FILES))]
+Writer = Annotated[User, requires(Permission(CREATE, DAG_FILES))]
+Deleter = Annotated[User, requires(Permission(DELETE, DAG_FILES))]
+
+_IF_MATCH = Header(
+    description="ETag of the content that was read: refused with 412 if it is another one now."
+)
+IfMatch = Annotated[str | None, _IF_MATCH]
+Override = Annotated[bool, Query(description="Save in spite of errors that the save gate finds.")]
+
+
+class DagFileModel(BaseModel):
+    """One file of the DAG repository."""
+
+    path: str = Field(description="Path in the repository.")
+    size: int = Field(description="Size in bytes.")
+    etag: str = Field(description="Id of the content, for If-Match.")
+    submodule: str = Field(description="The submodule that alone can change it, empty for none.")
+
+
+class DagFiles(BaseModel):
+    """The DAG repository."""
+
+    commit: str | None = Field(description="The version, null if nothing was ever saved.")
+    files: list[DagFileModel] = Field(description="Its files, by path.")
+
+
+class DagContent(DagFileModel):
+    """A file with its content."""
+
+    commit: str | None = Field(description="The version that it was read from.")
+    content: str = Field(description="The content.")
+    encoding: str = Field(description="utf-8, or base64 for what is no text.")
+
+
+class DagWrite(BaseModel):
+    """What to save."""
+
+    content: str = Field(description="The whole new content.")
+    encoding: Literal["utf-8", "base64"] = Field("utf-8", description="How the content is written.")
+    message: str = Field("", max_length=2000, description="Why; for the history.")
+
+
+class DagSaved(BaseModel):
+    """What a save did."""
+
+    commit: str = Field(description="Id of the commit.")
+    problems: list[dict[str, Any]] = Field(description="What the save gate has to say; errors come first.")
+
+
+@router.get("/files")
+def list_files(_user: Reader) -> DagFiles:
+    """List the files of the newest version."""
+    head = store().dags.head()
+    found = dags.files(store(), commit=head) if head else ()
+    return DagFiles(commit=head, files=[DagFileModel(**_facts(file)) for file in found])
+
+
+@router.get("/files/{path:path}", response_model=DagContent)
+def read_file(path: str, _user: Reader) -> JSONResponse:
+    """Return one file of the newest version; its ETag is for If-Match."""
+    head = store().dags.head()
+    file = _file(path, head)
+    content = dags.read(store(), path, commit=head)
+    try:
+        text, encoding = content.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = base64.b64encode(content).decode("ascii"), "base64"
+    body = DagContent(**_facts(file), commit=head, content=text, encoding=encoding)
+    return JSONResponse(body.model_dump(), headers={"ETag": f'"{file.blob}"'})
+
+
+@router.put("/files/{path:path}", response_model=DagSaved)
+def save_file(
+    path: str, body: DagWrite, user: Writer, if_match: IfMatch = None, override: Override = False
+) -> JSONResponse:
+    """Save one file through the save gate; to change a file that exists needs can edit too."""
+    return _save(check_path(path), _content(body), user, if_match, message=body.message, override=override)
+
+
+@router.delete("/files/{path:path}", response_model=DagSaved)
+def delete_file(
+    path: str,
+    user: Deleter,
+    if_match: IfMatch = None,
+    override: Override = False,
+    message: Annotated[str, Query(max_length=2000, description="Why; for the history.")] = "",
+) -> JSONResponse:
+    """Delete one file through the save gate."""
+    _file(path, store().dags.head())
+    return _save(path, None, user, if_match, message=message, override=override)
+
+
+def _save(
+    path: str, content: bytes | None, user: User, if_match: str | None, *, message: str, override: bool
+) -> JSONResponse:
+    head = store().dags.head()
+    wrong = _mismatch(path, head, if_match)
+    if wrong is None:
+        try:
+            saved = save_dags({path: content}, user=user, message=message, base=head, override=override)
+        except ConflictError as error:
+            wrong = error
+        else:
+            return _saved(saved)
+    return JSONResponse(describe(wrong).json(), status_code=412 if if_match else 409)
+
+
+def _mismatch(path: str, head: str | None, if_match: str | None) -> ConflictError | None:
+    """Return why what If-Match names is not there, None if it is or nothing is named."""
+    if if_match is None:
+        return None
+    wanted = if_match.strip().removeprefix("W/").strip('"')
+    present = next((file.blob for file in _files(head) if file.path == path), "")
+    if (wanted == "*" and present) or (wanted and wanted == present):
+        return None
+    return ConflictError(
+        f"{quote(path)} is no longer what you read. Read it again, then save.",
+        paths=(path,),
+        base=wanted,
+        theirs=present,
+    )
+
+
+def _saved(saved: Saved) -> JSONResponse:
+    problems = [problem.json() for problem in saved.report.problems]
+    return JSONResponse({"commit": saved.commit.id, "problems": problems})
+
+
+def _content(body: DagWrite) -> bytes:
+    if body.encoding == "utf-8":
+        return body.content.encode("utf-8", "replace")
+    try:
+        return base64.b64decode(body.content, validate=True)
+    except binascii.Error as error:
+        raise InvalidError("The content is not base64. Encode it again.", field="content") from error
+
+
+def _files(head: str | None) -> tuple[dags.DagFile, ...]:
+    return dags.files(store(), commit=head) if head else ()
+
+
+def _file(path: str, head: str | None) -> dags.DagFile:
+    for file in _files(head):
+        if file.path == path:
+            return file
+    raise NotFoundError(f"There is no {quote(path)} among the DAG files. Choose one of GET /api/dags/files.")
+
+
+def _facts(file: dags.DagFile) -> dict[str, Any]:
+    return {"path": file.path, "size": file.size, "etag": file.blob, "submodule": file.submodule}

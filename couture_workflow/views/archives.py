@@ -1,0 +1,113 @@
+"""The page *Admin > Import/Export*: archives out, and archives in after a look at what they would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, g, jsonify, request
+
+from couture_workflow import settings
+from couture_workflow.exceptions import InvalidError
+from couture_workflow.permissions import EDIT, IMPORT_EXPORT, READ, SAVE_GATE, Permission
+from couture_workflow.services import archives as service
+from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.web import archives
+from couture_workflow.web.archives import EXPORTS, IMPORTS, Choices
+from couture_workflow.web.errors import describe
+from couture_workflow.web.paths import APIS
+from couture_workflow.web.security import allowed
+from couture_workflow.web.state import store
+
+CAN_READ = Permission(READ, IMPORT_EXPORT)
+
+#: Noun -> what it is called and what is in it.
+LABELS = {
+    "dags": ("DAGs", "Every file of the DAG repository, as it is now."),
+    "configs": ("Configurations", "Spark configuration, Hadoop files and code bricks. Secrets stay here."),
+    "dependencies": ("Dependencies", "Spark dependencies and code artifacts, the current version of each."),
+}
+
+
+class ImportExportPage(CouturePage):
+    """The page and the calls that its script makes; the archive itself goes through the REST API."""
+
+    route_base = "/import-export"
+    title = "Import/Export"
+    summary = "Take DAGs, configurations and dependencies out as an archive, or bring one in."
+    icon = "upload"
+    permission = CAN_READ
+
+    @expose("/")
+    @requires(CAN_READ)
+    def index(self) -> str:
+        """Show what can be exported, and the form of an import."""
+
+        def readable(resource: str) -> bool:
+            return allowed(g.user, Permission(READ, resource))
+
+        nouns = [
+            {
+                "noun": noun,
+                "label": label,
+                "text": text,
+                "address": APIS[noun].removeprefix("/api"),
+                "holdings": service.holdings(store(), service.check_noun(noun), readable=readable),
+                "may_export": allowed(g.user, EXPORTS[service.check_noun(noun)]),
+                "may_import": allowed(g.user, IMPORTS[service.check_noun(noun)]),
+            }
+            for noun, (label, text) in LABELS.items()
+        ]
+        return self.page(
+            "archives.html",
+            nouns=nouns,
+            most_bytes=settings.max_upload_size(),
+            may_override=allowed(g.user, Permission(EDIT, SAVE_GATE)),
+        )
+
+    @expose("/plan", methods=["POST"])
+    @requires(CAN_READ)
+    def plan(self) -> Response:
+        """Return what the import of an archive that was sent would do."""
+        payload = _payload()
+        return jsonify(archives.plan_kept(_text(payload, "kept"), _choices(payload), g.user).plan.json())
+
+    @expose("/import", methods=["POST"])
+    @requires(CAN_READ)
+    def apply(self) -> tuple[Response, int]:
+        """Import an archive that was sent, if that still does what was shown."""
+        payload = _payload()
+        done = archives.import_kept(
+            _text(payload, "kept"), _choices(payload), _text(payload, "token"), g.user
+        )
+        if done.error is None:
+            return jsonify({**done.plan.json(), "applied": True, "commit": done.commit}), 200
+        report = describe(done.error)
+        return jsonify({**report.json(), "plan": done.plan.json()}), report.status
+
+    @expose("/drop", methods=["POST"])
+    @requires(CAN_READ)
+    def drop(self) -> Response:
+        """Remove an archive that was sent."""
+        archives.drop_kept(_text(_payload(), "kept"), g.user)
+        return jsonify({})
+
+
+def _payload() -> Mapping[str, Any]:
+    payload = request.get_json(silent=True)
+    if not isinstance(payload, dict):
+        raise InvalidError("The request holds no JSON object. Reload the page.")
+    return payload
+
+
+def _text(payload: Mapping[str, Any], name: str) -> str:
+    return str(payload.get(name) or "")
+
+
+def _choices(payload: Mapping[str, Any]) -> Choices:
+    return Choices(
+        on_conflict=service.check_choice(_text(payload, "on_conflict") or "replace"),
+        override=payload.get("override") is True,
+        upgrade=payload.get("upgrade") is True,
+        message=_text(payload, "message")[:2000],
+    )
