@@ -85,7 +85,8 @@ def _ended(each: Parsed, limits: Limits) -> Problem:
 
 
 def _problem(each: Parsed, error: Mapping[str, Any], files: Mapping[str, bytes]) -> Problem:
-    kind, message = str(error.get("type")), str(error.get("message"))[:_LONGEST]
+    kind = str(error.get("type"))
+    message = _SERVER_PATH.sub("", str(error.get("message"))[:_LONGEST])
     path, line = _place(error, each.path)
     code, text, advice = _explained(kind, message, error)
     source = files.get(path, b"").decode("utf-8", "replace")
@@ -106,6 +107,8 @@ def _problem(each: Parsed, error: Mapping[str, Any], files: Mapping[str, bytes])
     return Problem("error", code, text, path, line, column, advice=advice)
 
 
+#: Where a module lies on the server, at the end of Python's message.
+_SERVER_PATH = re.compile(r" \((?:/[^()]*|unknown location)\)$")
 _VARIABLE = re.compile(r"Variable (.+?) not found")
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 
