@@ -113,13 +113,11 @@ export async function copyExamples({ folders, done }) {
   if (saved) done(saved);
 }
 
-/** A box to tick for each example, the first one ticked. */
+/** A box to tick for each example. */
 function choice(examples, set) {
-  const boxes = examples.map(({ name }, index) => {
-    const box = el("input", { type: "checkbox", id: freshId("example"), value: name, onchange: () => set({ names: chosen() }) });
-    box.checked = index === 0;
-    return box;
-  });
+  const boxes = examples.map(({ name }) =>
+    el("input", { type: "checkbox", id: freshId("example"), value: name, onchange: () => set({ names: chosen() }) }),
+  );
   const chosen = () => boxes.filter((box) => box.checked).map((box) => box.value);
   set({ names: chosen() }, { quiet: true });
   const line = (box, index) => el("div", {}, el("label", { for: box.id }, box, ` ${box.value}`), el("p", { class: "help" }, examples[index].summary));
