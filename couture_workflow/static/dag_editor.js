@@ -126,7 +126,7 @@ function showChanged(commit, status) {
   if (status?.newest) state.newest = status.newest;
   if (!commit) return tell("changed", null);
   const isClean = !keeper.dirty && keeper.revision === null;
-  if (status && plain(status.newest.text) === plain(text())) return adopt(status.newest);
+  if (status?.newest && plain(status.newest.text) === plain(text())) return adopt(status.newest);
   const who = commit.author === given.user ? "You" : commit.author;
   const what = commit.message.split("\n")[0];
   tell("changed", {
@@ -154,7 +154,7 @@ function showClash() {
       ["Keep this text", async () => (await keeper.keep({ force: true })) && tell("clash", null)],
       ["Use the other text", async () => {
         const status = await keeper.status();
-        if (status) elsewhere(status, { setAside: true });
+        if (status?.newest || status?.draft?.content !== undefined) elsewhere(status, { setAside: true });
       }],
     ],
   });

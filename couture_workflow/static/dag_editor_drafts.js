@@ -112,7 +112,7 @@ export class DraftKeeper {
   /** What the server knows of the file now, null if it cannot be asked. */
   async status() {
     try {
-      const query = new URLSearchParams({ path: this.path, base: this.base ?? "" });
+      const query = new URLSearchParams({ path: this.path, base: this.base ?? "", revision: this.revision ?? "" });
       const status = await get(page(`/dag-editor/status?${query}`));
       if (status.user !== this.user) this.hooks.stranger(status.user);
       else this.token.content = status.csrf;

@@ -34,6 +34,9 @@ CAN_READ = Permission(READ, DAG_FILES)
 CAN_EDIT = Permission(EDIT, DAG_FILES)
 CAN_CREATE = Permission(CREATE, DAG_FILES)
 
+#: Problems of one text that are underlined; whoever has more begins at the top.
+_MOST_PROBLEMS = 300
+
 
 class DagEditorPage(CouturePage):
     """The page and the calls that its scripts make."""
@@ -99,18 +102,21 @@ class DagEditorPage(CouturePage):
     @expose("/status")
     @requires(CAN_READ)
     def status(self) -> Response:
-        """Return what happened to a file and its draft since ``?base=``, and a token for further calls."""
+        """Return what happened to a file and its draft, and a token for further calls.
+
+        ``?base=`` and ``?revision=`` are what the page knows; texts are sent only if it does not know them.
+        """
         path, base = _path(request.args), request.args.get("base") or None
         draft = dag_drafts.get(store(), _user(), path)
+        is_known = draft is not None and draft.revision == request.args.get("revision")
+        changed, newest = dag_editor.changed_since(store(), path, base), store().dags.head()
+        text = dag_editor.version_text(store(), path, newest) if changed or draft is None else None
         return jsonify(
             user=_user(),
             csrf=generate_csrf(),
-            changed=_commit(dag_editor.changed_since(store(), path, base)),
-            draft=_draft(draft, text=True),
-            newest={
-                "base": (newest := store().dags.head()),
-                "text": dag_editor.version_text(store(), path, newest),
-            },
+            changed=_commit(changed),
+            draft=_draft(draft, text=not is_known),
+            newest=None if text is None else {"base": newest, "text": text},
         )
 
     @expose("/draft", methods=["POST"])
@@ -144,7 +150,7 @@ class DagEditorPage(CouturePage):
     def problems(self) -> Response:
         """Return what ruff finds in a text, with its fixes."""
         payload = _payload()
-        found = dag_lint.look(_path(payload), _text(payload, "content"))
+        found = dag_lint.look(_path(payload), _text(payload, "content"))[:_MOST_PROBLEMS]
         return jsonify(
             problems=[{**problem.json(), "fix": asdict(fix) if fix else None} for problem, fix in found]
         )

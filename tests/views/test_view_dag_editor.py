@@ -151,7 +151,7 @@ def test_two_windows_do_not_overwrite_each_other(api_server: ApiServer, path: st
     status = other.client.get(f"{PAGE}/status", params={"path": path, "base": other.state["base"]}).json()
 
     assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
-    assert (status["draft"]["content"], status["user"]) == ("one\n", "dev")
+    assert (status["draft"]["content"], status["user"], status["newest"]) == ("one\n", "dev", None)
     assert other.keep("other\n", expected="*").status_code == 200
 
 
