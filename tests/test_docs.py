@@ -153,9 +153,10 @@ def operators() -> list[Any]:
         CoutureJupyterOperator,
         CouturePySparkOperator,
         CoutureSparkOperator,
+        DagOperator,
     )
 
-    return [CoutureSparkOperator, CouturePySparkOperator, CoutureJupyterOperator]
+    return [CoutureSparkOperator, CouturePySparkOperator, CoutureJupyterOperator, DagOperator]
 
 
 def described(operator: type) -> list[list[str]]:
@@ -199,7 +200,7 @@ def api_routes() -> Iterator[tuple[str, str, str]]:
         for route in app.routes:
             if isinstance(route, APIRoute) and route.include_in_schema:
                 for method in route.methods:
-                    yield method, APIS[noun] + route.path, str(declared(route))
+                    yield method, APIS[noun] + route.path_format, str(declared(route))
 
 
 def test_every_route_is_documented_with_its_permission() -> None:

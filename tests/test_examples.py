@@ -49,6 +49,9 @@ def test_the_dags_are_parsed_without_an_error() -> None:
     assert {name: list(dag.task_dict) for name, dag in bag.dags.items()} == {
         "penguin_notebook": ["report"],
         "penguins": ["clean", "summarize"],
+        "stock_delivery": ["pack", "drive"],
+        "stock_master": ["order_north", "order_east", "order_south", "report"],
+        "stock_order": ["place", "deliver"],
         "word_count": ["count"],
     }
 

@@ -45,6 +45,9 @@ EXPECTED: dict[str, set[str]] = {
     "can read on the DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
 }
 
+#: The tabs on Airflow's pages of a DAG, a run, a task and a task instance; the page asks for the DAG.
+ZOOM = ("Zoom",) * 4
+
 #: Role -> names of the menu entries, None where Airflow's list of plugins is refused altogether.
 MENU: dict[str, list[str] | None] = {
     "Admin": [
@@ -53,8 +56,10 @@ MENU: dict[str, list[str] | None] = {
         "Spark Dependencies",
         "Manage DAGs",
         "DAG Repository",
+        "Import/Export",
         "Code Bricks",
         "Code Artifacts",
+        *ZOOM,
     ],
     "Developer": [
         "Developer",
@@ -63,8 +68,9 @@ MENU: dict[str, list[str] | None] = {
         "Manage DAGs",
         "Code Bricks",
         "Code Artifacts",
+        *ZOOM,
     ],
-    "Op": [],
+    "Op": [*ZOOM],
     "User": None,
     "Viewer": None,
     "Public": None,

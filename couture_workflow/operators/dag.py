@@ -8,9 +8,10 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.standard.operators.trigger_dagrun import XCOM_RUN_ID, TriggerDagRunOperator
+from airflow.sdk.definitions._internal.types import NOTSET
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
@@ -52,6 +53,9 @@ class DagOperator(TriggerDagRunOperator):
     :param python_callable: called with the context and a ``DagRunOrder``; the order that it returns is run,
         with its ``payload`` as the child's conf; None skips this task. Without it the child always runs
     :param conf: conf of the child, the payload before the callable changes it (templated)
+    :param trigger_run_id: id of the child's run, made up if it is not given (templated)
+    :param logical_date: logical date of the child's run, the moment when it is started if it is not given
+        (templated)
     :param description: what the task does; shown as its documentation
     :param wait_for_completion: wait until the child has ended, and fail if it failed
     :param deferrable: wait in the triggerer, so that no worker slot is held
@@ -63,7 +67,7 @@ class DagOperator(TriggerDagRunOperator):
         ``"auto"`` unpauses a DAG without a schedule and fails otherwise
     """
 
-    template_fields: Sequence[str] = ("run_dag_id", *TriggerDagRunOperator.template_fields)
+    template_fields: Sequence[str] = ("run_dag_id", "conf", "trigger_run_id", "logical_date")
     template_fields_renderers: ClassVar[dict[str, str]] = {"conf": "json"}
     operator_extra_links = [ZoomLink()]
     ui_color = "#e8def8"
@@ -74,6 +78,8 @@ class DagOperator(TriggerDagRunOperator):
         run_dag_id: str,
         python_callable: Callable[[Any, DagRunOrder], DagRunOrder | None] | None = None,
         conf: dict[str, Any] | None = None,
+        trigger_run_id: str | None = None,
+        logical_date: Any = NOTSET,
         description: str | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = True,
@@ -89,6 +95,8 @@ class DagOperator(TriggerDagRunOperator):
         super().__init__(
             trigger_dag_id=run_dag_id,
             conf=conf,
+            trigger_run_id=trigger_run_id,
+            logical_date=logical_date,
             wait_for_completion=wait_for_completion,
             deferrable=deferrable,
             poke_interval=poke_interval,  # type: ignore[arg-type]  # seconds, whole or not
@@ -114,7 +122,9 @@ class DagOperator(TriggerDagRunOperator):
         child = child_runs.after(step, known, state, wish, now=time.time())
         child = replace(child, unpause=self._unpause(requests))
         requests.keep(child.json())
-        self._take(step, child, order, requests)
+        if not self._take(step, child, order, requests):
+            requests.keep(known.json() if known else {})  # it is somebody else's run
+            self._refuse(child)
         context["ti"].xcom_push(key=XCOM_RUN_ID, value=child.run_id)
         self._push_link(context)
         if self.wait_for_completion:
@@ -186,7 +196,7 @@ class DagOperator(TriggerDagRunOperator):
             digest=child_runs.digest(order.payload),
             try_number=ti.try_number,
             max_tries=ti.max_tries,
-            on_kill=self.when_killed if linked else "leave",
+            when_killed=self.when_killed if linked else "leave",
         )
 
     def _unpause(self, requests: Requests) -> bool:
@@ -202,15 +212,16 @@ class DagOperator(TriggerDagRunOperator):
             "give the DagOperator when_paused='unpause' (which starts its schedule too) or 'wait'."
         )
 
-    def _take(self, step: Step, child: ChildRun, order: DagRunOrder, requests: Requests) -> None:
+    def _take(self, step: Step, child: ChildRun, order: DagRunOrder, requests: Requests) -> bool:
+        """Do what was decided; tell whether the run is this task's."""
         if step is Step.ADOPT:
             self.log.info("The run %s of an earlier try goes on; this try waits for it", child.run_id)
-            return
+            return True
         if step is Step.CLEAR or self.reset_dag_run:
             self.log.info("Running the run %s of the DAG %s (again)", child.run_id, child.dag_id)
         else:
             self.log.info("Starting the run %s of the DAG %s", child.run_id, child.dag_id)
-        created = requests.start(
+        return requests.start(
             child.dag_id,
             child.run_id,
             conf=order.payload or {},
@@ -218,8 +229,8 @@ class DagOperator(TriggerDagRunOperator):
             note=self.note,
             **self._dates(),
         )
-        if created:
-            return
+
+    def _refuse(self, child: ChildRun) -> NoReturn:
         message = (
             f"The DAG {child.dag_id} already has the run {child.run_id}. Leave the run id out, or give the "
             "DagOperator reset_dag_run=True to run it again."
@@ -289,7 +300,7 @@ class DagOperator(TriggerDagRunOperator):
 
     def _ask_to_stop(self, context: Context) -> None:
         requests = Requests(context)
-        if (known := child_runs.read(requests.record())) and known.on_kill == "stop":
+        if (known := child_runs.read(requests.record())) and known.when_killed == "stop":
             requests.keep(replace(known, stop_at=time.time()).json())
 
     def _push_link(self, context: Context) -> None:

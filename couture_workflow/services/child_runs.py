@@ -45,7 +45,7 @@ class ChildRun:
     :param digest: of the conf that it was started with.
     :param try_number: the try that started it, cleared it or adopted it.
     :param max_tries: what Airflow granted that try; a clear grants more.
-    :param on_kill: of ``WHEN_KILLED``.
+    :param when_killed: of ``WHEN_KILLED``.
     :param stop_at: when the parent asked for the child's end, such as after a timeout; 0 if it did not.
     :param unpause: the parent asks to unpause the child's DAG.
     :param left: runs of earlier tries that went on and are no longer wanted, as (dag_id, run_id, moment).
@@ -56,7 +56,7 @@ class ChildRun:
     digest: str
     try_number: int
     max_tries: int
-    on_kill: str = "stop"
+    when_killed: str = "stop"
     stop_at: float = 0.0
     unpause: bool = False
     left: tuple[tuple[str, str, float], ...] = ()
@@ -76,7 +76,7 @@ class ChildRun:
         if (dag_id, run_id) == (self.dag_id, self.run_id):
             if self.stop_at:
                 moments.append(self.stop_at)
-            if self.on_kill == "stop" and parent_gone is not None:
+            if self.when_killed == "stop" and parent_gone is not None:
                 moments.append(parent_gone)
         return max(moments, default=None)
 

@@ -61,6 +61,7 @@ function show(data, shown) {
 }
 
 function showPath() {
+  levels.hidden = path.length < 2;
   levels.replaceChildren(...path.map((ref, depth) => el("li", {},
     depth === path.length - 1
       ? el("span", { "aria-current": "page" }, ref.dag_id)

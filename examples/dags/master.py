@@ -1,6 +1,6 @@
 """A master DAG: it looks at the stock of three shops, and lets another DAG order what is short.
 
-Nothing to upload. Trigger ``stock_master`` and open its tab *Zoom*: point at a task to see the DAG that it runs.
+Nothing to upload. Trigger ``stock_master`` and open its tab *Zoom*: point at a task to see the DAG it runs.
 A shop whose stock is not short is skipped; the parameter ``short_below`` says what is short.
 """
 
