@@ -267,8 +267,8 @@ class _Nursery:
         if ready != b"ready":
             self._forget()
             raise StorageError(
-                "DAG files cannot be checked: the process that checks them does not start. Try again; if that "
-                f"does not help, see what {sys.executable} -c 'import airflow' says."
+                "DAG files cannot be checked: the process that checks them does not start. Try again; if "
+                f"that does not help, see what {sys.executable} -c 'import airflow' says."
             )
         return ours
 

@@ -137,7 +137,8 @@ def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
     if not recorder.errors:  # found by Airflow after the file was run: cycles, wrong settings
         for text in bag.import_errors.values():
             kind, _, message = text.partition(": ")
-            recorder.errors.append({"type": kind, "message": message[:_LONGEST], "frames": []})
+            frames = recorder.dag_places(message)
+            recorder.errors.append({"type": kind, "message": message[:_LONGEST], "frames": frames})
     return {
         "dags": found,
         "errors": recorder.errors,
@@ -187,6 +188,14 @@ class _Recorder:
     def origin(self, thing: object) -> tuple[str, int]:
         """Return the file and line that made a task or DAG, ("", 0) if that is not known."""
         return self._places.get(id(thing), ("", 0))
+
+    def dag_places(self, message: str) -> list[list[Any]]:
+        """Return the place of the DAG that a message names, of the first DAG if it names none."""
+        from airflow.sdk import DAG
+
+        dags = [thing for thing in self._kept if isinstance(thing, DAG)]
+        named = [dag for dag in dags if str(getattr(dag, "dag_id", "")) in message.split()]
+        return [list(self.origin(dag)) for dag in (named or dags)[:1]]
 
     def _noting(self, function: Callable[..., Any], argument: int) -> Callable[..., Any]:
         @functools.wraps(function)
