@@ -54,7 +54,7 @@ class Dag {
   constructor(dag, { open, onOpen }) {
     this.#onOpen = onOpen;
     this.element = el("details", { class: "card difference", open, "aria-label": `DAG ${dag.dag_id}` }, el("summary", {}, this.#head), this.#graph, changeKey(), this.#rows);
-    this.element.addEventListener("toggle", () => this.#draw());
+    this.element.addEventListener("toggle", () => this.draw());
     this.update(dag);
   }
 
@@ -63,11 +63,10 @@ class Dag {
     const [label, look] = LOOKS[dag.kind];
     this.#head.replaceChildren(el("strong", { class: "break" }, dag.dag_id), " ", el("span", { class: `badge ${look}` }, label), " ", el("span", { class: "muted break" }, dag.summary));
     this.#rows.replaceChildren(table(dag));
-    this.#draw();
   }
 
-  #draw() {
-    if (!this.element.open) return;
+  draw() {
+    if (!this.element.open || !this.element.isConnected) return; // its size is not known before
     if (this.#drawing) this.#drawing.update(this.#dag.graph);
     else this.#drawing = drawGraph(this.#graph, this.#dag.graph, { direction: this.#graph.clientWidth < 520 ? "TB" : "LR", label: `Graph of ${this.#dag.dag_id}, ${this.#dag.summary}`, onOpen: (node) => this.#opened(node) });
   }
@@ -112,5 +111,6 @@ export class DagDifferences {
     const wanted = elements.length ? elements : [empty];
     for (const child of [...this.#box.children]) if (!wanted.includes(child)) child.remove();
     wanted.forEach((element, index) => this.#box.children[index] !== element && this.#box.insertBefore(element, this.#box.children[index] ?? null));
+    for (const dag of fresh.values()) dag.draw();
   }
 }

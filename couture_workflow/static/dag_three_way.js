@@ -46,7 +46,7 @@ export function threeWay(box, { parts, choices, names, eol = "\n", onChange }) {
 
   const tell = () => {
     const open = total - choices.size;
-    status.textContent = total ? `${total - choices.size} of ${total} clash${total === 1 ? "" : "es"} decided${open ? "" : ". The result can be reviewed."}` : "No clashes: both changes fit together.";
+    status.textContent = total ? `${choices.size} of ${total} clash${total === 1 ? "" : "es"} decided${open ? "" : ". The result can be reviewed."}` : "No clashes: both changes fit together.";
     onChange(mergedText(parts, choices, eol));
   };
   const choose = (index, kind, text = "") => {
