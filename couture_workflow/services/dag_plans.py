@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,6 +10,9 @@ from typing import Any, Literal
 
 from couture_workflow.services import upgrade
 from couture_workflow.services.dag_uploads import Incoming
+
+#: Characters of a file up to which the difference that an upgrade makes is shown.
+_MOST_DIFFERENCE = 100_000
 
 Kind = Literal["new", "replaces", "same", "deleted", "renamed", "refused"]
 
@@ -83,7 +87,7 @@ def upgraded(files: Sequence[Incoming], chosen: Collection[str]) -> tuple[list[I
     """Offer an upgrade for files that look like Airflow 1 or 2, and do it for the chosen ones.
 
     :param chosen: sources of the files to upgrade.
-    :return: the files, and by source what the upgrade does: ``chosen``, ``changes``, ``notes``.
+    :return: the files, and by source what the upgrade does: ``chosen``, ``changes``, ``notes``, ``diff``.
     """
     result, offers = [], {}
     for file in files:
@@ -93,6 +97,7 @@ def upgraded(files: Sequence[Incoming], chosen: Collection[str]) -> tuple[list[I
                 "chosen": file.source in chosen,
                 "changes": [_at(change.line, change.message) for change in found.changes],
                 "notes": [_at(note.line, f"{note.message} {note.advice}".strip()) for note in found.notes],
+                "diff": _unified(file.content.decode(), found.source),
             }
             if file.source in chosen:
                 file = replace(file, content=found.source.encode())
@@ -108,6 +113,14 @@ def _upgrade_of(file: Incoming) -> upgrade.Upgrade | None:
         return None
     found = upgrade.upgrade(source)
     return found if found.changes or found.notes else None
+
+
+def _unified(old: str, new: str) -> str:
+    """Return the difference of two texts, "" if they are too long for a quick look."""
+    if max(len(old), len(new)) > _MOST_DIFFERENCE:
+        return ""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
+    return "\n".join(list(lines)[2:])  # without the two names
 
 
 def _at(line: int, message: str) -> str:

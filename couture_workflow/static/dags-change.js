@@ -10,15 +10,15 @@ import { fileTable, meanwhileBox, problemList, runList, useList } from "./dags-p
  * `check(settings)` resolves to the plan and `save(settings, decision)` to the saved state; `settings` is what the
  * person chose in the dialog: { names: source -> path, skip: [source], upgrade: [source] }, and whatever `fields(set)`,
  * which makes nodes for the top of the dialog, sets by set({ folder }). An error leaves the dialog as it is, with all
- * that was typed.
+ * that was typed. With `skips`, files can be left out.
  */
 export function change(options) {
   return new Promise((resolve) => new ChangeDialog(options, resolve));
 }
 
 class ChangeDialog {
-  constructor({ title, intro = "", action, danger = false, fields, check, save }, resolve) {
-    Object.assign(this, { action, danger, ask: check, keep: save, settings: { names: {}, skip: [], upgrade: [] } });
+  constructor({ title, intro = "", action, danger = false, skips = false, fields, check, save }, resolve) {
+    Object.assign(this, { action, danger, skips, ask: check, keep: save, settings: { names: {}, skip: [], upgrade: [] } });
     const choose = (chosen, { quiet = false } = {}) => {
       Object.assign(this.settings, chosen);
       if (!quiet) this.check();
@@ -45,7 +45,7 @@ class ChangeDialog {
       this.overrideBox,
       el("div", { class: "dialog-actions" }, cancel, this.ok),
     );
-    this.dialog = el("dialog", { class: "dialog dialog-wide", "aria-label": title }, el("h2", {}, title), this.form);
+    this.dialog = el("dialog", { class: "dialog dialog-wide dialog-change", "aria-label": title }, el("h2", {}, title), this.form);
     this.dialog.addEventListener("close", () => {
       this.dialog.remove();
       this.closed = true;
@@ -111,6 +111,11 @@ class ChangeDialog {
     this.alert.replaceChildren(
       el("div", { class: "alert alert-error", role: "alert" }, el("span", { class: "grow" }, words), again), ...more,
     );
+  }
+
+  setAll(part, sources) {
+    this.settings = { ...this.settings, [part]: sources };
+    this.check();
   }
 
   /** Choose something for a file of an upload and look at the plan again. */

@@ -1,6 +1,6 @@
 /* What a change would do, as nodes: files, problems, uses, active runs, and what others saved meanwhile. */
 
-import { el, freshId, icon } from "./dom.js";
+import { el, freshId, icon, iconButton } from "./dom.js";
 import { bytes } from "./upload_item.js";
 
 const KINDS = {
@@ -38,24 +38,33 @@ function remedy(file, owner) {
     el("p", { class: "field-error" }, file.refused),
     el("label", { for: input.id }, "Save it as"), input,
     el("button", { type: "button", class: "btn btn-small", onclick: use }, "Use this name"),
-    el("button", { type: "button", class: "btn btn-small", onclick: () => owner.set("skip", file.source, true) }, "Leave it out"),
   );
 }
 
 function upgrade(file, owner) {
   if (!file.upgrade) return null;
+  const { chosen, changes, notes, diff } = file.upgrade;
   const box = el("input", { type: "checkbox", id: freshId("upgrade"), onchange: () => owner.set("upgrade", file.source, box.checked) });
-  box.checked = file.upgrade.chosen;
-  const lines = [...file.upgrade.changes, ...file.upgrade.notes];
+  box.checked = chosen;
+  const note = (line) => el("li", { class: "break" }, badge(["Note", "badge-warn"]), ` ${line}`);
+  const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
   return el(
     "div", { class: "upgrade" },
     el("label", { for: box.id }, box, " Upgrade: this looks like code for Airflow 1 or 2"),
     el(
-      "details", {},
-      el("summary", {}, `${file.upgrade.changes.length} changes, ${file.upgrade.notes.length} notes`),
-      el("ul", {}, ...lines.map((line) => el("li", { class: "break" }, line))),
+      "details", { open: chosen },
+      el("summary", {}, `${count(changes.length, "change")}, ${count(notes.length, "note")}`),
+      el("ul", {}, ...notes.map(note), ...changes.map((line) => el("li", { class: "break" }, line))),
+      diff ? difflines(diff, `Upgrade of ${file.path}`) : null,
     ),
   );
+}
+
+/** A unified difference with coloured lines. */
+function difflines(diff, label) {
+  const look = (line) => (line.startsWith("+") ? "diff-add" : line.startsWith("-") ? "diff-del" : line.startsWith("@@") || line.startsWith("diff ") ? "diff-meta" : "");
+  const lines = diff.split("\n").map((line) => el("span", { class: look(line) }, line || " "));
+  return el("div", { class: "diff plan-diff", tabindex: "0", role: "region", "aria-label": label }, ...lines);
 }
 
 function fileRow(file, owner) {
@@ -68,6 +77,7 @@ function fileRow(file, owner) {
       file.kind === "refused" ? remedy(file, owner) : upgrade(file, owner),
     ),
     el("td", { class: "number" }, difference(file)),
+    owner.skips ? el("td", { class: "actions" }, iconButton("close", `Leave out ${file.path}`, () => owner.set("skip", file.source, true))) : null,
   );
 }
 
@@ -76,6 +86,7 @@ export function fileTable(plan, owner) {
   const order = (file) => (file.kind === "refused" ? 0 : file.kind === "same" ? 2 : 1);
   const files = [...plan.files].sort((one, other) => order(one) - order(other));
   const head = ["Change", "File", "Difference"].map((text, index) => el("th", { scope: "col", class: index === 2 ? "number" : "" }, text));
+  if (owner.skips) head.push(el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, "Leave out")));
   const box = el(
     "div", { class: "table-box plan-files", tabindex: "0", role: "region", "aria-label": "Files" },
     el("table", { class: "table" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...files.slice(0, MOST).map((file) => fileRow(file, owner)))),
@@ -84,7 +95,19 @@ export function fileTable(plan, owner) {
   if (files.length > MOST) more.push(`${(files.length - MOST).toLocaleString("en")} more files are not shown.`);
   if (plan.left_out?.length) more.push(`Left out as caches or folders of tools: ${plan.left_out.slice(0, 5).join(", ")}${plan.left_out.length > 5 ? ` and ${plan.left_out.length - 5} more` : ""}.`);
   if (plan.count === 0) more.push("There is nothing to save.");
-  return el("div", { class: "stack" }, box, more.length ? el("p", { class: "muted small break" }, more.join(" ")) : null);
+  return el("div", { class: "stack" }, box, more.length ? el("p", { class: "muted small break" }, more.join(" ")) : null, all(files, owner));
+}
+
+/** What is done to all files at once: put back what was left out, upgrade everything that is old. */
+function all(files, owner) {
+  const skipped = owner.settings.skip.length;
+  const old = files.filter((file) => file.upgrade && !file.upgrade.chosen);
+  const button = (text, onclick) => el("button", { type: "button", class: "btn btn-small", onclick }, text);
+  const buttons = [
+    skipped ? button(`Put back ${skipped === 1 ? "the file" : `${skipped} files`} left out`, () => owner.setAll("skip", [])) : null,
+    old.length > 1 ? button(`Upgrade all ${old.length}`, () => owner.setAll("upgrade", files.filter((file) => file.upgrade).map((file) => file.source))) : null,
+  ].filter(Boolean);
+  return buttons.length ? el("div", { class: "bar" }, ...buttons) : null;
 }
 
 const place = ({ line, column }) => (line ? `line ${line}${column ? `, column ${column}` : ""}` : "");
@@ -141,12 +164,11 @@ export function runList({ runs = [], dags = [] }) {
 
 /** What somebody else saved: { commits: [{ author, when, message, paths }], diff }. */
 export function meanwhileBox({ commits, diff }) {
-  const look = (line) => (line.startsWith("+") ? "diff-add" : line.startsWith("-") ? "diff-del" : line.startsWith("@@") || line.startsWith("diff ") ? "diff-meta" : "");
   return el(
     "section", { class: "stack", "aria-label": "What was saved meanwhile" },
     ...commits.map(({ author, when, message }) =>
       el("p", { class: "break" }, `${author} saved “${message}” at ${new Date(when).toLocaleString("sv-SE")}.`)),
-    diff ? el("div", { class: "diff meanwhile", tabindex: "0", role: "region", "aria-label": "Difference" }, ...diff.split("\n").map((line) => el("span", { class: look(line) }, line || " "))) : null,
+    diff ? difflines(diff, "Difference") : null,
     el("p", { class: "help" }, "Check again to compare with what is there now. Saving after that puts your change over theirs; their version stays in the history."),
   );
 }

@@ -30,7 +30,7 @@ export function uploads({ limits, folders, done }) {
     if (size > limits.bytes) return void notice(`These files have ${bytes(size)}, more than the limit of ${bytes(limits.bytes)}. Upload a part of them at a time.`, "error");
     const title = files.length === 1 ? `Upload ${files[0].path}` : `Upload ${files.length.toLocaleString("en")} files`;
     const saved = await change({
-      title, action: "Save",
+      title, action: "Save", skips: true,
       fields: (set) => [folderField(set, folders())],
       check: (settings) => send("check", files, settings),
       save: (settings, decision) => send("save", files, { ...settings, ...decision }),

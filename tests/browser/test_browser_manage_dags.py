@@ -172,9 +172,12 @@ def test_upload_of_files_and_a_zip_with_problems_names_and_one_message(
     expect(problems).to_contain_text("team/bad.py")
     expect(problems).to_contain_text("line 1")
     expect(save).to_be_disabled()
-    dialog(page).get_by_label("Save in spite of the errors").check()
+    dialog(page).get_by_role("button", name="Leave out team/bad.py").click()
+    expect(problems).to_have_count(0)
     expect(save).to_be_enabled()
-    dialog(page).get_by_label("Save in spite of the errors").uncheck()
+    dialog(page).get_by_role("button", name="Put back the file left out").click()
+    expect(problems).to_contain_text("team/bad.py")
+    expect(save).to_be_disabled()
 
     refused = files.get_by_role("row").filter(has_text="Refused")
     expect(refused).to_contain_text("A path has parts separated by /")
@@ -197,6 +200,23 @@ def test_upload_of_files_and_a_zip_with_problems_names_and_one_message(
         "team/same.sql",
     ]
     assert [commit.message for commit in dags.history(store, limit=1)] == ["Bring <all> of it"]
+
+
+def test_old_code_is_upgraded_on_its_way_in(open_page: Callable[..., Page], store: Store) -> None:
+    old = (
+        "from airflow import DAG\nfrom airflow.operators.dummy_operator import DummyOperator\n\n"
+        'with DAG("old", schedule_interval=None) as dag:\n    DummyOperator(task_id="a")\n'
+    )
+    page = open_page()
+
+    choose(page, {"old.py": old.encode()})
+    expect(dialog(page).get_by_role("region", name="Problems")).to_contain_text("dummy_operator")
+    dialog(page).get_by_label("Upgrade: this looks like code for Airflow 1 or 2").check()
+    expect(dialog(page).get_by_role("region", name="Upgrade of old.py")).to_contain_text("schedule=None")
+    dialog(page).get_by_role("button", name="Save", exact=True).click()
+
+    expect(row(page, "old.py")).to_be_visible()
+    assert b"schedule_interval" not in dags.read(store, "old.py")
 
 
 def test_files_are_dropped_and_a_save_in_between_is_shown(

@@ -66,6 +66,8 @@ def test_upgrade_is_offered_for_old_code_and_done_where_it_is_chosen() -> None:
     assert same == files
     assert list(offers) == ["old.py"]
     assert not offers["old.py"]["chosen"]
+    assert '-with DAG("x", schedule_interval=None) as dag:' in offers["old.py"]["diff"].splitlines()
+    assert '+with DAG("x", schedule=None) as dag:' in offers["old.py"]["diff"].splitlines()
     assert chosen["old.py"]["chosen"]
     assert b"schedule_interval" not in done[0].content
     assert done[1] == files[1]
