@@ -102,7 +102,7 @@ def upgrade(source: str, *, path: str = "") -> Upgrade:
     text, done = plain(source[len(mark) :])
     if wrong := problem(text):
         advice = "Correct this line, then upgrade the file again."
-        note = Note(wrong.line, f"This is not Python 3: {wrong.message}.", advice)
+        note = Note(wrong.line, f"This is not Python 3: {wrong.message.rstrip('.')}.", advice)
         return Upgrade(source, notes=(note,), refused=True)
     return _python(source, mark, text, done)
 

@@ -126,6 +126,8 @@ def _binding(statement: cst.BaseSmallStatement) -> str:
 
 
 def _tell_defaults(call: cst.Call, document: Document, arguments: Arguments) -> None:
+    if _period(call, document) == "days=0":
+        return
     if "catchup" not in arguments.given:
         document.note(
             call,
@@ -133,14 +135,13 @@ def _tell_defaults(call: cst.Call, document: Document, arguments: Arguments) -> 
             "Write catchup=True if the missed periods shall be run, else catchup=False. Look at start_date "
             "first: an old one makes a run for each period since.",
         )
-    if _period(call, document) != "days=0":
-        document.note(
-            call,
-            "The date of a scheduled run (logical_date, ds, ts) moves by one period: it was the start of the "
-            "period and now is the time at which the run is due.",
-            "Check every use of the date. To have the old dates, set [scheduler] create_cron_data_intervals "
-            "and create_delta_data_intervals to True before the DAG's first run.",
-        )
+    document.note(
+        call,
+        "The date of a scheduled run (logical_date, ds, ts) moves by one period: it was the start of the "
+        "period and now is the time at which the run is due.",
+        "Check every use of the date. To have the old dates, set [scheduler] create_cron_data_intervals "
+        "and create_delta_data_intervals to True before the DAG's first run.",
+    )
 
 
 def period(document: Document, calls: list[cst.Call]) -> str:

@@ -47,7 +47,9 @@ class Document:
         self.edits: list[Edit] = []
         self.changes: list[tuple[int, str]] = []
         self.notes: list[tuple[int, str, str]] = []
+        #: Import statements that the edits need, and those that they write in the place of others.
         self.imports: set[str] = set()
+        self.written_imports: set[str] = set()
 
     def line(self, node: cst.CSTNode) -> int:
         """Return the line that a node begins in, the first is 1."""

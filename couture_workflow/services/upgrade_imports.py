@@ -85,12 +85,12 @@ class Imports(cst.CSTVisitor):
     def visit_Attribute(self, node: cst.Attribute) -> bool:
         """Look at a name that is reached through a module."""
         for full in self.document.names(node):
+            self._tell_database(node, full)
             module, _, name = full.rpartition(".")
             home = place(module, name)
             if home is None or not OLD_MODULE.fullmatch(module):
                 continue
-            written = self.document.code(node)
-            if written == full:
+            if self.document.code(node) == full or not isinstance(node.value, cst.Name):
                 self.document.replace(node, f"{home.module}.{home.name}")
                 self.document.imports.add(f"import {home.module}")
             elif MODULES.get(module) != home.module:
@@ -105,13 +105,8 @@ class Imports(cst.CSTVisitor):
         return True
 
     def _tell(self, node: cst.ImportFrom, full: str, name: str) -> None:
-        if full in NO_DATABASE:
-            self.document.note(
-                node,
-                f"{full}: tasks of Airflow 3 have no access to Airflow's database.",
-                "Use what the context offers (dag_run, ti, Variable, Connection), or Airflow's REST API.",
-            )
-        elif name in GONE and OLD_MODULE.fullmatch(full.rpartition(".")[0]):
+        self._tell_database(node, full)
+        if name in GONE and OLD_MODULE.fullmatch(full.rpartition(".")[0]):
             self.document.note(node, f"Airflow 3 has no {name}, so this file cannot be loaded.", GONE[name])
         else:
             home = place(full.rpartition(".")[0], name)
@@ -123,6 +118,14 @@ class Imports(cst.CSTVisitor):
                     node, f"{name} comes from {home.package}, which is not installed here.", advice
                 )
 
+    def _tell_database(self, node: cst.CSTNode, full: str) -> None:
+        if full in NO_DATABASE:
+            self.document.note(
+                node,
+                f"{full}: tasks of Airflow 3 have no access to Airflow's database.",
+                "Use what the context offers (dag_run, ti, Variable, Connection), or Airflow's REST API.",
+            )
+
     def _write(self, node: cst.CSTNode, lines: list[str]) -> None:
         """Put import statements in the place of one; comments inside of it move above."""
         document = self.document
@@ -131,6 +134,8 @@ class Imports(cst.CSTVisitor):
         if not lines:
             self._remove(node, statement, single=single)
             return
+        if isinstance(document.parent(statement), cst.Module):
+            document.written_imports.update(lines)
         if not single:
             document.replace(node, "; ".join(lines))
             return
@@ -216,7 +221,7 @@ def _is_installed(package: str) -> bool:
 
 def add_imports(document: Document) -> None:
     """Write the imports that the edits need behind those that a file has."""
-    missing = [line for line in sorted(document.imports) if not _has(document, line)]
+    missing = sorted(line for line in document.imports - document.written_imports if not _has(document, line))
     if not missing:
         return
     lines = "".join(line + document.newline for line in missing)
