@@ -106,6 +106,7 @@ def _add_export(router: APIRouter, noun: Noun) -> None:
         }
         if request.headers.get("if-none-match", "").strip().removeprefix("W/") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
+        archives.sent(made, user)
         headers["Content-Disposition"] = f'attachment; filename="couture-{noun}.tar.gz"'
         return StreamingResponse(
             _in_pieces(service.write(made)), media_type="application/gzip", headers=headers

@@ -36,8 +36,8 @@ def export(arguments: argparse.Namespace) -> int:
             pieces = remote.download(noun, progress=stack.enter_context(_progress(f"Export of {noun}")))
         else:
             made = archives.export(existing_store(arguments.home), noun)
-            move = stack.enter_context(_progress(f"Export of {noun}"))
-            pieces = _counted(archives.write(made), move)
+            move = stack.enter_context(_progress(f"Export of {noun}", made.size))
+            pieces = archives.write(made, moved=move)
         stack.enter_context(atomic.storage_errors(target))
         descriptor, aside = atomic.temporary(target.parent)
         stack.callback(os.close, descriptor)
@@ -136,12 +136,6 @@ def _account() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # an account without a name, as in a container
         return f"user {os.geteuid()}"
-
-
-def _counted(pieces: Iterator[bytes], move: Callable[[int], None]) -> Iterator[bytes]:
-    for piece in pieces:
-        move(len(piece))
-        yield piece
 
 
 @contextlib.contextmanager

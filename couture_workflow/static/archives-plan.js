@@ -13,7 +13,7 @@ const ACTIONS = {
 const ORDER = ["conflict", "update", "create", "skip", "same"];
 const MOST_ROWS = 1000;
 
-const row = (item) => {
+const row = (noted) => (item) => {
   const [word, look] = ACTIONS[item.action];
   return el(
     "tr",
@@ -21,7 +21,7 @@ const row = (item) => {
     el("td", { class: "nowrap" }, el("span", { class: `badge ${look}` }, word)),
     el("th", { scope: "row", class: "path break" }, item.path),
     el("td", { class: "number nowrap" }, bytes(item.size)),
-    el("td", { class: "small break" }, item.note ?? ""),
+    noted && el("td", { class: "small break" }, item.note ?? ""),
   );
 };
 
@@ -29,9 +29,13 @@ function table(items) {
   const sorted = [...items].sort(
     (one, other) => ORDER.indexOf(one.action) - ORDER.indexOf(other.action) || (one.path < other.path ? -1 : 1),
   );
-  const heads = ["", "Path", "Size", "Note"].map((text) =>
-    el("th", { scope: "col" }, text || el("span", { class: "visually-hidden" }, "What becomes of it")),
-  );
+  const noted = items.some((item) => item.note);
+  const heads = [
+    el("th", { scope: "col", class: "action" }, el("span", { class: "visually-hidden" }, "What becomes of it")),
+    el("th", { scope: "col" }, "Path"),
+    el("th", { scope: "col", class: "number" }, "Size"),
+    noted && el("th", { scope: "col" }, "Note"),
+  ].filter(Boolean);
   return el(
     "div",
     { class: "table-box plan-table", tabindex: "0", role: "region", "aria-label": "Files of the archive" },
@@ -39,7 +43,7 @@ function table(items) {
       "table",
       { class: "table" },
       el("thead", {}, el("tr", {}, ...heads)),
-      el("tbody", {}, ...sorted.slice(0, MOST_ROWS).map(row)),
+      el("tbody", {}, ...sorted.slice(0, MOST_ROWS).map(row(noted))),
     ),
   );
 }

@@ -136,25 +136,28 @@ def export(noun: str, entries: Iterable[Entry], *, left_out: Mapping[str, Sequen
     return Export(Manifest(noun, members, left_out), ordered)
 
 
-def write(archive: Export) -> Iterator[bytes]:
+def write(archive: Export, *, moved: Callable[[int], object] | None = None) -> Iterator[bytes]:
     """Give the bytes of an archive piece by piece; memory does not grow with its size.
+
+    :param moved: is told the bytes of the tar that were made since it was called last.
 
     A content that is no longer what its entry says raises ``CorruptError``: no wrong archive is ever whole.
     """
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    for piece in _tar(archive):
+    for piece in _tar(archive, moved or (lambda _size: None)):
         if packed := compressor.compress(piece):
             yield packed
     yield compressor.flush()
 
 
-def _tar(archive: Export) -> Iterator[bytes]:
+def _tar(archive: Export, moved: Callable[[int], object]) -> Iterator[bytes]:
     manifest = archive.manifest.dump()
     digest = hashlib.sha256(manifest).hexdigest()
     written = 0
     for entry in (Entry(MANIFEST, len(manifest), digest, lambda: (manifest,)), *archive.entries):
         for piece in _member(entry):
             written += len(piece)
+            moved(len(piece))
             yield piece
     end = 2 * tarfile.BLOCKSIZE
     yield bytes(end + -(written + end) % _RECORD)

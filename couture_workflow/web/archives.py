@@ -57,10 +57,13 @@ class Choices:
 
 
 def export(noun: Noun, user: Any) -> Export:
-    """Return the archive of what the account may read, and note that it was asked for."""
-    made = archives.export(store(), noun, readable=lambda resource: allowed(user, Permission(READ, resource)))
-    audit("archives.export", user, noun=noun, files=len(made.entries), size=made.size)
-    return made
+    """Return the archive of what the account may read."""
+    return archives.export(store(), noun, readable=lambda resource: allowed(user, Permission(READ, resource)))
+
+
+def sent(made: Export, user: Any) -> None:
+    """Write the audit row of an export."""
+    audit("archives.export", user, noun=made.manifest.noun, files=len(made.entries), size=made.size)
 
 
 def plan(source: Import, choices: Choices, user: Any, *, gate: bool = True) -> Prepared:
