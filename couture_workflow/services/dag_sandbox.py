@@ -36,7 +36,7 @@ PARALLEL = max(1, min(4, os.cpu_count() or 1))
 #: Bytes that a process may answer.
 OUTPUT = 16 * 2**20
 #: Seconds that Airflow may take to load, on a busy machine.
-_START = 60.0
+_START = 120.0
 #: Seconds beyond a file's limit after which the guard itself is given up.
 _PATIENCE = 15.0
 _PREFIX = "couture-check-"

@@ -231,7 +231,8 @@ def test_connections_and_variables_that_tasks_name_are_warned_of() -> None:
         "from airflow.sdk import DAG\nfrom airflow.providers.standard.operators.bash import BashOperator\n"
         "from airflow.providers.standard.sensors.filesystem import FileSensor\n"
         "with DAG('x', schedule=None):\n"
-        "    BashOperator(task_id='a', bash_command='{{ var.value.gone }} {{ var.json.there.x }} {{ conn.lost.host }}')\n"
+        "    BashOperator(task_id='a', bash_command='{{ var.value.gone }} "
+        "{{ var.json.there.x }} {{ conn.lost.host }}')\n"
         "    BashOperator(task_id='b', bash_command='{{ var.value.get(\"maybe\", 1) }}')\n"
         "    FileSensor(task_id='c', filepath='x', fs_conn_id='nowhere')\n"
     )

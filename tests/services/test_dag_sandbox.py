@@ -85,11 +85,16 @@ def test_a_dag_file_is_told_as_data() -> None:
         ("return os.posix_spawn('/bin/true', ['true'], {})", "PermissionError 1"),
         ("return os.execv('/bin/true', ['true'])", "PermissionError 1"),
         ("import pty\nreturn pty.fork()", None),
-        ("import multiprocessing as m\nreturn m.get_context('fork').Process(target=print).start()", "PermissionError 1"),
+        (
+            "import multiprocessing as m\n"
+            "return m.get_context('fork').Process(target=print).start()",
+            "PermissionError 1"),
         ("import socket\nreturn socket.socket()", "PermissionError 1"),
         ("import socket\nreturn socket.socket(socket.AF_UNIX)", "PermissionError 1"),
         ("import socket\nreturn socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)", "PermissionError 1"),
-        ("import resource\nreturn resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))", "ValueError None"),
+        (
+            "import resource\nreturn resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))",
+            "ValueError None"),
         ("return os.memfd_create('x')", "PermissionError 1"),
         ("return os.setns(0, 0) if hasattr(os, 'setns') else os.unshare(0)", None),
         ("import ctypes\nreturn ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)", "-1"),
@@ -111,7 +116,11 @@ def test_what_a_dag_file_may_not_do_fails_like_any_call(
 
 @EITHER
 def test_threads_work(without: tuple[str, ...]) -> None:
-    body = "import threading\nfound = []\nt = threading.Thread(target=found.append, args=[1])\nt.start()\nt.join()\nreturn found"
+    body = (
+        "import threading\nfound = []\n"
+        "t = threading.Thread(target=found.append, args=[1])\nt.start()\nt.join()\n"
+        "return found"
+    )
 
     assert outcome(body, without=without) == "[1]"
 
@@ -178,12 +187,22 @@ def test_an_endless_loop_is_stopped_and_told(without: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "stubborn",
     [
-        "import signal\nfor s in range(1, 65):\n    try: signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nwhile True: pass\n",
+        (
+            "import signal\nfor s in range(1, 65):\n"
+            "    try: signal.signal(s, signal.SIG_IGN)\n"
+            "    except (OSError, ValueError): pass\nwhile True: pass\n"
+        ),
         "import itertools\nmax(itertools.count())\n",
         "while True:\n    try: time.sleep(100)\n    except BaseException: pass\n",
-        "import threading\nthreading.Thread(target=time.sleep, args=[1000]).start()\nwhile True:\n    try: time.sleep(9)\n    except BaseException: pass\n",
+        (
+            "import threading\nthreading.Thread(target=time.sleep, args=[1000]).start()\n"
+            "while True:\n    try: time.sleep(9)\n    except BaseException: pass\n"
+        ),
         "os.close(3)\ntime.sleep(1000)\n",
-        "try: os.setpgrp()\nexcept OSError: pass\nwhile True:\n    try: time.sleep(9)\n    except BaseException: pass\n",
+        (
+            "try: os.setpgrp()\nexcept OSError: pass\nwhile True:\n    try: time.sleep(9)\n"
+            "    except BaseException: pass\n"
+        ),
     ],
     ids=["ignores signals", "never leaves C", "swallows", "thread", "closes its pipe", "own group"],
 )  # fmt: skip
@@ -229,14 +248,21 @@ def test_memory_grows_to_the_limit_only(without: tuple[str, ...]) -> None:
 
 @EITHER
 def test_a_thread_bomb_is_stopped(without: tuple[str, ...]) -> None:
-    body = "import threading\nthreading.stack_size(32768)\nwhile True: threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n"
+    body = (
+        "import threading\nthreading.stack_size(32768)\n"
+        "while True: threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n"
+    )
 
     assert run(body, without=without).why in ("threads", "ended")
 
 
 @EITHER
 def test_gigabytes_on_standard_output_go_nowhere(without: tuple[str, ...]) -> None:
-    body = "text = 'x' * 2**20\nfor _ in range(2048):\n    os.write(1, text.encode()); os.write(2, b'y')\nprint(text)\nd = DAG('d', schedule=None)\n"
+    body = (
+        "text = 'x' * 2**20\nfor _ in range(2048):\n"
+        "    os.write(1, text.encode()); os.write(2, b'y')\nprint(text)\n"
+        "d = DAG('d', schedule=None)\n"
+    )
 
     parsed = run(body, without=without, limits=Limits(seconds=20))
 
@@ -280,7 +306,11 @@ def test_the_disk_cannot_be_filled(without: tuple[str, ...]) -> None:
 
 @EITHER
 def test_temporary_files_work_and_are_removed(without: tuple[str, ...]) -> None:
-    body = "import tempfile\nfolder = tempfile.mkdtemp()\nopen(folder + '/x', 'w').write('1')\nos.symlink('/etc', folder + '/link')\nreturn folder"
+    body = (
+        "import tempfile\nfolder = tempfile.mkdtemp()\n"
+        "open(folder + '/x', 'w').write('1')\nos.symlink('/etc', folder + '/link')\n"
+        "return folder"
+    )
 
     folder = outcome(body, without=without).strip("'")
 
@@ -289,7 +319,10 @@ def test_temporary_files_work_and_are_removed(without: tuple[str, ...]) -> None:
 
 
 def test_a_folder_that_is_hard_to_remove_is_removed() -> None:
-    body = "import tempfile\nos.chdir(tempfile.mkdtemp())\nfor _ in range(1500):\n    os.mkdir('d' * 60)\n    os.chdir('d' * 60)\nos.mkdir('x', 0)\n"
+    body = (
+        "import tempfile\nos.chdir(tempfile.mkdtemp())\nfor _ in range(1500):\n"
+        "    os.mkdir('d' * 60)\n    os.chdir('d' * 60)\nos.mkdir('x', 0)\n"
+    )
 
     with Tree({"a.py": (HEAD + body).encode()}, limits=QUICK, without=CONTAINER) as tree:
         tree.parse(["a.py"], Question())
@@ -358,7 +391,10 @@ def test_rights_and_times_of_files_cannot_be_changed(without: tuple[str, ...]) -
 @EITHER
 def test_a_link_out_of_the_scratch_folder_leads_nowhere(tmp_path: Path, without: tuple[str, ...]) -> None:
     (tmp_path / "secret").write_text("x")
-    body = f"import tempfile\nlink = tempfile.mktemp()\nos.symlink({str(tmp_path / 'secret')!r}, link)\nreturn open(link).read()"
+    body = (
+        f"import tempfile\nlink = tempfile.mktemp()\n"
+        f"os.symlink({str(tmp_path / 'secret')!r}, link)\nreturn open(link).read()"
+    )
 
     assert outcome(body, without=without) in ("PermissionError 13", "FileNotFoundError 2")
 
@@ -444,9 +480,13 @@ def test_an_ordinary_user_is_walled_in_too(tmp_path: Path) -> None:
         "    except OSError as error: found.append(error.errno)\\n"
         "d = DAG(\"d\", schedule=None, description=str(found))\\n'''\n"
         "for without in ((), ('namespaces',)):\n"
-        "    with Tree({'a.py': body}, without=without) as tree:\n"
-        "        found = tree.parse(['a.py'], Question(environment={'VICTIM': sys.argv[2], 'SECRET': sys.argv[3]}))[0]\n"
-        "        print(json.dumps([sorted(found.walls), found.found['dags'][0]['settings']['description']]))\n"
+        "    with Tree({'a.py': body}, without=without) as tree:\n"(
+            "        asked = Question(environment={'VICTIM': sys.argv[2], 'SECRET': sys.argv[3]})\n"
+            "        found = tree.parse(['a.py'], asked)[0]\n"
+        )(
+            "        said = found.found['dags'][0]['settings']['description']\n"
+            "        print(json.dumps([sorted(found.walls), said]))\n"
+        )
     )
     home = tmp_path / "home"
     home.mkdir(mode=0o777)
