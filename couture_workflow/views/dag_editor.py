@@ -17,6 +17,7 @@ from couture_workflow.services import (
     dag_drafts,
     dag_editor,
     dag_format,
+    dag_gate,
     dag_lint,
     dag_saving,
     dags,
@@ -73,6 +74,8 @@ class DagEditorPage(CouturePage):
         """Open a file; a path that does not exist is a new file."""
         opened = dag_editor.open_file(store(), _path(request.args))
         may_type = not opened.obstacle and _may_type(exists=opened.exists)
+        if may_type:
+            dag_gate.warm()
         draft = dag_drafts.get(store(), _user(), opened.path) if may_type else None
         # A file with a draft is shown as that version from which the draft started.
         base = draft.base if draft else opened.base
