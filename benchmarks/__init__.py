@@ -3,4 +3,12 @@
 from __future__ import annotations
 
 #: Modules of this package that have a ``run()``, in the order in which they are run and printed.
-NAMES = ("plugin_import", "operator_import", "spark_task", "files_page", "upload")
+NAMES = (
+    "plugin_import",
+    "operator_import",
+    "spark_task",
+    "files_page",
+    "upload",
+    "dag_bundle",
+    "dag_visible",
+)

@@ -8,6 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,11 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def in_turn(rounds: int, *calls: Callable[[], float]) -> list[list[float]]:
+def in_turn(rounds: int, *calls: Callable[[], Value]) -> list[list[Value]]:
     """Call each once to warm up, then all in turn, ``rounds`` times; return the values of each."""
     for call in calls:
         call()
-    values: list[list[float]] = [[] for _ in calls]
+    values: list[list[Value]] = [[] for _ in calls]
     for _ in range(rounds):
         for call, series in zip(calls, values, strict=True):
             series.append(call())

@@ -64,8 +64,8 @@ def api_server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="couture-benchmark-") as folder:
         home = Path(folder)
         environment = _environment(home)
-        _airflow(environment, "db", "migrate")
-        _airflow(
+        run_airflow(environment, "db", "migrate")
+        run_airflow(
             environment, *"users create -u admin -p admin -r Admin -f A -l B -e admin@example.org".split()
         )
         url = f"http://127.0.0.1:{_free_port()}"
@@ -102,7 +102,7 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-def _airflow(environment: dict[str, str], *arguments: str) -> None:
+def run_airflow(environment: dict[str, str], *arguments: str) -> None:
     done = subprocess.run(
         [AIRFLOW, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )

@@ -27,6 +27,7 @@ from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
 from couture_workflow.store.home import Store
 from couture_workflow.store.manifests import Manifests
 from couture_workflow.store.names import reference_to
+from couture_workflow.store.repository import Repository
 from couture_workflow.store.secrets import REMEDY
 
 #: Free bytes below which a disk is reported.
@@ -67,7 +68,7 @@ def check(store: Store) -> list[Finding]:
     return [
         *_check_folders(store),
         *_check_disk(store),
-        *_check_repository(store),
+        *(finding for repository in store.repositories for finding in _check_repository(store, repository)),
         *_check_secrets(store),
         *_check_files(store),
         *_check_leftovers(store),
@@ -97,7 +98,8 @@ def collect_garbage(store: Store, *, older_than: float = LEFTOVER_AGE) -> Garbag
             size += path.stat().st_size
         paths += atomic.sweep(folder, older_than=older_than)
     with contextlib.suppress(StorageFullError):  # packing only saves space, and needs some first
-        store.config.pack()
+        for repository in store.repositories:
+            repository.pack()
     return Garbage(tuple(paths), size)
 
 
@@ -124,20 +126,23 @@ def _check_disk(store: Store) -> Iterator[Finding]:
         yield Finding(store.root, f"Only {free // 2**20} MiB are free on its disk.", remedy)
 
 
-def _check_repository(store: Store) -> Iterator[Finding]:
-    path = store.config.path
+def _check_repository(store: Store, repository: Repository) -> Iterator[Finding]:
+    path = repository.path
     restore = f"Restore {path} from a backup."
-    if not store.config.exists():
+    if not repository.exists():
         yield Finding(path, "The repository is missing.", restore)
         return
     try:
-        if problem := store.config.check():
+        if problem := repository.check():
             yield Finding(path, f"The repository is damaged: git fsck says: {problem}", restore)
-            return
-        for name in store.config.paths():
-            yield from _check_tokens(store, name)
+        elif repository.head() and repository is store.config:
+            for name in repository.paths():
+                yield from _check_tokens(store, name)
     except CorruptError as error:
         yield Finding(path, str(error), restore)
+    for lock in repository.locks():
+        problem = "Another git process is writing, or was killed while it did."
+        yield Finding(lock, problem, "Saving removes it after a minute; look again then.")
 
 
 def _check_tokens(store: Store, name: str) -> Iterator[Finding]:
@@ -267,4 +272,4 @@ def _used(store: Store) -> set[str]:
 
 
 def _temporary_folders(store: Store) -> tuple[Path, ...]:
-    return (store.blobs.temporary, store.secrets.folder, store.root, store.config.path)
+    return (store.blobs.temporary, store.secrets.folder, store.root, *(r.path for r in store.repositories))

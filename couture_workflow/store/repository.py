@@ -180,6 +180,10 @@ class Repository:
         code, output, errors = self.git.execute("fsck", "--full", "--no-dangling", "--no-progress")
         return " ".join((errors + output).decode("utf-8", "replace").split()) if code else ""
 
+    def locks(self) -> list[Path]:
+        """Return the lock files of git processes that are at work or were killed."""
+        return [path for name in _LOCKS if name.endswith(".lock") and (path := self.path / name).exists()]
+
     def pack(self) -> None:
         """Pack what was written one by one; safe at any time."""
         with self.writing() as git:

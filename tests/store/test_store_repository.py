@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from couture_workflow.exceptions import (
     InvalidError,
     InvalidNameError,
     NotFoundError,
+    StorageError,
 )
+from couture_workflow.store import trees
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit, Repository
 
@@ -220,6 +224,7 @@ def test_lock_files_of_killed_processes_are_healed(config: Repository) -> None:
         "packed-refs.lock",
         "couture.index",
         "couture.index.lock",
+        "couture.writing",
     ):
         (config.path / name).write_bytes(b"half")
 
@@ -229,6 +234,86 @@ def test_lock_files_of_killed_processes_are_healed(config: Repository) -> None:
     assert not list(config.path.rglob("*.lock")) or [p.name for p in config.path.rglob("*.lock")] == [
         "couture.lock"
     ]
+
+
+def test_lock_of_another_git_process_is_waited_for(config: Repository) -> None:
+    first = save(config, {"a": b"1"}, base=None)
+    lock = config.path / "refs/heads/main.lock"
+    lock.touch()
+    push = threading.Timer(1, lock.unlink)
+    push.start()
+
+    save(config, {"a": b"2"}, base=first.id)
+
+    assert config.read("a") == b"2"
+    assert push.finished.is_set()
+
+
+def test_lock_that_another_git_process_left_is_told_and_goes_when_it_is_old(config: Repository) -> None:
+    first = save(config, {"a": b"1"}, base=None)
+    lock = config.path / "refs/heads/main.lock"
+    lock.touch()
+
+    with pytest.raises(StorageError, match="Another git process is writing .* try again in a minute"):
+        save(config, {"a": b"2"}, base=first.id)
+    assert config.read("a") == b"1"
+    assert config.locks() == [lock]
+
+    os.utime(lock, (0, 0))
+    save(config, {"a": b"2"}, base=first.id)
+    assert config.read("a") == b"2"
+    assert config.locks() == []
+
+
+def test_push_by_another_process_is_seen_and_its_work_is_kept(config: Repository, tmp_path: Path) -> None:
+    first = save(config, {"a": b"1"}, base=None)
+
+    def git(*arguments: str) -> None:
+        name = ("-c", "user.name=bob", "-c", "user.email=bob@example.org")
+        subprocess.run(["git", *name, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("clone", str(config.path), "clone")
+    (tmp_path / "clone" / "run.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "clone" / "run.sh").chmod(0o755)
+    git("-C", "clone", "add", ".")
+    git("-C", "clone", "commit", "-m", "pushed")
+    git("-C", "clone", "push")
+
+    second = save(config, {"a": b"2"}, base=first.id)
+
+    assert [commit.message for commit in config.history()][1:] == ["pushed", config.commit(first.id).message]
+    assert config.read("run.sh", commit=second.id) == b"#!/bin/sh\n"
+    with pytest.raises(ConflictError):
+        save(config, {"run.sh": b"mine"}, base=first.id)
+
+
+def test_executable_stays_one_when_it_is_changed_or_moved(config: Repository) -> None:
+    first = save(config, {"run.sh": b"1", "b": b"2"}, base=None)
+    blob = config.git.text("rev-parse", f"{first.id}:run.sh")
+    tree = config.git.text("mktree", stdin=f"100644 blob {blob}\tb\n100755 blob {blob}\trun.sh\n".encode())
+    name = ("-c", "user.name=a", "-c", "user.email=a@b")
+    executable = config.git.text(*name, "commit-tree", tree, "-p", first.id, "-m", "x")
+    config.git.run("update-ref", "refs/heads/main", executable)
+
+    moved = save(config, {"run.sh": None, "bin/run.sh": b"1"}, base=executable)
+    changed = save(config, {"bin/run.sh": b"2"}, base=moved.id)
+
+    assert {entry.path: entry.mode for entry in trees.entries(config.git, changed.id)} == {
+        "b": trees.FILE,
+        "bin/run.sh": trees.EXECUTABLE,
+    }
+
+
+def test_many_files_are_saved_at_once_and_read_at_once(config: Repository) -> None:
+    contents = {f"folder_{number % 7}/ü{number}": b"\0%d\n" % number for number in range(300)}
+
+    saved = save(config, dict(contents), base=None)
+
+    entries = trees.entries(config.git, saved.id)
+    blobs = dict(trees.contents(config.git, (entry.blob for entry in entries)))
+    assert {entry.path: blobs[entry.blob] for entry in entries} == contents
+    assert all(entry.size == len(contents[entry.path]) for entry in entries)
+    assert config.check() == ""
 
 
 def test_environment_and_configuration_of_the_user_change_nothing(
