@@ -3,10 +3,11 @@
 import { ApiError, get, page } from "./api.js";
 import { copyExamples, newFile, removeFiles, renameFile } from "./dags-actions.js";
 import { List } from "./dags-list.js";
-import { downloadOf, folderOf } from "./dags-rows.js";
+import { downloadOf, editorAt, folderOf } from "./dags-rows.js";
 import { Search } from "./dags-search.js";
 import { uploads } from "./dags-upload.js";
 import { notice } from "./dialog.js";
+import { el } from "./dom.js";
 
 const root = document.getElementById("dags");
 const data = root.dataset;
@@ -61,6 +62,9 @@ function show(answer) {
   document.getElementById("tools").hidden = answer.files.length === 0;
   list.update(answer.files);
   if (!answer.files.length) list.box.hidden = true;
+  document.getElementById("drafts").hidden = answer.drafts.length === 0;
+  const links = answer.drafts.map((path) => el("a", { href: editorAt(path) }, path));
+  document.getElementById("drafts-list").replaceChildren(...links.flatMap((link, index) => (index ? [", ", link] : [link])));
   const errors = answer.files.filter((file) => file.state === "error").length;
   const told = document.getElementById("errors");
   told.hidden = errors === 0;

@@ -29,7 +29,9 @@ _MOST_RUNS = 50
 
 
 def listing(store: Store, account: str, *, known: str = "") -> dict[str, Any] | None:
-    """Return the files of the newest version for a script: ``head``, ``files`` and a ``digest`` of it all.
+    """Return the files of the newest version for a script: ``head``, ``files``, ``drafts`` and a ``digest``.
+
+    ``drafts`` are paths that the account has begun to write and never saved.
 
     :param account: whose drafts are marked.
     :param known: digest of what the caller has; None is returned if that is still so.
@@ -44,7 +46,7 @@ def listing(store: Store, account: str, *, known: str = "") -> dict[str, Any] | 
     if digest == known:
         return None
     if head is None:
-        return {"digest": digest, "head": None, "files": []}
+        return {"digest": digest, "head": None, "files": [], "drafts": sorted(drafts)}
     fresh |= _not_reached(store, head, version)
     candidates = _candidates(store, head)
     rows = [
@@ -58,7 +60,8 @@ def listing(store: Store, account: str, *, known: str = "") -> dict[str, Any] | 
         )
         for file in dags.files(store, commit=head)
     ]
-    return {"digest": digest, "head": head, "files": rows}
+    begun = sorted(drafts.difference(row["path"] for row in rows))
+    return {"digest": digest, "head": head, "files": rows, "drafts": begun}
 
 
 def _digest(*parts: object) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from couture_workflow.services import dags
+from couture_workflow.services import dag_drafts, dags
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 
@@ -136,6 +136,19 @@ def test_list_joins_what_airflow_knows(admin: Person, store: Store, api_server: 
     assert "ModuleNotFoundError: <nothing>" in good(admin.get("error", path="broken.py"))["error"]
     assert good(admin.get("error", path="daily.py")) == {"error": ""}
     api_server.sql("delete from import_error")
+
+
+def test_list_marks_drafts_of_the_caller(admin: Person, store: Store, api_server: ApiServer) -> None:
+    for path in ("daily.py", "begun.py"):
+        dag_drafts.put(store, "admin", path, base=None, content="x")
+
+    found = good(admin.get("files"))
+    other = good(Person(api_server, "dev").get("files"))
+
+    assert [row["path"] for row in found["files"] if row["draft"]] == ["daily.py"]
+    assert (found["drafts"], other["drafts"]) == (["begun.py"], [])
+    for path in ("daily.py", "begun.py"):
+        dag_drafts.delete(store, "admin", path)
 
 
 def test_search_finds_lines_by_text_and_by_expression(admin: Person, store: Store) -> None:
