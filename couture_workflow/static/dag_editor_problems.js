@@ -8,13 +8,13 @@ import { isPython } from "./dag_editor_setup.js";
 const QUIET = 400;
 const SEVERITY = { error: "error", warning: "warning", note: "info" };
 
-/** The extension and its controls: { extension, check(report problems), count() }; `told(view)` after each change. */
+/** The extension and its controls: showGate(view, problems of a report), isUnknown(view); `told()` after each change. */
 export function problems(path, told) {
   const plugin = ViewPlugin.define((view) => new Checker(view, path, told));
   return {
     extension: [linter(null), plugin],
     showGate: (view, found) => view.plugin(plugin).showGate(found),
-    refresh: (view) => view.plugin(plugin).later(0),
+    isUnknown: (view) => view.plugin(plugin).unknown,
   };
 }
 
@@ -22,7 +22,7 @@ const fixed = Annotation.define();
 
 class Checker {
   constructor(view, path, told) {
-    Object.assign(this, { view, path, told, quick: [], gate: [], asked: 0 });
+    Object.assign(this, { view, path, told, quick: [], gate: [], asked: 0, unknown: false });
     if (isPython(path)) this.later(0);
   }
 
@@ -51,9 +51,11 @@ class Checker {
     try {
       ({ problems: found } = await post(page("/dag-editor/problems"), { path: this.path, content: doc.toString() }));
     } catch {
-      return; // the line of state says that the server cannot be reached; the next key asks again
+      this.unknown = true; // the state of the draft says why; the next key asks again
+      return this.told();
     }
     if (mine !== this.asked) return;
+    this.unknown = false;
     this.quick = found.map((problem) => this.diagnostic(problem));
     this.show();
   }
@@ -71,7 +73,7 @@ class Checker {
     const known = new Set(this.quick.map(key));
     const all = [...this.quick, ...this.gate.filter((each) => !known.has(key(each)))];
     this.view.dispatch(setDiagnostics(this.view.state, all));
-    this.told(this.view);
+    this.told();
   }
 
   diagnostic({ level, code, message, line, column, end_line, end_column, advice, fix }) {
