@@ -23,14 +23,17 @@ _LONGEST = 1000
 def failures(parsed: Iterable[Parsed], files: Mapping[str, bytes], *, limits: Limits) -> list[Problem]:
     """Return why files could not be parsed; an error in a module that many import is told once."""
     found: dict[Problem, list[str]] = {}
+    late = 0
     for each in parsed:
-        problem: Problem | None
-        if each.why:
+        if each.why == "late":
+            late += 1
+        elif each.why:
             found.setdefault(_ended(each, limits), []).append(each.path)
-            continue
         for error in _errors(each):
-            problem = _problem(each, error, files)
-            found.setdefault(problem, []).append(each.path)
+            found.setdefault(_problem(each, error, files), []).append(each.path)
+    if late:
+        text = f"For want of time, {late} DAG files that need a changed one were not loaded."
+        found[Problem("warning", "not-checked", text, advice="Look at Manage DAGs after the save.")] = []
     return [_with_importers(problem, paths) for problem, paths in found.items()]
 
 

@@ -6,6 +6,7 @@ that read a changed file when they were last parsed. What the others define is k
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Known", "Problem", "Report", "check", "graphs", "quick", "warm"]
 
+#: Seconds that files may take in all which did not change, but need one that did.
+_PATIENCE = 60.0
 #: Names of ruff's rules about what Airflow 3 has no more.
 _OLD_RULES = ("AIR301", "AIR302")
 
@@ -99,9 +102,13 @@ class _Check:
                 self._parse_all(tree, written)
         return Report(ordered(self.problems), tuple(self.graphs))
 
-    def parse(self, tree: dag_sandbox.Tree, paths: Sequence[str]) -> None:
-        """Parse files that were not parsed yet."""
-        for each in tree.parse([path for path in paths if path not in self.parsed], self.question):
+    def parse(self, tree: dag_sandbox.Tree, paths: Sequence[str], *, seconds: float = math.inf) -> None:
+        """Parse files that were not parsed yet.
+
+        :param seconds: after which the rest is left out.
+        """
+        missing = [path for path in paths if path not in self.parsed]
+        for each in tree.parse(missing, self.question, seconds=seconds):
             self.parsed[each.path] = each
             found = [graph_of(dag) for dag in _rows(each.found.get("dags"))]
             self.graphs += [graph for graph in found if graph.dag_id]
@@ -146,7 +153,9 @@ class _Check:
             return
         dag_files = {str(path) for path in listed.found.get("files") or ()} & self.files.keys()
         remembered = self.parses.all_of({path: self.files[path] for path in dag_files})
-        self.parse(tree, sorted(self._touched(dag_files, remembered)))
+        touched = self._touched(dag_files, remembered)
+        self.parse(tree, sorted(touched & self.changed))
+        self.parse(tree, sorted(touched - self.changed), seconds=_PATIENCE)
         ids = self._ids(dag_files, remembered)
         doubtful = {
             path for problem in self._duplicates(ids) for path in _sharing(ids, problem)

@@ -11,6 +11,7 @@ import array
 import atexit
 import contextlib
 import json
+import math
 import os
 import select
 import shutil
@@ -71,7 +72,8 @@ class Parsed:
     """What became of one file.
 
     :param found: the answer of ``dag_sandbox_parse.run``, empty if there is none.
-    :param why: why there is none: "time", "memory", "threads", "scratch", "output", "ended" or "failed".
+    :param why: why there is none: "time", "memory", "threads", "scratch", "output", "ended", "failed", or
+        "late" if it was not begun.
     :param status: how the process ended: an exit code, or a signal as a negative number.
     :param walls: which walls stood.
     """
@@ -127,20 +129,28 @@ class Tree:
         """Ask which YAML and JSON files cannot be read: ``found["problems"]``."""
         return self._run("", {"data": list(data_files)}, {})
 
-    def parse(self, dag_files: Sequence[str], question: Question) -> list[Parsed]:
-        """Parse some DAG files, each in a process of its own."""
+    def parse(
+        self, dag_files: Sequence[str], question: Question, *, seconds: float = math.inf
+    ) -> list[Parsed]:
+        """Parse some DAG files, each in a process of its own.
+
+        :param seconds: after which those that have not begun are left out.
+        """
+        deadline = time.monotonic() + seconds
         asked = {
             "variables": None if question.variables is None else dict(question.variables),
             "connections": None if question.connections is None else list(question.connections),
             "bundle": question.bundle,
             "complete": question.complete,
         }
+
+        def one(path: str) -> Parsed:
+            if time.monotonic() > deadline:
+                return Parsed(path, why="late")
+            return self._run(path, {"path": path, **asked}, question.environment)
+
         with ThreadPoolExecutor(PARALLEL) as pool:
-            return list(
-                pool.map(
-                    lambda path: self._run(path, {"path": path, **asked}, question.environment), dag_files
-                )
-            )
+            return list(pool.map(one, dag_files))
 
     def _run(self, path: str, question: Mapping[str, Any], environment: Mapping[str, str]) -> Parsed:
         place = Path(tempfile.mkdtemp(dir=self._root, prefix="scratch-"))

@@ -387,3 +387,35 @@ def test_problems_while_typing_have_their_place() -> None:
 
 def test_text_that_is_not_python_is_left_alone() -> None:
     assert quick("a.sql", "SELECT (") == []
+
+
+def test_files_that_would_take_too_long_in_all_are_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dag_gate, "_PATIENCE", -1.0)
+    files = {"lib.py": "x = 1\n", "a.py": "from lib import x\n" + dag("a"), "b.py": dag("b")}
+
+    report = check(files, "lib.py", "b.py")
+
+    assert report.passed
+    assert found(report) == [("not-checked", "", 0)]
+    assert [graph.dag_id for graph in report.graphs] == ["b"]
+
+
+@pytest.mark.parametrize("missing", ["landlock", "seccomp", "namespaces"])
+def test_a_wall_that_the_system_does_not_offer_is_told_once_in_a_note(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from couture_workflow.services import dag_sandbox
+
+    plain = dag_sandbox.Tree.__init__
+
+    def without(self: Any, files: Any, **options: Any) -> None:
+        plain(self, files, **{**options, "without": [missing]})
+
+    monkeypatch.setattr(dag_sandbox.Tree, "__init__", without)
+
+    report = check({"a.py": dag("a"), "b.py": dag("b")})
+
+    assert report.passed
+    notes = [each for each in report.problems if each.code == "sandbox"]
+    assert [each.level for each in notes].count("note") == len(notes) >= 1
+    assert len(report.graphs) == 2
