@@ -11,6 +11,8 @@ import difflib
 import io
 import re
 import tokenize
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TypeVar
@@ -32,6 +34,8 @@ _OLD = re.compile(
     r"|\b(DAG|dag)\([^)]*\bconcurrency\s*=|\bnone_failed_or_skipped\b|\bTriggerRule\.DUMMY\b"
     r"|\btrigger_rule\s*=\s*['\"]dummy['\"]|\bxcom_push\s*=|=\s*[\u2018\u2019\u201c\u201d]"
 )
+#: Without any of these a file has nothing to do with Airflow.
+_CONCERNED = re.compile(r"airflow|\{[{%]|default_args|xcom_pull|task_id|_date\b|_ds\b|\bcontext\b|\bkwargs\b")
 _COMMENT = re.compile(r"(?m)#.*$")
 
 
@@ -104,6 +108,8 @@ def upgrade(source: str, *, path: str = "") -> Upgrade:
         advice = "Correct this line, then upgrade the file again."
         note = Note(wrong.line, f"This is not Python 3: {wrong.message.rstrip('.')}.", advice)
         return Upgrade(source, notes=(note,), refused=True)
+    if not done and not _CONCERNED.search(text):
+        return Upgrade(source)
     return _python(source, mark, text, done)
 
 
@@ -167,7 +173,7 @@ def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> U
     rewritten = rewrite(text, old=bool(done) or looks_old(text))
     last = remaining(rewritten.text)
     result = mark + last.text
-    lines = _Lines(source, result)
+    lines = _Lines(text, last.text, rewritten.new_lines if last.text == rewritten.text else ())
     told = " ".join(message for _, message, _ in rewritten.notes)
     changes = [Change(line, what, lines.new(line)) for line, what in (*done, *rewritten.changes)]
     changes += [Change(lines.old(line), what, line) for line, what in last.changes]
@@ -187,19 +193,20 @@ def _sorted(found: list[_Told]) -> tuple[_Told, ...]:
 class _Lines:
     """Which line of one text is which of another."""
 
-    def __init__(self, old: str, new: str) -> None:
-        self._blocks = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines()).get_opcodes()
+    def __init__(self, old: str, new: str, known: tuple[int, ...] = ()) -> None:
+        self._new = known or tuple(_matched(old, new))
 
     def new(self, line: int) -> int:
         """Return the line of the new text that a line of the old one became."""
-        for _, begin, end, first, last in self._blocks:
-            if begin < line <= end:
-                return max(min(first + line - begin, last), 1)
-        return line
+        return self._new[line - 1] if 0 < line <= len(self._new) else line
 
     def old(self, line: int) -> int:
         """Return the line of the old text that a line of the new one comes from."""
-        for _, first, last, begin, end in self._blocks:
-            if begin < line <= end:
-                return max(min(first + line - begin, last), 1)
-        return line
+        return max(bisect_right(self._new, line), 1)
+
+
+def _matched(old: str, new: str) -> Iterator[int]:
+    blocks = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines()).get_opcodes()
+    for _, begin, end, first, last in blocks:
+        for line in range(begin, end):
+            yield max(min(first + line - begin + 1, last), 1)

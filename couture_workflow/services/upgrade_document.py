@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
@@ -167,17 +168,34 @@ class Document:
             end += 1
         return end + 1 if self.text[end : end + 1] == "," else at
 
-    def result(self) -> str:
-        """Return the source with all edits made; what is inside of a removed or replaced part is dropped."""
+    def result(self) -> tuple[str, tuple[int, ...]]:
+        """Return the source with all edits made, and what line each old line became.
+
+        What is inside of a removed or replaced part is dropped.
+        """
         out: list[str] = []
         at = 0
+        kept: list[tuple[int, int]] = []  # end of a part that stays, in the old text, and how far it moved
+        moved = 0
         for edit in sorted(self.edits, key=lambda each: (each.start, each.end > each.start, -each.end)):
             if edit.start < at:
                 continue
             out += [self.text[at : edit.start], edit.new]
+            kept.append((edit.start, moved))
+            moved += len(edit.new) - (edit.end - edit.start)
             at = edit.end
         out.append(self.text[at:])
-        return "".join(out)
+        kept.append((len(self.text) + 1, moved))
+        text = "".join(out)
+        return text, tuple(self._new_lines(text, kept))
+
+    def _new_lines(self, text: str, kept: list[tuple[int, int]]) -> Iterator[int]:
+        ends = [end for end, _ in kept]
+        starts = [0, *(match.end() for match in NEWLINE.finditer(text))]
+        for begin in self._lines:
+            offset = begin + len(self.indent(begin))
+            new = offset + kept[min(bisect_right(ends, offset), len(kept) - 1)][1]
+            yield max(bisect_right(starts, min(max(new, 0), len(text))), 1)
 
 
 def keyword(argument: cst.Arg) -> str:

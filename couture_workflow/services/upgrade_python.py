@@ -18,11 +18,15 @@ from couture_workflow.services.upgrade_text import problem
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A new text, with (line, message) of changes and (line, message, advice) of notes, in old lines."""
+    """A new text, with (line, message) of changes and (line, message, advice) of notes, in old lines.
+
+    :param new_lines: what line each old one became.
+    """
 
     text: str
     changes: tuple[tuple[int, str], ...] = ()
     notes: tuple[tuple[int, str, str], ...] = ()
+    new_lines: tuple[int, ...] = ()
 
 
 def rewrite(text: str, *, old: bool) -> Rewritten:
@@ -36,10 +40,10 @@ def rewrite(text: str, *, old: bool) -> Rewritten:
         _edit(document, old=old)
     except (ParserSyntaxError, RecursionError) as error:
         return _untouched(text, f"The file is too deeply nested to be upgraded ({type(error).__name__}).")
-    result = document.result()
+    result, new_lines = document.result()
     if problem(result) is not None:
         return _untouched(text, "The upgrade of this file would not be Python, so it was left as it is.")
-    return Rewritten(result, tuple(document.changes), tuple(document.notes))
+    return Rewritten(result, tuple(document.changes), tuple(document.notes), new_lines)
 
 
 def _edit(document: Document, *, old: bool) -> None:

@@ -1,0 +1,94 @@
+"""`couture-workflow dags upgrade`: what it prints, what it writes, and its exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from couture_workflow.cli import main
+
+OLD = "from airflow import DAG\ndag = DAG('x', schedule_interval='@daily', catchup=False)\n"
+NEW = "from airflow import DAG\ndag = DAG('x', schedule='@daily', catchup=False)\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of DAGs, which is the current one."""
+    (tmp_path / "team a'b").mkdir()
+    (tmp_path / "team a'b" / "old.py").write_text(OLD)
+    (tmp_path / "new.py").write_text(NEW)
+    (tmp_path / ".airflowignore").write_text("etl/.*\n")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "old.py").write_text(OLD)
+    (tmp_path / "words.txt").write_text(OLD)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_changes_and_notes_are_listed_and_nothing_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["dags", "upgrade", "."]) == 0
+
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == ".airflowignore:1: regular expression 'etl/.*' is now *etl/"
+    assert shown[1] == "team a'b/old.py:2: DAG: schedule_interval= is now schedule="
+    assert shown[2].startswith("team a'b/old.py:2: NOTE: The date of a scheduled run")
+    assert shown[3:] == [
+        "3 file(s) read, 2 to be changed, 1 note(s). Type it with --write to change them.",
+    ]
+    assert (folder / "team a'b" / "old.py").read_text() == OLD
+
+
+def test_the_difference_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dags", "upgrade", "--diff", "team a'b"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "--- a/team a'b/old.py\n+++ b/team a'b/old.py\n" in shown
+    assert "-dag = DAG('x', schedule_interval='@daily', catchup=False)\n" in shown
+
+
+def test_files_are_written_once_and_the_old_ones_stay(folder: Path) -> None:
+    path = folder / "team a'b" / "old.py"
+    path.chmod(0o750)
+
+    assert main(["dags", "upgrade", "--write", "."]) == 0
+    assert main(["dags", "upgrade", "--write", "--check", "."]) == 0
+
+    assert path.read_text() == NEW
+    assert path.stat().st_mode & 0o777 == 0o750
+    assert path.with_name("old.py.orig").read_text() == OLD
+    assert (folder / ".venv" / "old.py").read_text() == OLD
+    assert not (folder / "new.py.orig").exists()
+
+
+def test_no_copy_is_kept_if_that_is_asked(folder: Path) -> None:
+    main(["dags", "upgrade", "--write", "--no-backup", "."])
+
+    assert (folder / "team a'b" / "old.py").read_text() == NEW
+    assert not list(folder.rglob("*.orig"))
+
+
+def test_check_fails_while_something_is_to_be_changed(folder: Path) -> None:
+    assert main(["dags", "upgrade", "--check", "."]) == 1
+    assert main(["dags", "upgrade", "--check", "new.py"]) == 0
+
+
+def test_a_file_that_is_not_python_fails_with_its_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "two.py").write_text("x = 1\nprint 'a'\n")
+
+    assert main(["dags", "upgrade", "--write", "two.py"]) == 1
+
+    shown = capsys.readouterr().out
+    assert "two.py:2: NOTE: This is not Python 3: Missing parentheses" in shown
+    assert "1 could not be read" in shown
+    assert (folder / "two.py").read_text() == "x = 1\nprint 'a'\n"
+
+
+def test_a_path_that_is_not_there_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dags", "upgrade", "nothing.py"]) == 1
+
+    assert "There is no" in capsys.readouterr().err
