@@ -64,7 +64,8 @@ async function check() {
   const now = key();
   const texts = contents();
   if (texts.length === 0 || texts.includes(null)) {
-    gate.replaceChildren();
+    const why = texts.length ? "Checked as soon as it is clear what is to be saved." : "Nothing to check.";
+    gate.replaceChildren(el("p", { class: "muted" }, why));
     differences.show([]);
     return tell();
   }
@@ -158,7 +159,7 @@ async function reload(from = "", to = "") {
 
 function draw() {
   for (const file of files) file.destroy();
-  const context = { head: state.head, user: state.user, several: state.files.length > 1, mayEdit, changed, reload, localTimes };
+  const context = { head: state.head, user: state.user, several: state.files.length > 1, mayEdit, changed, reload };
   files = state.files.map((file) => new ReviewedFile(file, context));
   const missing = state.missing.map((path) => el("p", { class: "alert alert-info" }, `You have no draft of ${path}: there is nothing to review. `, el("a", { href: page(`/dag-editor/?path=${encodeURIComponent(path)}`) }, "Edit it")));
   if (!files.length) {

@@ -60,7 +60,8 @@ def runs_by_version(
     """Return the runs that used each version, newest first, of those DAGs that the account may read.
 
     :param path: a file or folder, of which the commits are versions: a run used the newest one that its own
-        version of the repository holds. Only runs of its DAGs are told, unless there are none in it.
+        version of the repository holds. Only runs of its DAGs are told, unless there are none in it. For "",
+        the whole repository, a run used just its own version.
     :param commits: versions, newest first, without a gap.
     :param newer: the version that follows the first of them.
     """
@@ -71,7 +72,7 @@ def runs_by_version(
     found: dict[str, list[dict[str, str]]] = {commit: [] for commit in commits}
     for dag_id, run_id, state, started, version in _runs(path):
         at = place.get(str(version), -1)
-        commit = next((each for end, each in ends if start < at <= end), None)
+        commit = next((each for end, each in ends if (start < at <= end if path else at == end >= 0)), None)
         if commit is None or len(found[commit]) >= MAX_RUNS:
             continue
         if dag_id not in may:
