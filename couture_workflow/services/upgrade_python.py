@@ -37,6 +37,8 @@ def rewrite(text: str, *, old: bool) -> Rewritten:
     """
     try:
         document = Document(text)
+        if document.module.code != text:  # then no offset of a node could be trusted
+            return _untouched(text, "The parser does not give this file back as it is.")
         _edit(document, old=old)
     except (ParserSyntaxError, RecursionError) as error:
         return _untouched(text, f"The file is too deeply nested to be upgraded ({type(error).__name__}).")
