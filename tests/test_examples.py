@@ -51,7 +51,7 @@ def test_the_dags_are_parsed_without_an_error() -> None:
         "penguins": ["clean", "summarize"],
         "stock_delivery": ["pack", "drive"],
         "stock_master": ["order_north", "order_east", "order_south", "report"],
-        "stock_order": ["place", "deliver"],
+        "stock_order": ["deliver", "place"],
         "word_count": ["count"],
     }
 

@@ -40,7 +40,7 @@ def frame(workbench: Any, page: Page, run: str) -> FrameLocator:
 
 
 def node(scope: Any, name: str) -> Any:
-    return scope.get_by_role("button", name=re.compile(rf"^{name}\b"))
+    return scope.get_by_role("button", name=re.compile(rf"^Task, {name},"))
 
 
 def test_pointing_shows_the_children_and_opening_zooms_in(frame: FrameLocator, page: Page) -> None:
