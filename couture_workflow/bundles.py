@@ -9,7 +9,7 @@ This module is imported at every start of a task, so what needs git is imported 
 
 from __future__ import annotations
 
-import logging
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ from airflow.configuration import conf
 from airflow.dag_processing.bundles.base import (
     BaseDagBundle,
     BundleVersion,
-    get_bundle_tracking_dir,
 )
 
 from couture_workflow.exceptions import InvalidError
@@ -26,8 +25,6 @@ from couture_workflow.exceptions import InvalidError
 if TYPE_CHECKING:
     from couture_workflow.services.dag_worktrees import Tracking
     from couture_workflow.store.home import Store
-
-log = logging.getLogger(__name__)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -60,7 +57,7 @@ class DagRepositoryBundle(BaseDagBundle):
         """Make sure that the folder is there."""
         if not self.version:
             self.refresh()
-        elif not self.path.is_dir():
+        elif not self._is_there():
             self._make_version(self.version)
         super().initialize()
 
@@ -68,15 +65,15 @@ class DagRepositoryBundle(BaseDagBundle):
         """Show the newest version in the folder."""
         if self.version:
             raise InvalidError(f"Version {self.version} of the bundle {self.name} cannot change.")
-        from couture_workflow.services.dag_worktrees import Tracking
+        from couture_workflow.services import dag_worktrees
 
         with self.lock():
-            self._tracking = self._tracking or Tracking(self.base_dir)
+            self._tracking = self._tracking or dag_worktrees.Tracking(self.base_dir)
             store = self._store()
             head = store.dags.head() if store.dags.exists() else None
             if head != self._tracking.commit() or not self.path.is_dir():
                 self._tracking.switch(store, head)
-                self._sweep()
+                dag_worktrees.sweep_bundle(self.name)
             self._shown = head
 
     def get_current_version(self) -> BundleVersion | None:
@@ -95,25 +92,22 @@ class DagRepositoryBundle(BaseDagBundle):
             else None
         )
 
+    def _is_there(self) -> bool:
+        """Tell whether the folder of the version is there, and keep it from being swept just now."""
+        try:
+            os.utime(self.path)
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            pass  # of another user (run_as_user): it can be read all the same
+        return True
+
     def _make_version(self, version: str) -> None:
         from couture_workflow.services import dag_worktrees
 
         with self.lock():
             dag_worktrees.make_version(self._store(), self.versions_dir, version)
-            self._sweep()
-
-    def _sweep(self) -> None:
-        """Remove old versions; each new one is the occasion, on every machine that has any."""
-        from couture_workflow.services import dag_worktrees
-
-        swept = dag_worktrees.sweep(
-            self.versions_dir,
-            get_bundle_tracking_dir(self.name),
-            keep=conf.getint("dag_processor", "stale_bundle_cleanup_min_versions"),
-            older_than=conf.getint("dag_processor", "stale_bundle_cleanup_age_threshold"),
-        )
-        if swept.versions:
-            log.info("Removed the folders of %d old versions of the DAGs", len(swept.versions))
+            dag_worktrees.sweep_bundle(self.name, spare=version)
 
     def _store(self) -> Store:
         from couture_workflow import settings

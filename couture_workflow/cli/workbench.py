@@ -55,10 +55,14 @@ def gc(arguments: argparse.Namespace) -> int:
 
 
 def _collect(store: Store) -> None:
+    from couture_workflow.services import dag_worktrees, dags
     from couture_workflow.services import doctor as service
 
     removed = service.collect_garbage(store)
+    versions = dag_worktrees.sweep_bundle(dags.BUNDLE)
     report(f"{store.root}: removed {len(removed.paths)} file(s), {removed.size} bytes.")
+    if versions:
+        report(f"Removed the folders of {len(versions)} version(s) of the DAGs that no run needs.")
 
 
 def install(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import shutil
 import time
@@ -37,6 +38,8 @@ REPLACED = 600.0
 #: Seconds that changed files are dated ahead, so that a parse that began in the tree before and ends in this
 #: one is not taken for a parse of this one.
 AHEAD = 2.0
+
+log = logging.getLogger(__name__)
 
 _TEMPORARY = ".tmp-"
 _EMPTY = "0" * 40
@@ -151,15 +154,32 @@ class Tracking:
                 shutil.rmtree(tree, ignore_errors=True)
 
 
-@dataclass(frozen=True)
-class Swept:
-    """What ``sweep`` removed."""
+def sweep_bundle(name: str, *, spare: str | None = None) -> tuple[str, ...]:
+    """Sweep the versions of a bundle as the options ``stale_bundle_cleanup_*`` say, and return them.
 
-    versions: tuple[str, ...]
+    Each new version is the occasion, on every machine that has any, so no clock is needed.
+
+    :param spare: the version that was just made and is not in use yet.
+    """
+    from airflow.configuration import conf
+    from airflow.dag_processing.bundles import base
+
+    swept = sweep(
+        base.get_bundle_versions_base_folder(name),
+        base.get_bundle_tracking_dir(name),
+        keep=conf.getint("dag_processor", "stale_bundle_cleanup_min_versions"),
+        older_than=conf.getint("dag_processor", "stale_bundle_cleanup_age_threshold"),
+        spare=spare,
+    )
+    if swept:
+        log.info("Removed the folders of %d old version(s) of the DAGs", len(swept))
+    return swept
 
 
-def sweep(versions: Path, usage: Path, *, keep: int, older_than: float) -> Swept:
-    """Remove the folders of versions that nobody uses and that were not used lately.
+def sweep(
+    versions: Path, usage: Path, *, keep: int, older_than: float, spare: str | None = None
+) -> tuple[str, ...]:
+    """Remove the folders of versions that nobody uses and that were not used lately, and return these.
 
     A version that is in use is locked by the process that uses it (Airflow's ``BundleVersionLock``). A run
     that is active and has no task running at the moment makes its folder again when the next one starts.
@@ -167,14 +187,14 @@ def sweep(versions: Path, usage: Path, *, keep: int, older_than: float) -> Swept
     :param usage: Airflow's folder with a file for each version that was used, dated by the last use.
     :param keep: so many of those that were used last stay.
     :param older_than: seconds since the last use from which a version may go.
+    :param spare: a version that stays whatever its age.
     """
     used = {path.name: _last_use(path) for path in _listed(usage)}
     made = {path.name: _last_use(path) for path in _listed(versions) if not path.name.startswith(_TEMPORARY)}
     last = {name: max(used.get(name, 0), made.get(name, 0)) for name in used.keys() | made.keys()}
     newest_first = sorted(last, key=lambda name: last[name], reverse=True)
     old = [name for name in newest_first[keep:] if time.time() - last[name] > older_than]
-    removed = tuple(name for name in old if _remove(versions / name, usage / name))
-    return Swept(removed)
+    return tuple(name for name in old if name != spare and _remove(versions / name, usage / name))
 
 
 def _remove(folder: Path, usage: Path) -> bool:

@@ -1,8 +1,8 @@
 """`couture-workflow demo`: a first day's work in a temporary home, through the public interfaces, checked.
 
-It logs in, sets a Spark configuration, uploads a dependency and a code artifact, triggers the example DAG
-``penguins``, reads the table that the Spark job printed and the provenance of the run, and compares both
-with what they must be.
+It logs in, sets a Spark configuration, uploads a dependency and a code artifact, saves a DAG of its own (the
+example ``penguins`` under another name), triggers it, reads the table that the Spark job printed and the
+provenance of the run, and compares both with what they must be.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from couture_workflow.services.embedded_settings import examples_folder
 Report = Callable[[str], None]
 Json = dict[str, Any]
 
-DAG, TASKS = "penguins", ("clean", "summarize")
+DAG, TASKS = "my_penguins", ("clean", "summarize")
+#: Parts of the example DAG that become the demo's own.
+EXAMPLE, DATA = 'dag_id="penguins"', 'Path(__file__).resolve().parent.parent / "data" / "penguins.csv"'
 ARTIFACT, DEPENDENCY = "penguins.py", "penguin_rules.py"
 BEGIN, END = "----- penguins by species and sex -----", "----- end of the table -----"
 CONFIGURATION: Json = {
@@ -121,7 +123,9 @@ class _Demo:
             dependency = self._upload("dependencies", DEPENDENCY)
         with self.step(f"upload the code artifact {ARTIFACT}"):
             artifact = self._upload("artifacts", ARTIFACT)
-        with self.step(f"find and trigger the DAG {DAG}"):
+        with self.step(f"save the DAG {DAG} and wait until Airflow shows it"):
+            self._save_dag()
+        with self.step(f"trigger the DAG {DAG}"):
             run_id = self._trigger()
         with self.step(f"wait for its tasks {' and '.join(TASKS)} on real Spark"):
             self._wait_for(run_id)
@@ -183,13 +187,23 @@ class _Demo:
             raise DemoError(f"{name} was stored with another content than was sent.")
         return stored
 
-    def _trigger(self) -> str:
+    def _save_dag(self) -> None:
+        """Save the example DAG under another name, its data where they are, in the DAG repository."""
+        text = (self.examples / "dags" / "penguins.py").read_text(encoding="utf-8")
+        if EXAMPLE not in text or DATA not in text:
+            raise DemoError("The example penguins.py is not the one that the demo knows.")
+        text = text.replace(EXAMPLE, f'dag_id="{DAG}"')
+        text = text.replace(DATA, f"Path({str(self.examples / 'data' / 'penguins.csv')!r})")
+        body = {"content": text, "message": "Demo: my own penguins"}
+        self._json(self.client.put(f"/api/dags/files/{DAG}.py", json=body))
         deadline = time.monotonic() + 60
         while (answer := self.client.get(f"/api/v2/dags/{DAG}")).status_code == 404:
             if time.monotonic() > deadline:
                 raise DemoError(f"The DAG {DAG} is not there after a minute: it cannot be imported.")
-            time.sleep(0.5)
+            time.sleep(0.1)
         self._json(answer)
+
+    def _trigger(self) -> str:
         self._json(self.client.patch(f"/api/v2/dags/{DAG}", json={"is_paused": False}))
         made = self._json(self.client.post(f"/api/v2/dags/{DAG}/dagRuns", json={"logical_date": None}))
         return str(made["dag_run_id"])

@@ -171,6 +171,8 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
             "dag_bundle_config_list": _bundles(layout, examples=examples),
             "dag_bundle_storage_path": str(layout.airflow / "bundles"),
             "bundle_refresh_check_interval": "2",
+            # Old versions are swept whenever a new one is made (services.dag_worktrees), in one rename each.
+            "stale_bundle_cleanup_interval": "0",
             "refresh_interval": "5",
             "min_file_process_interval": "30",
             "print_stats_interval": "0",

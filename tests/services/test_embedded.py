@@ -17,6 +17,7 @@ import pytest
 from support.workbench import Workbench
 
 from couture_workflow.services.embedded_settings import KEYS, Layout
+from couture_workflow.store.home import Store
 
 pytestmark = [pytest.mark.workbench, pytest.mark.slow]
 
@@ -78,7 +79,9 @@ def assert_secrets_are_private(workbench: Workbench) -> None:
 
 def start_sleeper(workbench: Workbench, client: httpx.Client) -> str:
     """Add the DAG, which must appear within seconds, trigger it and wait until its process runs."""
-    (workbench.home / "dags" / "sleeper.py").write_text(SLEEPER)
+    repository = Store(workbench.home).dags
+    changes: dict[str, bytes | None] = {"sleeper.py": SLEEPER.encode()}
+    repository.save(changes, author="ann", message="sleeper", base=repository.head())
     deadline = time.monotonic() + 40
     while client.get("/api/v2/dags/sleeper").status_code == 404:
         assert time.monotonic() < deadline, "a new DAG file does not appear"

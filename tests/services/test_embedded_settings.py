@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from couture_workflow.bundles import DagRepositoryBundle
 from couture_workflow.services.embedded_settings import (
     KEYS,
     Layout,
@@ -40,7 +41,8 @@ def test_the_config_survives_hostile_names_and_lists_the_bundles(layout: Layout)
     bundles = json.loads(config["dag_processor"]["dag_bundle_config_list"])
 
     assert [bundle["name"] for bundle in bundles] == ["dags", "examples"]
-    assert bundles[0]["kwargs"]["path"] == str(layout.dags)
+    assert bundles[0]["classpath"] == f"{DagRepositoryBundle.__module__}.{DagRepositoryBundle.__name__}"
+    assert "path" not in bundles[0]["kwargs"]
     assert (Path(bundles[1]["kwargs"]["path"]) / "penguins.py").is_file()
     assert config["couture_workflow"]["home"] == str(layout.home)
     assert config["core"]["execution_api_server_url"] == "http://127.0.0.1:8081/execution/"
