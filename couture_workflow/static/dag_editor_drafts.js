@@ -1,6 +1,6 @@
 /* Autosave: what is typed goes to the server as the account's draft, and stays in this browser until it is there. */
 
-import { ApiError, del, get, page, post } from "./api.js";
+import { ApiError, get, page, post } from "./api.js";
 import { localTexts } from "./dag_editor_local.js";
 
 const QUIET = 1000; // milliseconds without a key before a draft is sent
@@ -151,7 +151,7 @@ export class DraftKeeper {
   async discard() {
     clearTimeout(this.timer);
     while (this.sending) await this.sending;
-    const saved = await del(page("/dag-editor/draft"), { path: this.path });
+    const saved = await post(page("/dag-editor/discard"), { path: this.path });
     this.settle(saved.base, null);
     return saved;
   }

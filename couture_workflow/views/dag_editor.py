@@ -139,7 +139,7 @@ class DagEditorPage(CouturePage):
         )
         return jsonify(draft=_draft(draft), changed=_commit(dag_editor.changed_since(store(), path, base)))
 
-    @expose("/draft", methods=["DELETE"])
+    @expose("/discard", methods=["POST"])
     @requires(CAN_READ)
     def discard(self) -> Response:
         """Throw the draft away and return what is saved."""

@@ -35,9 +35,8 @@ class Window:
         self.state: dict[str, Any] = json.loads(html.unescape(state[0])) if state else {}
         self.revision = (self.state.get("draft") or {}).get("revision")
 
-    def call(self, verb: str, method: str = "POST", **payload: Any) -> httpx.Response:
-        body = {"path": self.path, **payload}
-        return self.client.request(method, f"{PAGE}/{verb}", json=body, headers=self.headers)
+    def call(self, verb: str, **payload: Any) -> httpx.Response:
+        return self.client.post(f"{PAGE}/{verb}", json={"path": self.path, **payload}, headers=self.headers)
 
     def keep(self, content: str, **more: Any) -> httpx.Response:
         fields = {"base": self.state["base"], "expected": self.revision, **more}
@@ -162,7 +161,7 @@ def test_version_of_somebody_else_is_told(api_server: ApiServer, path: str, save
 
     told = window.keep("mine, more\n").json()["changed"]
     again = Window(api_server, path)
-    discarded = again.call("draft", "DELETE").json()
+    discarded = again.call("discard").json()
 
     assert (told["id"], told["author"], told["message"]) == (theirs, "bob", "Made")
     assert (again.state["changed"]["id"], again.state["base"]) == (theirs, window.state["base"])
