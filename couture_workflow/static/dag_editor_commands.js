@@ -1,6 +1,6 @@
 /* What the buttons of the editor do with the text as a whole: check, format, upgrade, bricks. */
 
-import { EditorState, MergeView, diff } from "./vendor/codemirror.js";
+import { EditorState, EditorView, MergeView, diff } from "./vendor/codemirror.js";
 import { page, post } from "./api.js";
 import { notice } from "./dialog.js";
 import { el } from "./dom.js";
@@ -122,9 +122,11 @@ function showUpgrade(view, path, doc, { content, changes, notes }) {
   const apply = byId("upgrade-apply");
   apply.hidden = same;
   dialog.showModal();
-  const shown = [look(), language(path), readOnly(), EditorState.tabSize.of(4)];
+  const shown = (label) => [
+    look(), language(path), readOnly(), EditorState.tabSize.of(4), EditorView.contentAttributes.of({ "aria-label": label }),
+  ];
   const merge = same ? null : new MergeView({
-    a: { doc, extensions: shown }, b: { doc: text, extensions: shown },
+    a: { doc, extensions: shown("As it is") }, b: { doc: text, extensions: shown("Upgraded") },
     parent: place, collapseUnchanged: { margin: 3, minSize: 6 }, gutter: true,
   });
   if (merge) [merge.a, merge.b].forEach(follow);

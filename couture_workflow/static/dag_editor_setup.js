@@ -49,7 +49,8 @@ const theme = EditorView.theme({
   ".cm-panel.cm-search label": { fontSize: "13px" },
   ".cm-panel.cm-search [name=close]": { color: "var(--fg-muted)", fontSize: "18px", top: "4px", right: "8px" },
   ".cm-panel.cm-panel-lint ul": { maxHeight: "160px" },
-  ".cm-panel.cm-panel-lint ul [aria-selected]": { backgroundColor: "var(--brand-muted)" },
+  ".cm-panel.cm-panel-lint ul [aria-selected]": { backgroundColor: "var(--bg-emphasized)" },
+  ".cm-panel.cm-panel-lint ul:focus [aria-selected]": { backgroundColor: "var(--brand-muted)", color: "var(--fg)" },
   ".cm-tooltip": {
     backgroundColor: "var(--bg-panel)", color: "var(--fg)", border: "1px solid var(--border-emphasized)",
     borderRadius: "var(--radius-small)", boxShadow: "var(--shadow)", fontFamily: "var(--font)", fontSize: "13px",
