@@ -53,9 +53,7 @@ class Drawing {
     this.#draw();
   }
 
-  fit() {
-    this.#view.fit();
-  }
+  fit = () => this.#view.fit();
 
   destroy() {
     this.#resize.disconnect();

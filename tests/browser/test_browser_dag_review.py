@@ -1,4 +1,4 @@
-"""Review & Save and DAG History in a browser: revert, graph, save, three-way, gate, restore, narrow screen."""
+"""Review & Save and DAG History in a browser: revert, graph, save, three-way, gate, restore, a phone."""
 
 from __future__ import annotations
 
