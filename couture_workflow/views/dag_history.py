@@ -147,7 +147,7 @@ class DagHistoryPage(CouturePage):
     @expose("/restore", methods=["POST"])
     @requires(CAN_EDIT)
     def restore(self) -> Response:
-        """Make the text of an earlier version a draft, to be reviewed and saved; or tell that it needs a plan.
+        """Make the text of an old version a draft, to be reviewed and saved, or tell that it needs a plan.
 
         A draft that is there already is kept unless ``replace`` is sent.
         """
