@@ -173,8 +173,7 @@ def test_links_out_of_the_tree_and_to_folders_are_not_made(store: Store, tmp_pat
     for name, target in links.items():
         lines.append(f"120000 blob {git.text('hash-object', '-w', '--stdin', stdin=target.encode())}\t{name}")
     tree = git.text("mktree", stdin="\n".join(lines).encode() + b"\n")
-    name = ("-c", "user.name=a", "-c", "user.email=a@b")
-    commit = git.text(*name, "commit-tree", tree, "-m", "x")
+    commit = git.text("-c", "user.name=a", "-c", "user.email=a@b", "commit-tree", tree, "-m", "x")
     git.run("update-ref", "refs/heads/main", commit)
     folder = tmp_path / "made"
     folder.mkdir()
