@@ -43,7 +43,10 @@ COMMANDS: dict[str, Command] = {
             HOME,
             Option(
                 ("--watch",),
-                {"action": "store_true", "help": "go on: at the interval that is set, and when somebody asks"},
+                {
+                    "action": "store_true",
+                    "help": "go on: at the interval that is set, and when somebody asks",
+                },
             ),
         ),
     ),

@@ -59,7 +59,9 @@ def watch(store: Store, stop: threading.Event, *, report: Callable[[str], None])
             wanted = asked
             found = _look(store)
             failures = failures + 1 if found.result == "error" else 0
-            due = time.monotonic() + min(remote.interval * 2 ** min(failures, 10), max(LONGEST, remote.interval))
+            due = time.monotonic() + min(
+                remote.interval * 2 ** min(failures, 10), max(LONGEST, remote.interval)
+            )
             if (line := f"{found.result}: {found.message}") != said:
                 report(line)
                 said = line

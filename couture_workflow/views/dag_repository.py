@@ -150,7 +150,9 @@ def _remote(payload: dict[str, Any]) -> tuple[Remote, dict[str, str]]:
     )
     interval = str(payload.get("interval", ""))
     if not (interval.isascii() and interval.isdigit() and len(interval) < 10):
-        raise InvalidError(f"The interval {interval!r} is refused. Type a number of seconds.", field="interval")
+        raise InvalidError(
+            f"The interval {interval!r} is refused. Type a number of seconds.", field="interval"
+        )
     remote = Remote(
         url=str(payload.get("url", "")).strip(),
         branch=str(payload.get("branch", "")).strip() or "main",
