@@ -219,9 +219,28 @@ def test_menu_entries_lead_to_pages() -> None:
         for page in pages
         if page.permission is not None
     }
-    entries = {(entry["href"], entry["couture_resource"]) for entry in CouturePlugin.external_views}
+    entries = {
+        (entry["href"], entry["couture_resource"])
+        for entry in CouturePlugin.external_views
+        if entry["destination"] == "nav"
+    }
 
     assert entries - {("couture/developer/", permissions.DEVELOPER_HUB)} == offered
+
+
+def test_tabs_on_airflows_pages_lead_to_pages(routes: list[Route], clients: dict[str, httpx.Client]) -> None:
+    from couture_workflow.plugin import CouturePlugin
+
+    filled = {"DAG_ID": "x", "RUN_ID": "r", "TASK_ID": "t", "MAP_INDEX": "-1"}
+    tabs = [entry["href"] for entry in CouturePlugin.external_views if entry["destination"] != "nav"]
+    pages = {route.path for route in routes if route.method == "GET"}
+
+    assert len(tabs) == len(ZOOM)
+    for tab in tabs:
+        address = f"/{tab.format(**filled)}"
+        assert address.partition("?")[0] in pages
+        # Past the permission: it is the DAG that does not exist.
+        assert clients["Admin"].get(address).status_code == 404
 
 
 def test_hub_shows_cards_for_what_the_role_may_use(clients: dict[str, httpx.Client]) -> None:

@@ -1,6 +1,6 @@
 /* One file of a review: its difference, or the three-way view where somebody else changed it too. */
 
-import { page, post, del } from "./api.js";
+import { page, post } from "./api.js";
 import { Meanwhile } from "./dag_review_meanwhile.js";
 import { TextDifference } from "./dag_text_difference.js";
 import { confirm, notice } from "./dialog.js";
@@ -140,7 +140,7 @@ export class ReviewedFile {
     clearTimeout(this.#timer);
     await this.#saving;
     try {
-      await del(page("/dag-review/draft"), { path: this.path });
+      await post(page("/dag-review/discard"), { path: this.path });
       await this.#context.reload(this.path, null);
     } catch (error) {
       notice(error.message, "error");

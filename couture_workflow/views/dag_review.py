@@ -59,7 +59,7 @@ class DagReviewPage(CouturePage):
         )
         return jsonify(revision=draft.revision)
 
-    @expose("/draft", methods=["DELETE"])
+    @expose("/discard", methods=["POST"])
     @requires(CAN_EDIT)
     def discard(self) -> Response:
         """Throw a draft away."""

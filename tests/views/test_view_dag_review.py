@@ -121,9 +121,7 @@ def test_draft_is_kept_moved_and_discarded(path: str, store: Store, api_server: 
     kept = person.call("draft", path=path, content="3\n", base=file["begun"], revision=file["revision"])
     stale = person.call("draft", path=path, content="4\n", base=file["begun"], revision=file["revision"])
     moved = person.call("move", path=path, new_path=f"moved/{path}")
-    gone = person.client.request(
-        "DELETE", f"{PAGE}/draft", json={"path": f"moved/{path}"}, headers=person.headers
-    )
+    gone = person.call("discard", path=f"moved/{path}")
 
     assert (kept.status_code, stale.status_code) == (200, 409)
     assert moved.json() == {"path": f"moved/{path}"}
