@@ -480,13 +480,11 @@ def test_an_ordinary_user_is_walled_in_too(tmp_path: Path) -> None:
         "    except OSError as error: found.append(error.errno)\\n"
         "d = DAG(\"d\", schedule=None, description=str(found))\\n'''\n"
         "for without in ((), ('namespaces',)):\n"
-        "    with Tree({'a.py': body}, without=without) as tree:\n"(
-            "        asked = Question(environment={'VICTIM': sys.argv[2], 'SECRET': sys.argv[3]})\n"
-            "        found = tree.parse(['a.py'], asked)[0]\n"
-        )(
-            "        said = found.found['dags'][0]['settings']['description']\n"
-            "        print(json.dumps([sorted(found.walls), said]))\n"
-        )
+        "    with Tree({'a.py': body}, without=without) as tree:\n"
+        "        asked = Question(environment={'VICTIM': sys.argv[2], 'SECRET': sys.argv[3]})\n"
+        "        found = tree.parse(['a.py'], asked)[0]\n"
+        "        said = found.found['dags'][0]['settings']['description']\n"
+        "        print(json.dumps([sorted(found.walls), said]))\n"
     )
     home = tmp_path / "home"
     home.mkdir(mode=0o777)
