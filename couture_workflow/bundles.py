@@ -9,6 +9,7 @@ This module is imported at every start of a task, so what needs git is imported 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -21,36 +22,45 @@ from airflow.dag_processing.bundles.base import (
 )
 
 from couture_workflow.exceptions import InvalidError
+from couture_workflow.services import dag_root
 
 if TYPE_CHECKING:
     from couture_workflow.services.dag_worktrees import Tracking
     from couture_workflow.store.home import Store
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_VERSION = re.compile(r"[0-9a-f]{40}(-[0-9a-f]{8})?")
 
 
 class DagRepositoryBundle(BaseDagBundle):
     """The DAGs in ``dags.git``.
 
     :param home: the home; None: the option ``home``.
-    :param version: id of a commit; None: always the newest.
+    :param version: id of a commit, with the digest of a folder of the repository behind it where one was set
+        (``services.dag_root``); None: always the newest.
     """
 
     supports_versioning = True
 
     def __init__(self, *, home: str | None = None, **options: Any) -> None:
         super().__init__(**options)
-        if self.version is not None and not _COMMIT.fullmatch(self.version):
+        if self.version is not None and not _VERSION.fullmatch(self.version):
             raise InvalidError(
                 f"The version {self.version!r} of the bundle {self.name} is not the id of a commit."
             )
-        self._home = home
+        self._home = self._home_of(home)
+        self._folder = (
+            dag_root.folder_of(self._home, self.version) if self.version else dag_root.current(self._home)
+        )
         self._shown: str | None = None
         self._tracking: Tracking | None = None
 
     @property
     def path(self) -> Path:
         """The folder with the DAGs."""
+        return self._root / self._folder if self._folder else self._root
+
+    @property
+    def _root(self) -> Path:
         return self.versions_dir / self.version if self.version else self.base_dir / "tracking"
 
     def initialize(self) -> None:
@@ -71,10 +81,13 @@ class DagRepositoryBundle(BaseDagBundle):
             self._tracking = self._tracking or dag_worktrees.Tracking(self.base_dir)
             store = self._store()
             head = store.dags.head() if store.dags.exists() else None
-            if head != self._tracking.commit() or not self.path.is_dir():
+            if head != self._tracking.commit() or not self._root.is_dir():
                 self._tracking.switch(store, head)
                 dag_worktrees.sweep_bundle(self.name)
-            self._shown = head
+            self._folder = dag_root.current(self._home)
+            with contextlib.suppress(OSError):  # a file has its name: then there are no DAGs
+                self.path.mkdir(parents=True, exist_ok=True)
+            self._shown = dag_root.version(head, self._folder) if head else None
 
     def get_current_version(self) -> BundleVersion | None:
         """Return the version that the folder shows; None as long as nothing was saved."""
@@ -95,7 +108,7 @@ class DagRepositoryBundle(BaseDagBundle):
     def _is_there(self) -> bool:
         """Tell whether the folder of the version is there, and keep it from being swept just now."""
         try:
-            os.utime(self.path)
+            os.utime(self._root)
         except FileNotFoundError:
             return False
         except PermissionError:
@@ -110,7 +123,14 @@ class DagRepositoryBundle(BaseDagBundle):
             dag_worktrees.sweep_bundle(self.name, spare=version)
 
     def _store(self) -> Store:
-        from couture_workflow import settings
         from couture_workflow.store.home import Store
 
-        return Store(Path(self._home).expanduser() if self._home else settings.home())
+        return Store(self._home)
+
+    @staticmethod
+    def _home_of(home: str | None) -> Path:
+        if home:
+            return Path(home).expanduser()
+        from couture_workflow import settings
+
+        return settings.home()

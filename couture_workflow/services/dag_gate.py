@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
-from couture_workflow.services import dag_failures, dag_lint, dag_parses, dag_rules, dag_sandbox, dag_sources
+from couture_workflow.services import (
+    dag_failures,
+    dag_lint,
+    dag_parses,
+    dag_root,
+    dag_rules,
+    dag_sandbox,
+    dag_sources,
+)
 from couture_workflow.services.dag_graph import DagGraph, graph_of
 from couture_workflow.services.dag_lint import quick
 from couture_workflow.services.dag_parses import Parse, Parses
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
     from couture_workflow.store.home import Store
 
 __all__ = ["Known", "Problem", "Report", "check", "graphs", "quick", "warm"]
+
+Content = TypeVar("Content")
 
 #: Seconds that files may take in all which did not change, but need one that did.
 _PATIENCE = 60.0
@@ -49,7 +59,10 @@ def check(
     :param parse: parse DAG files in the sandbox; without it, text is looked at only.
     :param replaced: what the changed files were before, those that there were.
     """
-    return _Check(files, frozenset(changed), store, known or Known(), replaced or {}).run(parse=parse)
+    folder = dag_root.current(store.root) if store else ""
+    chosen = frozenset(_inside(folder, dict.fromkeys(changed)))
+    asked = _Check(_inside(folder, files), chosen, store, known or Known(), _inside(folder, replaced or {}))
+    return _whole(folder, asked.run(parse=parse))
 
 
 def graphs(
@@ -64,12 +77,46 @@ def graphs(
     :param files: every file of the tree.
     :param paths: the DAG files that are of interest.
     """
-    asked = _Check(files, frozenset(), store, known or Known(), {})
-    chosen = [path for path in sorted(set(paths)) if path.endswith(".py") and path in files]
+    folder = dag_root.current(store.root) if store else ""
+    tree_files = _inside(folder, files)
+    asked = _Check(tree_files, frozenset(), store, known or Known(), {})
+    named = _inside(folder, dict.fromkeys(paths))
+    chosen = [path for path in sorted(named) if path.endswith(".py") and path in tree_files]
     if chosen:
-        with dag_sandbox.Tree(files) as tree:
+        with dag_sandbox.Tree(tree_files) as tree:
             asked.parse(tree, chosen)
-    return tuple(asked.graphs)
+    return _whole(folder, Report((), tuple(asked.graphs))).graphs
+
+
+def _inside(folder: str, files: Mapping[str, Content]) -> Mapping[str, Content]:
+    """Return what Airflow reads of a tree, by its path from there."""
+    if not folder:
+        return files
+    found = ((dag_root.inside(folder, path), content) for path, content in files.items())
+    return {path: content for path, content in found if path}
+
+
+def _whole(folder: str, report: Report) -> Report:
+    """Return a report with paths of the repository."""
+    if not folder:
+        return report
+    return Report(
+        tuple(
+            replace(problem, path=problem.path and dag_root.whole(folder, problem.path))
+            for problem in report.problems
+        ),
+        tuple(
+            replace(
+                graph,
+                path=dag_root.whole(folder, graph.path),
+                tasks=tuple(
+                    replace(task, path=task.path and dag_root.whole(folder, task.path))
+                    for task in graph.tasks
+                ),
+            )
+            for graph in report.graphs
+        ),
+    )
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 Below the storage of the bundle lie ::
 
-    versions/<commit>        what the tasks of runs with this version see; made at the first need
+    versions/<version>       what the tasks of runs with this version see; made at the first need
     trees/<commit>.<number>  what Airflow parses, one after the other
     tracking -> trees/...    the newest of them
 
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from couture_workflow.exceptions import CoutureError
-from couture_workflow.services import dag_imports, dags
+from couture_workflow.services import dag_imports, dag_root, dags
 from couture_workflow.store import atomic, submodules, trees
 from couture_workflow.store.home import Store
 
@@ -45,12 +45,12 @@ _TEMPORARY = ".tmp-"
 _EMPTY = "0" * 40
 
 
-def make_version(store: Store, versions: Path, commit: str) -> Path:
+def make_version(store: Store, versions: Path, version: str) -> Path:
     """Make the folder of a version if it is not there, and return it."""
-    target = versions / commit
+    target = versions / version
     if not target.is_dir():
         with _aside(versions) as folder:
-            dags.materialize(store, folder, commit=commit)
+            dags.materialize(store, folder, commit=dag_root.commit_of(version))
             folder.rename(target)
     return target
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from couture_workflow.exceptions import InvalidError, NotFoundError
+from couture_workflow.services import dag_root
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_path
@@ -160,6 +161,7 @@ def save(
         f"Connect the DAG repository with {remote.url}" if remote.url else "Disconnect the DAG repository"
     )
     store.config.save({PATH: text.encode()}, author=user, message=message, base=base)
+    dag_root.choose(store.root, remote.folder if remote.url else "")
     for name in old - {credential.secret for credential in remote.credentials}:
         store.secrets.delete(name)
     return load(store)

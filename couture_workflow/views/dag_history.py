@@ -9,7 +9,7 @@ from flask import Response, g, jsonify, request, url_for
 
 from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
 from couture_workflow.permissions import DAG_FILES, EDIT, READ, SAVE_GATE, Permission
-from couture_workflow.services import dag_checking, dag_drafts, dag_versions, dags
+from couture_workflow.services import dag_checking, dag_drafts, dag_root, dag_versions, dags
 from couture_workflow.store.names import quote
 from couture_workflow.store.repository import Commit
 from couture_workflow.views.base import CouturePage, expose, requires
@@ -60,7 +60,7 @@ class DagHistoryPage(CouturePage):
     @requires(CAN_READ)
     def version(self, commit: str) -> str:
         """Show what a version changed; since ``?against=`` instead of the version before it."""
-        chosen, path = store().dags.commit(commit), _path()
+        chosen, path = store().dags.commit(dag_root.commit_of(commit)), _path()
         against = request.args.get("against", "")
         other: Commit | None
         if against:

@@ -14,7 +14,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import State
 from sqlalchemy import select
 
-from couture_workflow.services import dag_drafts, dags
+from couture_workflow.services import dag_drafts, dag_root, dags
 from couture_workflow.services.dags import DagFile
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit
@@ -48,7 +48,7 @@ def listing(store: Store, account: str, *, known: str = "") -> dict[str, Any] | 
     if head is None:
         return {"digest": digest, "head": None, "files": [], "drafts": sorted(drafts)}
     fresh |= _not_reached(store, head, version)
-    candidates = _candidates(store, head)
+    candidates = _candidates(store, head, dag_root.current(store.root))
     rows = [
         _row(
             file,
@@ -87,17 +87,21 @@ def active_runs(user: Any, dag_ids: set[str]) -> list[dict[str, str]]:
 
 
 @lru_cache(maxsize=4)
-def _candidates(store: Store, head: str) -> frozenset[str]:
+def _candidates(store: Store, head: str, folder: str) -> frozenset[str]:
     """Return the files that Airflow parses; a commit never changes, so this is found out once."""
     contents = dags.read_all(store, commit=head)
-    return frozenset(path for path, content in contents.items() if dags.is_dag_candidate(path, content))
+    return frozenset(
+        path
+        for path, content in contents.items()
+        if dag_root.inside(folder, path) and dags.is_dag_candidate(path, content)
+    )
 
 
 def _version_of_airflow() -> str:
     """Return the commit that the DAG processor has, "" if it never looked."""
     query = select(DagBundleModel.version).where(DagBundleModel.name == dags.BUNDLE)
     with create_session(scoped=False) as session:
-        return session.scalar(query) or ""
+        return dag_root.commit_of(session.scalar(query) or "")
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from couture_workflow.permissions import AirflowPermission
-from couture_workflow.services import dag_versions, dags
+from couture_workflow.services import dag_root, dag_versions, dags
 from couture_workflow.services.dag_versions import order
 from couture_workflow.store.home import Store
 from couture_workflow.web.dag_states import FileState, states
@@ -38,7 +38,8 @@ def live(store: Store, commit: str, paths: Collection[str]) -> list[dict[str, An
 def _live(store: Store, commit: str, when: Any, path: str, state: FileState | None) -> dict[str, Any]:
     content = dag_versions.content(store, path, commit)
     found: dict[str, Any] = {"path": path, "state": "none", "dags": [], "error": "", "line": None}
-    if content is None or not dags.is_dag_candidate(path, content):
+    read = dag_root.inside(dag_root.current(store.root), path)
+    if content is None or not read or not dags.is_dag_candidate(path, content):
         return found
     if state is None or state.parsed_at is None or state.parsed_at < when:
         return {**found, "state": "waiting"}
@@ -70,8 +71,8 @@ def runs_by_version(
     start = place.get(newer or "", -1)
     may: dict[str, bool] = {}
     found: dict[str, list[dict[str, str]]] = {commit: [] for commit in commits}
-    for dag_id, run_id, state, started, version in _runs(path):
-        at = place.get(str(version), -1)
+    for dag_id, run_id, state, started, version in _runs(path, dag_root.current(store.root)):
+        at = place.get(dag_root.commit_of(str(version)), -1)
         commit = next((each for end, each in ends if (start < at <= end if path else at == end >= 0)), None)
         if commit is None or len(found[commit]) >= MAX_RUNS:
             continue
@@ -85,10 +86,13 @@ def runs_by_version(
     return found
 
 
-def _runs(path: str) -> Sequence[Any]:
+def _runs(path: str, folder: str) -> Sequence[Any]:
     """Return the newest runs: DAG, id, state, start, version of the repository."""
-    of_path = (DagModel.relative_fileloc == path) | DagModel.relative_fileloc.startswith(
-        f"{path.rstrip('/')}/", autoescape=True
+    if folder == path.rstrip("/"):
+        path = ""
+    inside = dag_root.inside(folder, path) or path
+    of_path = (DagModel.relative_fileloc == inside) | DagModel.relative_fileloc.startswith(
+        f"{inside.rstrip('/')}/", autoescape=True
     )
     of_bundle = DagModel.bundle_name == dags.BUNDLE
     with create_session(scoped=False) as session:

@@ -10,7 +10,9 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from couture_workflow.services import dag_root
 from couture_workflow.services.dags import BUNDLE
+from couture_workflow.web.state import store
 
 #: From so many files on all are parsed in the processor's own order: any request refreshes the bundle.
 MAX_REQUESTS = 100
@@ -24,7 +26,9 @@ def request_parse(paths: Iterable[str]) -> None:
     Whatever was saved may be given: the processor drops what is no DAG file, or none any more, and finds the
     files that need a changed one by itself.
     """
-    python = sorted({path for path in paths if path.endswith(".py")})
+    folder = dag_root.current(store().root)
+    inside = {dag_root.inside(folder, path) for path in paths if path.endswith(".py")}
+    python = sorted(path for path in inside if path)
     wanted = {_id(path): path for path in python[:MAX_REQUESTS] or [_NO_FILE]}
     with create_session(scoped=False) as session:
         present = set(

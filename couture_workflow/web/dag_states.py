@@ -14,7 +14,9 @@ from airflow.models.errors import ParseImportError
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from couture_workflow.services import dag_root
 from couture_workflow.services.dags import BUNDLE
+from couture_workflow.web.state import store
 
 #: Runs that are told for one version, the newest ones.
 MAX_RUNS = 100
@@ -82,7 +84,11 @@ def states() -> dict[str, FileState]:
     for path, *row in dags:
         if path:
             by_path[str(path)].append(row)
-    return {path: _state(path, by_path[path], failed.get(path)) for path in by_path.keys() | failed.keys()}
+    folder = dag_root.current(store().root)
+    return {
+        dag_root.whole(folder, path): _state(path, by_path[path], failed.get(path))
+        for path in by_path.keys() | failed.keys()
+    }
 
 
 def runs_of(commits: Sequence[str]) -> dict[str, list[RunRef]]:
@@ -121,5 +127,5 @@ def _state(
         import_error=_FOLDER.sub(r"\1", trace),
         import_error_line=error_line(path, trace),
         parsed_at=max(filter(None, (parsed, when)), default=None),
-        version=str(rows[0][4] or "") if rows else "",
+        version=dag_root.commit_of(str(rows[0][4] or "")) if rows else "",
     )
