@@ -90,16 +90,22 @@ class ChangeDialog {
     } finally {
       if (mine === this.asked) this.working("");
     }
-    if (!this.closed && !this.dialog.contains(document.activeElement)) (this.danger ? this.form.querySelector(".dialog-actions .btn") : this.message).focus();
+    if (!this.closed && !this.dialog.contains(document.activeElement)) this.refocus();
+  }
+
+  /** The control that was used is gone with the old plan: stay where the eyes are, do not scroll away. */
+  refocus() {
+    const first = this.danger ? this.form.querySelector(".dialog-actions .btn") : this.body.querySelector(".plan-files");
+    (first ?? this.message).focus({ preventScroll: true });
   }
 
   show() {
     const { plan } = this;
     this.overrideBox.hidden = plan.passed || !plan.may_override;
     if (plan.passed) this.override.checked = false;
-    this.body.replaceChildren(
-      ...[fileTable(plan, this), runList(plan), useList(plan), problemList(plan)].filter(Boolean),
-    );
+    const empty = !plan.files.length && !plan.left_out?.length && !this.settings.skip.length;
+    const parts = empty ? [] : [fileTable(plan, this), runList(plan), useList(plan), problemList(plan)];
+    this.body.replaceChildren(...parts.filter(Boolean));
     if (!plan.passed && !plan.may_override) {
       this.body.append(el("p", { class: "alert alert-error" }, "Errors keep the change from being saved. Correct the files, then try again."));
     }
@@ -135,7 +141,8 @@ class ChangeDialog {
     this.alert.replaceChildren();
     const decision = { base: this.plan.base, message: this.message.value.trim() || this.plan.message, override: this.override.checked };
     try {
-      this.saved = await this.keep(this.settings, decision);
+      const saved = await this.keep(this.settings, decision);
+      this.saved = { ...saved, paths: this.plan.files.filter((file) => ["new", "replaces", "renamed"].includes(file.kind)).map((file) => file.path) };
       this.dialog.close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -104,6 +104,12 @@ export class List {
     this.draw();
   }
 
+  /** Open the folders of these files, for they have just been saved. */
+  reveal(paths) {
+    for (const path of paths.slice(0, PART)) for (let folder = folderOf(path); folder; folder = folderOf(folder)) this.open.add(folder);
+    store("open", [...this.open].slice(-500));
+  }
+
   async toggleError(file) {
     if (this.opened.delete(file.path)) return this.draw();
     this.opened.set(file.path, "Reading…");

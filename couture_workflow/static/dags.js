@@ -13,6 +13,7 @@ const root = document.getElementById("dags");
 const data = root.dataset;
 const may = JSON.parse(data.may);
 const INTERVAL = 2500;
+const WHILE_WAITING = 700; // files were saved, and Airflow is about to have read them
 const AFTER_ERROR = 10000;
 
 let digest = "";
@@ -50,9 +51,15 @@ async function read() {
   schedule();
 }
 
+/** Whether a file that was saved in the last minute has not been parsed yet. */
+function waiting() {
+  const recent = (file) => file.changed && Date.now() - Date.parse(file.changed.when) < 60_000;
+  return list.files.some((file) => file.state === "waiting" && recent(file));
+}
+
 function schedule() {
   clearTimeout(timer);
-  if (document.visibilityState === "visible") timer = setTimeout(read, failing ? AFTER_ERROR : INTERVAL);
+  if (document.visibilityState === "visible") timer = setTimeout(read, failing ? AFTER_ERROR : waiting() ? WHILE_WAITING : INTERVAL);
 }
 
 function show(answer) {
@@ -78,6 +85,7 @@ function done(saved) {
   const words = saved.overridden ? " in spite of errors" : warnings ? `, with ${warnings === 1 ? "1 warning" : `${warnings} warnings`}` : "";
   notice(saved.unchanged ? "Nothing changed by it." : `Saved${words}: ${saved.message.split("\n")[0]}`, saved.overridden ? "info" : "ok");
   list.selected.clear();
+  list.reveal(saved.paths);
   read();
 }
 
