@@ -117,7 +117,8 @@ form.addEventListener("submit", async (event) => {
   }
   if (!answer) return;
   if (answer.problem) {
-    notice(answer.problem, "error");
+    state.textContent = "Not saved: correct what is marked.";
+    document.getElementById(`brick-${FIELDS.includes(answer.field) ? answer.field : "code"}-error`).scrollIntoView({ block: "center" });
     return;
   }
   const box = document.getElementById("review-merge");

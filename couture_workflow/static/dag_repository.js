@@ -19,8 +19,11 @@ async function run(button, work) {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const field = { path: "folder" }[error.field] ?? error.field;
-    if (FIELDS.includes(field)) document.getElementById(`${field}-error`).textContent = error.message;
-    notice(error.message, "error");
+    if (FIELDS.includes(field)) {
+      const place = document.getElementById(`${field}-error`);
+      place.textContent = error.message;
+      place.scrollIntoView({ block: "center" });
+    } else notice(error.message, "error");
     return null;
   } finally {
     button.disabled = false;
