@@ -24,11 +24,6 @@ def admin(api_server: ApiServer) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def store(api_server: ApiServer) -> Store:
-    return Store(api_server.home / "couture", secret_key="QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
-
-
 def test_what_is_put_is_what_others_get(admin: httpx.Client, api_server: ApiServer, store: Store) -> None:
     store.dependencies.put("api-test.jar", [b"1"], user="ada")
     settings = {

@@ -16,13 +16,6 @@ from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 from tests.support.git_server import GitServer, git_server
 
-KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
-
-
-@pytest.fixture
-def store(api_server: ApiServer) -> Store:
-    return Store.open(api_server.home / "couture", secret_key=KEY)
-
 
 @pytest.fixture
 def server(store: Store, tmp_path: Path) -> Iterator[GitServer]:

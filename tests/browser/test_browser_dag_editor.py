@@ -16,7 +16,6 @@ from tests.support.api_server import ApiServer
 
 pytestmark = pytest.mark.browser
 
-KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 DAG = """\
 from airflow.sdk import DAG
 
@@ -30,11 +29,6 @@ from airflow.operators.bash_operator import BashOperator
 with DAG("browser_old", schedule_interval="@daily"):
     BashOperator(task_id="x", bash_command="true")
 """
-
-
-@pytest.fixture
-def store(api_server: ApiServer) -> Store:
-    return Store.open(api_server.home / "couture", secret_key=KEY)
 
 
 def save(store: Store, path: str, text: str, author: str = "ada", message: str = "Made") -> None:

@@ -22,11 +22,6 @@ HOSTILE = "a'b\"<&>ü"
 
 
 @pytest.fixture
-def store(api_server: ApiServer) -> Store:
-    return Store.open(api_server.home / "couture", secret_key="QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
-
-
-@pytest.fixture
 def name() -> str:
     """Return the name of a file and DAG that no other test has."""
     return f"shop_{uuid.uuid4().hex[:8]}"

@@ -34,16 +34,6 @@ DROP = """
 """
 
 
-@pytest.fixture
-def store(api_server: ApiServer) -> Iterator[Store]:
-    """Return the server's store without any DAG file; it is empty again at the end."""
-    found = Store.open(api_server.home / "couture", secret_key="QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
-    yield found
-    api_server.sql("delete from import_error")
-    if left := paths(found):
-        found.dags.save(dict.fromkeys(left), author="test", message="Empty", base=found.dags.head())
-
-
 def paths(store: Store) -> list[str]:
     return [file.path for file in dags.files(store)]
 

@@ -21,11 +21,6 @@ HOSTILE = "a'b\"<&>ü"
 
 
 @pytest.fixture
-def store(api_server: ApiServer) -> Store:
-    return Store(api_server.home / "couture", secret_key="QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
-
-
-@pytest.fixture
 def admin(api_server: ApiServer) -> Iterator[httpx.Client]:
     """Return a client for the REST API; the configuration starts with local[2] and one setting."""
     with httpx.Client(base_url=api_server.url, auth=("admin", "admin"), timeout=30) as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -16,6 +17,9 @@ from typing import Any
 
 import httpx
 
+from couture_workflow.services import dags
+from couture_workflow.store.home import Store
+
 #: Account -> its role. The password is the account's name.
 ACCOUNTS = {
     "admin": "Admin",
@@ -27,6 +31,7 @@ ACCOUNTS = {
     "ci": "Deployer",
 }
 PREFIX = "/airflow"
+SECRET_KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 
 _PREPARE = """
@@ -73,7 +78,7 @@ class ApiServer:
             "AIRFLOW__API__SECRET_KEY": "a key of the tests that both workers share",
             "AIRFLOW__API_AUTH__JWT_SECRET": "another key of the tests that both workers share, long enough",
             "AIRFLOW__COUTURE_WORKFLOW__HOME": str(self.home / "couture"),
-            "AIRFLOW__COUTURE_WORKFLOW__SECRET_KEY": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+            "AIRFLOW__COUTURE_WORKFLOW__SECRET_KEY": SECRET_KEY,
         }
 
     def start(self) -> None:
@@ -137,6 +142,20 @@ class ApiServer:
         data = {"username": account, "password": account, "csrf_token": found.group(1) if found else ""}
         client.post("/auth/login/", data=data)
         return client
+
+    def store(self) -> Store:
+        """Return the store of the server, made if it is not there."""
+        return Store.open(self.home / "couture", secret_key=SECRET_KEY)
+
+    def without_dags(self) -> Store:
+        """Return the store, once what other tests left of DAG files, drafts and import errors is gone."""
+        store = self.store()
+        if left := [file.path for file in dags.files(store)]:
+            store.dags.save(dict.fromkeys(left), author="tests", message="Empty", base=store.dags.head())
+        for drafts in store.drafts.iterdir():
+            shutil.rmtree(drafts)
+        self.sql("delete from import_error")
+        return store
 
     def sql(self, statement: str, *values: Any) -> list[Any]:
         """Run one statement on the server's database."""

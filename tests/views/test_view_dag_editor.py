@@ -17,7 +17,6 @@ from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 
 PAGE = "/couture/dag-editor"
-KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 DAG = 'from airflow.sdk import DAG\n\nwith DAG("editor_test", schedule=None):\n    pass\n'
 
 
@@ -44,11 +43,6 @@ class Window:
         if answer.status_code == 200:
             self.revision = (answer.json()["draft"] or {}).get("revision")
         return answer
-
-
-@pytest.fixture
-def store(api_server: ApiServer) -> Store:
-    return Store.open(api_server.home / "couture", secret_key=KEY)
 
 
 @pytest.fixture

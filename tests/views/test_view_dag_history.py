@@ -19,11 +19,6 @@ DAG = 'from airflow.sdk import DAG\n\nwith DAG("{dag_id}", schedule="{schedule}"
 
 
 @pytest.fixture
-def store(api_server: ApiServer) -> Store:
-    return Store.open(api_server.home / "couture", secret_key="QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
-
-
-@pytest.fixture
 def folder() -> str:
     return f"history_{uuid.uuid4().hex[:8]}"
 

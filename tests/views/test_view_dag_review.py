@@ -22,11 +22,6 @@ DAG = 'from airflow.sdk import DAG\n\nwith DAG("{dag_id}", schedule=None):\n    
 
 
 @pytest.fixture
-def store(api_server: ApiServer) -> Store:
-    return Store.open(api_server.home / "couture", secret_key="QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
-
-
-@pytest.fixture
 def path(store: Store) -> str:
     """Return the path of a file that is saved, with a draft of the administrator."""
     name = f"review_{uuid.uuid4().hex[:8]}.sql"

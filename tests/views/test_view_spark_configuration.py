@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 
 PAGE = "/couture/spark-configuration"
@@ -130,9 +131,8 @@ def test_second_of_two_editors_gets_the_difference_and_can_carry_over(api_server
     ]
 
 
-def test_restored_version_keeps_its_secret(editor: Editor, api_server: ApiServer) -> None:
+def test_restored_version_keeps_its_secret(editor: Editor, store: Store) -> None:
     from couture_workflow.services import spark_configuration
-    from couture_workflow.store.home import Store
 
     first = editor.save(configurations=[value(SECRET, "first")])
     second = editor.save(configurations=[value(SECRET, "second")])
@@ -142,7 +142,6 @@ def test_restored_version_keeps_its_secret(editor: Editor, api_server: ApiServer
     editor.save(**restore)
 
     assert restore["base"] == second["base"]
-    store = Store(api_server.home / "couture", secret_key="QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
     assert spark_configuration.load(store).configurations == {SECRET: "first"}
 
 

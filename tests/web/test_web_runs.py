@@ -24,7 +24,7 @@ HOSTILE = "<script>alert(1)</script> a'b\"<&>ü"
 
 @pytest.fixture
 def store(api_server: ApiServer) -> Store:
-    return Store.open(api_server.home / "couture")
+    return api_server.store()
 
 
 @pytest.fixture
