@@ -121,7 +121,7 @@ COMMANDS: dict[str, Command] = {
         install,
         (
             Option(
-                ("--tests",), {"action": "store_true", "help": "also what the tests need: a JDK and Chromium"}
+                ("--tests",), {"action": "store_true", "help": "also what the tests need: a JDK, Chromium, Docker"}
             ),
         ),
     ),
