@@ -47,6 +47,7 @@ EXPECTED: dict[str, set[str]] = {
 
 #: The tabs on Airflow's pages of a DAG, a run, a task and a task instance; the page asks for the DAG.
 ZOOM = ("Zoom",) * 4
+EDIT = "Edit"
 
 #: Role -> names of the menu entries, None where Airflow's list of plugins is refused altogether.
 MENU: dict[str, list[str] | None] = {
@@ -59,6 +60,7 @@ MENU: dict[str, list[str] | None] = {
         "Import/Export",
         "Code Bricks",
         "Code Artifacts",
+        EDIT,
         *ZOOM,
     ],
     "Developer": [
@@ -68,6 +70,7 @@ MENU: dict[str, list[str] | None] = {
         "Manage DAGs",
         "Code Bricks",
         "Code Artifacts",
+        EDIT,
         *ZOOM,
     ],
     "Op": [*ZOOM],
@@ -235,7 +238,7 @@ def test_tabs_on_airflows_pages_lead_to_pages(routes: list[Route], clients: dict
     tabs = [entry["href"] for entry in CouturePlugin.external_views if entry["destination"] != "nav"]
     pages = {route.path for route in routes if route.method == "GET"}
 
-    assert len(tabs) == len(ZOOM)
+    assert len(tabs) == len((EDIT, *ZOOM))
     for tab in tabs:
         address = f"/{tab.format(**filled)}"
         assert address.partition("?")[0] in pages

@@ -56,6 +56,13 @@ def open_file(store: Store, path: str) -> Opened:
     return Opened(path, True, base, text or "", why, file.size)
 
 
+def line_of(store: Store, path: str, dag_id: str) -> int | None:
+    """Return the first line of a saved file that has the id of a DAG in quotes, None if no line has."""
+    wanted = re.compile(rf"""(["'])({re.escape(dag_id)})\1""")
+    lines = open_file(store, path).text.splitlines()
+    return next((number for number, line in enumerate(lines, 1) if wanted.search(line)), None)
+
+
 def _decoded(content: bytes) -> tuple[str | None, str]:
     if b"\0" in content:
         return None, "It is a binary file."

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote as percent_encode
 
-from flask import Response, g, jsonify, request
+from flask import Response, g, jsonify, redirect, request, url_for
 from flask_wtf.csrf import generate_csrf
 
 from couture_workflow.exceptions import InvalidError, NotAllowedError, TooLargeError
@@ -26,6 +26,7 @@ from couture_workflow.services import (
 from couture_workflow.services.dag_drafts import Draft
 from couture_workflow.store.repository import Commit
 from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.web import dag_states
 from couture_workflow.web.completion_names import names
 from couture_workflow.web.dag_saving import known
 from couture_workflow.web.security import allowed
@@ -101,6 +102,14 @@ class DagEditorPage(CouturePage):
             may_type=may_type,
             can_read_bricks=Permission(READ, CODE_BRICKS),
         )
+
+    @expose("/of/<dag_id>")
+    @requires(CAN_READ)
+    def of_dag(self, dag_id: str) -> Any:
+        """Lead from Airflow's page of a DAG to its file, at the line that names it."""
+        path = dag_states.file_of(dag_id)
+        line = dag_editor.line_of(store(), path, dag_id)
+        return redirect(url_for("DagEditorPage.index", path=path, _anchor=f"L{line}" if line else None))
 
     @expose("/status")
     @requires(CAN_READ)

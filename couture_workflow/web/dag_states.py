@@ -14,12 +14,17 @@ from airflow.models.errors import ParseImportError
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services import dag_root
 from couture_workflow.services.dags import BUNDLE
+from couture_workflow.store.names import quote
 from couture_workflow.web.state import store
 
 #: Runs that are told for one version, the newest ones.
 MAX_RUNS = 100
+
+#: The bundle of the shipped examples, as ``services/embedded_settings.py`` names it.
+_EXAMPLES = "examples"
 
 _FRAME = re.compile(r'File "([^"\n]*)", line (\d+)')
 _FOLDER = re.compile(r'(File ")[^"\n]*/(?:tracking|trees/[0-9a-f]{40}\.\d+)/')
@@ -89,6 +94,27 @@ def states() -> dict[str, FileState]:
         dag_root.whole(folder, path): _state(path, by_path[path], failed.get(path))
         for path in by_path.keys() | failed.keys()
     }
+
+
+def file_of(dag_id: str) -> str:
+    """Return the path of a DAG's file in the DAG repository.
+
+    :raises NotFoundError: Airflow knows no such DAG, or it comes from another bundle.
+    """
+    with create_session(scoped=False) as session:
+        row = session.execute(
+            select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == dag_id)
+        ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"Airflow knows no DAG {quote(dag_id)}. It may have been deleted.")
+    bundle, path = row
+    if bundle != BUNDLE or not path:
+        copy = "Copy it into the repository on the page Manage DAGs"
+        raise NotFoundError(
+            f"The DAG {quote(dag_id)} is not in the DAG repository, it comes from the bundle "
+            f"{quote(bundle)}. {copy if bundle == _EXAMPLES else 'Change it where it is kept'}."
+        )
+    return dag_root.whole(dag_root.current(store().root), str(path))
 
 
 def runs_of(commits: Sequence[str]) -> dict[str, list[RunRef]]:

@@ -32,6 +32,14 @@ def test_files_open_as_what_they_are(store: Store) -> None:
     assert (big.text, big.obstacle[:21]) == ("", "It has 1,048,577 byte")
 
 
+def test_the_line_of_a_dag_is_the_first_with_its_id(store: Store) -> None:
+    save(store, "# a_b\nDAG('a')\nDAG('a_b')\nDAG(\"a.b\")\nDAG('a_b')\n")
+
+    assert dag_editor.line_of(store, "a.py", "a_b") == 3
+    assert dag_editor.line_of(store, "a.py", "a.b") == 4
+    assert dag_editor.line_of(store, "a.py", "c") is None
+
+
 @pytest.mark.parametrize("path", ["../a.py", "/a.py", "a'b\"<&>ü.py", ".git/hooks/x", "a\nb.py", ""])
 def test_new_file_of_a_hostile_name_is_refused(store: Store, path: str) -> None:
     with pytest.raises(InvalidNameError):

@@ -169,6 +169,23 @@ def test_saves_deletions_and_errors_are_seen_at_once(workbench: Workbench) -> No
     wait_until(lambda: "folder/seen.py" not in states(workbench), "the deleted file is still told")
 
 
+def test_the_tab_edit_of_a_dag_leads_to_the_line_of_its_file(workbench: Workbench) -> None:
+    text = 'from airflow.sdk import DAG\n\nwith DAG("edited", schedule=None): pass\n'
+    parsed(workbench, "edited", save(workbench, {"folder/edited.py": text}))
+    client = workbench.client("developer")
+
+    found = client.get("/couture/dag-editor/of/edited")
+    example = client.get("/couture/dag-editor/of/penguins")
+
+    assert (found.status_code, found.headers["location"].partition("/couture/")[2]) == (
+        302,
+        "dag-editor/?path=folder/edited.py#L3",
+    )
+    assert (example.status_code, client.get("/couture/dag-editor/of/nothing").status_code) == (404, 404)
+    assert "Copy it into the repository" in example.text
+    assert workbench.client("viewer").get("/couture/dag-editor/of/edited").status_code == 403
+
+
 def test_a_save_that_nobody_asked_for_is_seen_too(workbench: Workbench) -> None:
     text = 'from airflow.sdk import DAG\nwith DAG("pushed", schedule=None): pass\n'
 
