@@ -1,7 +1,8 @@
 /* The form of a brick: parameters as rows, code with a preview, nothing is saved before it was reviewed. */
 
 import { ApiError, page, post } from "./api.js";
-import { codeBox, mergeBox } from "./code_box.js";
+import { codeBox } from "./code_box.js";
+import { TextDifference } from "./dag_text_difference.js";
 import { notice } from "./dialog.js";
 import { el, freshId, iconButton } from "./dom.js";
 
@@ -17,6 +18,7 @@ const FIELDS = ["name", "title", "tags", "parameters", "code"];
 let dirty = false;
 let shown = 0;
 let timer;
+let difference = null;
 
 const code = codeBox(document.getElementById("code"), {
   text: brick.code.trim() ? brick.code : "",
@@ -122,10 +124,10 @@ form.addEventListener("submit", async (event) => {
     return;
   }
   const box = document.getElementById("review-merge");
-  box.replaceChildren();
   document.getElementById("review-error").hidden = true;
   review.showModal();
-  mergeBox(box, { old: saved, text: answer.text });
+  difference?.destroy();
+  difference = new TextDifference(box, { path: "brick.yaml", old: saved, text: answer.text, names: ["Saved version", "Yours"] });
 });
 
 document.getElementById("review-cancel").addEventListener("click", () => review.close());

@@ -1,15 +1,10 @@
-/* Small boxes of code on pages that are no editor: one to type in, one that shows what changed. */
+/* A small box of code to type in, on pages that are no editor. */
 
-import { EditorView, MergeView, lineNumbers } from "./vendor/codemirror.js";
-import { basics, follow, language, look, readOnly } from "./dag_editor_setup.js";
+import { EditorView } from "./vendor/codemirror.js";
+import { basics, follow } from "./dag_editor_setup.js";
 
-/* Boxes are as high as their text; the sign for folded lines is one that every font has. */
-const box = EditorView.theme({
-  "&": { height: "auto" },
-  ".cm-content": { paddingBottom: "4px" },
-  ".cm-collapsedLines": { backgroundImage: "none", backgroundColor: "var(--bg-muted)", color: "var(--fg-muted)" },
-  ".cm-collapsedLines:before, .cm-collapsedLines:after": { content: '"⋮"' },
-});
+/* As high as its text. */
+const box = EditorView.theme({ "&": { height: "auto" }, ".cm-content": { paddingBottom: "4px" } });
 
 /** Type Python here: { text, label, changed } → { text(), view }. */
 export function codeBox(parent, { text, label, changed }) {
@@ -26,18 +21,4 @@ export function codeBox(parent, { text, label, changed }) {
     }),
   );
   return { view, text: () => view.state.doc.toString() };
-}
-
-/** Show an old and a new text side by side; `path` decides on the colours. */
-export function mergeBox(parent, { old, text, path = "brick.yaml" }) {
-  const extensions = () => [box, look(), language(path), lineNumbers(), EditorView.lineWrapping, readOnly()];
-  const merge = new MergeView({
-    parent,
-    a: { doc: old, extensions: extensions() },
-    b: { doc: text, extensions: extensions() },
-    collapseUnchanged: { margin: 3, minSize: 6 },
-  });
-  follow(merge.a);
-  follow(merge.b);
-  return merge;
 }

@@ -28,7 +28,7 @@ const view = follow(new EditorView({
     doc: texts.first.content,
     extensions: [
       basics(path, texts.first.content), wrapping(), completion(), hover(), checker.extension,
-      given.canType ? placeholder("Start to type. Ctrl-Space completes.") : readOnly(),
+      given.canType ? placeholder(byId("brick")?.dataset.script ? "Start to type, Ctrl-Space completes. Or insert a brick, such as a whole DAG." : "Start to type. Ctrl-Space completes.") : readOnly(),
       Prec.highest(keymap.of(keys())),
       EditorView.updateListener.of(updated),
     ],

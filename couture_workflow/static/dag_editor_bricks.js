@@ -22,7 +22,7 @@ class BrickDialog {
     this.turn = 0;
     this.search = el("input", { type: "search", placeholder: "Search", "aria-label": "Search bricks", autocomplete: "off" });
     this.list = el("div", { class: "brick-pick-list", role: "group", "aria-label": "Bricks" });
-    this.chosen = el("div", { class: "brick-pick-chosen stack" });
+    this.chosen = el("div", { class: "brick-pick-chosen stack" }, el("p", { class: "muted" }, "Choose a brick to see its code and its parameters."));
     this.problem = el("p", { class: "alert alert-error", role: "alert", hidden: true });
     this.insertButton = el("button", { type: "submit", class: "btn btn-primary", disabled: true }, "Insert");
     const cancel = el("button", { type: "button", class: "btn", onclick: () => this.dialog.close() }, "Cancel");

@@ -33,7 +33,7 @@ export async function layOut(view, path, what) {
   view.focus();
 }
 
-const MARKS = { error: "badge-error", warning: "badge-warn", note: "badge-info" };
+const MARKS = { error: ["Error", "badge-error"], warning: ["Warning", "badge-warn"], note: ["Note", "badge-info"] };
 
 /** Run the gate as a save would, mark its problems in the text and list them with the DAGs that it found. */
 export async function runCheck(view, path, checker, content) {
@@ -62,7 +62,7 @@ function showReport(view, path, { passed, problems, graphs }) {
     el(
       "li",
       {},
-      el("span", { class: `badge ${MARKS[problem.level]}` }, problem.level),
+      el("span", { class: `badge ${MARKS[problem.level][1]}` }, MARKS[problem.level][0]),
       el("span", { class: "grow break" }, problem.message, problem.advice ? el("span", { class: "muted" }, ` ${problem.advice}`) : null),
       placeOf(view, path, problem),
     ),

@@ -26,12 +26,16 @@ export function insertText(view, text, lines = []) {
   return { from: start, to };
 }
 
-/** Where the text goes: in place of an empty line or a selection, else on lines of its own below the cursor's. */
+/** Where the text goes: in place of an empty line, a lone `pass` or a selection, else on lines of its own below the cursor's. */
 function placeFor(state, text) {
   const { from, to, empty } = state.selection.main;
   const line = state.doc.lineAt(from);
   const before = line.text.slice(0, from - line.from);
   const body = text.replace(/\r\n?/g, "\n").replace(/^\n+|\s+$/g, "");
+  const placeholder = empty && /^\s*pass\s*$/.test(line.text); // the `pass` that holds a block open for what comes
+  if (placeholder) {
+    return { change: { from: line.from, to: line.to, insert: indented(body, /^\s*/.exec(line.text)[0]) }, lead: 0 };
+  }
   if (!empty || !line.text.trim()) {
     const start = before.trim() ? from : line.from;
     const end = empty ? line.to : to;

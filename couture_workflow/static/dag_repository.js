@@ -1,7 +1,7 @@
 /* The git remote: save the settings, look at it now, choose sides of a conflict, the web hook's secret. */
 
 import { ApiError, get, page, post } from "./api.js";
-import { mergeBox } from "./code_box.js";
+import { TextDifference } from "./dag_text_difference.js";
 import { confirm, notice } from "./dialog.js";
 
 const at = (path) => page(`/dag-repository${path}`);
@@ -110,7 +110,7 @@ for (const details of document.querySelectorAll("[data-conflict]")) {
   details.addEventListener("toggle", async () => {
     if (!details.open || box.hasChildNodes()) return;
     const { ours, theirs } = await get(at(`/conflict?${new URLSearchParams({ path: details.dataset.conflict })}`));
-    mergeBox(box, { old: ours ?? "", text: theirs ?? "", path: details.dataset.conflict });
+    new TextDifference(box, { path: details.dataset.conflict, old: ours ?? "", text: theirs ?? "", names: ["Here", "There"] });
   });
 }
 

@@ -51,6 +51,7 @@ function show(data, shown) {
   const { dag_id: dagId, run, runs } = data;
   const asked = shown.ref.run_id;
   part("h1").textContent = dagId;
+  root.classList.toggle("zoom-alone", !Object.keys(data.children).length);
   showState(part(".bar > .zoom-state"), run);
   part(".zoom-airflow").href = airflow + airflowPath(dagId, run?.run_id);
   const waits = path.length > 1 && !asked;
