@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from couture_workflow.exceptions import GateError, InvalidError, NotAllowedError
 from couture_workflow.services import dag_gate, dags, git_remote, git_watch
 from couture_workflow.services.dag_problems import Known, Report
+from couture_workflow.services.dags import Changes
 from couture_workflow.store.names import check_path, quote
 from couture_workflow.store.repository import Commit
 
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
-
-#: Path -> new content, None to delete it.
-Changes = Mapping[str, bytes | None]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from couture_workflow.permissions import (
 )
 from couture_workflow.services import dag_saving, dags
 from couture_workflow.services.dag_problems import Known
-from couture_workflow.services.dag_saving import Changes, Saved
+from couture_workflow.services.dag_saving import Saved
+from couture_workflow.services.dags import Changes
 from couture_workflow.web.audit import audit
 from couture_workflow.web.dag_processing import request_parse
 from couture_workflow.web.security import allowed
