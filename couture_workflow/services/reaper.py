@@ -137,14 +137,16 @@ def _handle(pid: int) -> list[int]:
 def members(leader: int) -> list[int]:
     """Return the living processes of a session and the descendants of its leader, without the leader."""
     parents: dict[int, int] = {}
-    sessions: dict[int, int] = {}
+    living: dict[int, int] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit() and (found := _look(int(name))):
-            parents[int(name)], sessions[int(name)] = found
+            parents[int(name)], session, alive = found
+            if alive:
+                living[int(name)] = session
     return [
         pid
-        for pid in parents
-        if pid != leader and (sessions[pid] == leader or _descends(pid, leader, parents))
+        for pid, session in living.items()
+        if pid != leader and (session == leader or _descends(pid, leader, parents))
     ]
 
 
@@ -158,14 +160,18 @@ def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
     return False
 
 
-def _look(pid: int) -> tuple[int, int] | None:
-    """Return parent and session of a process, None when it is gone or a zombie."""
+def _look(pid: int) -> tuple[int, int, bool] | None:
+    """Return parent and session of a process and whether it lives, None when it is gone.
+
+    One whose main thread has ended is told to be a zombie, but as long as it has other threads it lives, and
+    its children have not been handed on to who adopts them.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-            state, parent, _, session = file.read().rpartition(b")")[2].split()[:4]
+            fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return None if state in b"ZX" else (int(parent), int(session))
+    return int(fields[1]), int(fields[3]), fields[0] not in b"ZX" or int(fields[17]) > 1
 
 
 def signal_all(leader: int, number: int) -> int:

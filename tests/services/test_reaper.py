@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -41,6 +42,18 @@ here("job")
 time.sleep(600)
 """
 NAMES = ("job", "child", "group", "session")
+
+#: A job in a session of its own, with a child, whose main thread has ended and looks like a dead process.
+HEADLESS = """
+import ctypes, os, platform, subprocess, sys, threading, time
+os.setsid()
+threading.Thread(target=time.sleep, args=[600]).start()
+child = subprocess.Popen(["sleep", "600"])
+with open(sys.argv[1] + ".new", "w") as file:
+    file.write(f"{os.getpid()} {child.pid}")
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)  # exit, of this thread
+"""
 
 
 def command(*words: str, parent: int | None = None, grace: float = 5, folder: str = "/nowhere") -> list[str]:
@@ -112,6 +125,21 @@ def test_sigterm_ends_the_whole_tree(tmp_path: Path, bystander: psutil.Process, 
     assert process.wait(20) == reaper.STOPPED
     assert alive(tree) == []
     assert alive([bystander]) == [bystander]
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="the number of exit is not known")
+def test_a_process_without_its_main_thread_and_what_hangs_on_it_are_ended(tmp_path: Path) -> None:
+    """A process of several threads is seen so while it dies, and its children are not handed on yet."""
+    process = start(sys.executable, "-c", HEADLESS, str(tmp_path / "pids"))
+    until((tmp_path / "pids").exists)
+    job, child = (psutil.Process(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+    until(lambda: job.status() == psutil.STATUS_ZOMBIE)
+
+    process.terminate()
+
+    assert process.wait(20) == reaper.STOPPED
+    assert alive([child]) == []
+    assert not psutil.pid_exists(job.pid)
 
 
 def test_the_tree_ends_when_the_parent_is_killed(tmp_path: Path, bystander: psutil.Process) -> None:
