@@ -122,7 +122,8 @@ def jar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bytes]:
 def test_importing_the_operators_adds_only_themselves() -> None:
     script = (
         "import sys; from airflow.sdk import BaseOperator, BaseOperatorLink; known = set(sys.modules);"
-        "import couture_workflow.operators; print(sorted(set(sys.modules) - known))"
+        "from couture_workflow.operators import CouturePySparkOperator, CoutureSparkOperator;"
+        "print(sorted(set(sys.modules) - known))"
     )
 
     added = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
