@@ -1,4 +1,4 @@
-"""What Airflow knows of the DAG files: their DAGs, their import errors, and which runs used which version."""
+"""What Airflow knows of the DAG files: their DAGs, and their import errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow.models.dag import DagModel
-from airflow.models.dagrun import DagRun
 from airflow.models.errors import ParseImportError
 from airflow.utils.session import create_session
 from sqlalchemy import select
@@ -19,9 +18,6 @@ from couture_workflow.services import dag_root
 from couture_workflow.services.dags import BUNDLE
 from couture_workflow.store.names import quote
 from couture_workflow.web.state import store
-
-#: Runs that are told for one version, the newest ones.
-MAX_RUNS = 100
 
 #: The bundle of the shipped examples, as ``services/embedded_settings.py`` names it.
 _EXAMPLES = "examples"
@@ -49,19 +45,6 @@ class FileState:
     import_error_line: int | None = None
     parsed_at: datetime | None = None
     version: str = ""
-
-
-@dataclass(frozen=True)
-class RunRef:
-    """A DAG run.
-
-    :param start: when it started; None: not yet.
-    """
-
-    dag_id: str
-    run_id: str
-    state: str
-    start: datetime | None
 
 
 def states() -> dict[str, FileState]:
@@ -115,22 +98,6 @@ def file_of(dag_id: str) -> str:
             f"{quote(bundle)}. {copy if bundle == _EXAMPLES else 'Change it where it is kept'}."
         )
     return dag_root.whole(dag_root.current(store().root), str(path))
-
-
-def runs_of(commits: Sequence[str]) -> dict[str, list[RunRef]]:
-    """Return the runs that used each of these versions, newest first, at most ``MAX_RUNS`` for each."""
-    found: dict[str, list[RunRef]] = {commit: [] for commit in commits}
-    with create_session(scoped=False) as session:
-        for commit in found:
-            rows = session.execute(
-                select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.start_date)
-                .join(DagModel, DagModel.dag_id == DagRun.dag_id)
-                .where(DagRun.bundle_version == commit, DagModel.bundle_name == BUNDLE)
-                .order_by(DagRun.id.desc())
-                .limit(MAX_RUNS)
-            )
-            found[commit] = [RunRef(dag, run, str(state or ""), start) for dag, run, state, start in rows]
-    return found
 
 
 def error_line(path: str, traceback: str) -> int | None:

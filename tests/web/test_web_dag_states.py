@@ -140,13 +140,10 @@ def test_a_run_keeps_the_version_it_started_with(workbench: Workbench) -> None:
     wait_until(lambda: client.get(again).json()["state"] == "success", "the task does not end")
     assert value(workbench, run_id, "after") == "1 1"
 
-    code = (
-        "import json, sys; from couture_workflow.web.dag_states import runs_of;"
-        "found = runs_of(json.loads(sys.argv[1]));"
-        "print(json.dumps({commit: [run.run_id for run in runs] for commit, runs in found.items()}))"
-    )
-    asked = [first, second, "0" * 40]
-    assert json.loads(run(workbench, code, asked)) == {first: [run_id], second: [newer], "0" * 40: []}
+    asked = {"commit": [second, first, "0" * 40]}
+    told = client.get("/couture/dag-history/runs", params=asked).json()["runs"]
+    used = {commit: [run["run_id"] for run in runs] for commit, runs in told.items()}
+    assert used == {second: [newer], first: [run_id], "0" * 40: []}
 
 
 def test_saves_deletions_and_errors_are_seen_at_once(workbench: Workbench) -> None:
