@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from couture_workflow.permissions import DAG_FILES
-from couture_workflow.services import archive_trees, dag_saving, upgrade
+from couture_workflow.services import archive_trees, dag_saving, upgrade, upgrade_apart
 from couture_workflow.services.archive_plans import (
     Item,
     Missing,
@@ -47,13 +47,13 @@ def prepare(
     base = store.dags.head()
     present = archive_trees.present(store.dags, base)
     paths = archive_trees.without_folder({path: path for path in contents}, FOLDER)
+    files = [(path, contents[member]) for member, path in sorted(paths.items(), key=lambda pair: pair[1])]
     items, changes, told = [], {}, {}
-    for member, path in sorted(paths.items(), key=lambda pair: pair[1]):
-        content = contents[member]
-        if upgraded:
-            content, done = upgrade.upgrade_bytes(content, path=path)
-            if done.changes or done.notes:
-                told[path] = _told(done)
+    if upgraded:
+        done = upgrade_apart.contents(files)
+        told = {path: _told(each) for (path, _), (_, each) in zip(files, done, strict=True) if _says(each)}
+        files = [(path, content) for (path, _), (content, _) in zip(files, done, strict=True)]
+    for path, content in files:
         before = present[path].blob if path in present else ""
         same = before == archive_trees.blob_id(content)
         item = Item(
@@ -81,6 +81,10 @@ def checked(store: Store, prepared: Prepared, *, known: Known | None) -> Prepare
 
 def _gate(report: Report) -> dict[str, Any]:
     return {"passed": report.passed, "problems": [problem.json() for problem in report.problems]}
+
+
+def _says(done: upgrade.Upgrade) -> bool:
+    return bool(done.changes or done.notes)
 
 
 def _told(done: upgrade.Upgrade) -> dict[str, Any]:

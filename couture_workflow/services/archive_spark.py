@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from couture_workflow.exceptions import ArchiveError
+from couture_workflow.services import plain_yaml
 from couture_workflow.services.spark_document import VERSION, Document
 from couture_workflow.store.names import quote
 
@@ -28,7 +29,7 @@ def read_settings(path: str, content: bytes, *, member: str) -> tuple[Document, 
         text = content.decode("utf-8-sig")
         if path.endswith(".conf"):
             return _properties(text), ()
-        return _settings(yaml.safe_load(text))
+        return _settings(plain_yaml.load(text))
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise ArchiveError(

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from couture_workflow.exceptions import InvalidError
+from couture_workflow.services import plain_yaml
 from couture_workflow.store.names import quote
 
 #: Type of a parameter -> how its value stands in the code.
@@ -63,8 +64,8 @@ class Brick:
 def parse(name: str, text: str) -> Brick:
     """Return the brick of a YAML text, or raise ``InvalidError``."""
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        data = plain_yaml.load(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         reason = " ".join(str(error).split())
         raise _damaged(name, f"it is not YAML: {reason}") from error
     if not isinstance(data, dict) or not isinstance(data.get("code", ""), str):

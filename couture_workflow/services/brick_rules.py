@@ -8,6 +8,7 @@ import keyword
 import math
 import re
 import tokenize
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from couture_workflow.services.brick_document import TYPES, Brick, Parameter, ti
 from couture_workflow.store.names import check_name, quote
 
 MAX_CODE, MAX_TITLE, MAX_TAGS, MAX_PARAMETERS = 64 * 1024, 100, 10, 30
+#: Characters of code that a brick and its values may give.
+MAX_RENDERED = 1024 * 1024
 
 _TAG = re.compile(r"[^\W_][\w .+-]{0,30}")
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -117,7 +120,7 @@ def _literal(parameter: Parameter, value: str) -> str:
         raise _refused(parameter, value, f"one of {', '.join(parameter.choices)}")
     try:
         return check_value(text)
-    except (ValueError, SyntaxError) as error:
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise _refused(parameter, value, rule) from error
 
 
@@ -172,14 +175,27 @@ def _replaced(brick: Brick, marked: str, chosen: Mapping[str, str], literals: Ma
         tokens = list(tokenize.generate_tokens(io.StringIO(marked).readline))
     except (tokenize.TokenError, SyntaxError) as error:
         raise _unparsable(brick, error) from error
-    lines = marked.split("\n")
-    for row, line in enumerate(lines, start=1):
-        for found in reversed(list(_MARKED.finditer(line))):
-            token = next((t for t in tokens if t.start <= (row, found.start()) < t.end), None)
-            text = _in_token(token, found[1], chosen, literals)
-            line = line[: found.start()] + text + line[found.end() :]
-        lines[row - 1] = line
-    return "\n".join(lines)
+    tokens = [token for token in tokens if token.start < token.end]
+    starts = [token.start for token in tokens]
+    parts: list[str] = []
+    size = 0
+    for row, line in enumerate(marked.split("\n"), start=1):
+        done = 0
+        for found in _MARKED.finditer(line):
+            place = (row, found.start())
+            token = tokens[index] if (index := bisect_right(starts, place) - 1) >= 0 else None
+            inside = token if token is not None and place < token.end else None
+            parts += (line[done : found.start()], _in_token(inside, found[1], chosen, literals))
+            size += len(parts[-1])
+            if size > MAX_RENDERED:
+                raise InvalidError(
+                    f"The values of {quote(brick.name)} give more than {MAX_RENDERED:,} characters of code. "
+                    "Type shorter ones.",
+                    field=found[1],
+                )
+            done = found.end()
+        parts += (line[done:], "\n")
+    return "".join(parts[:-1])
 
 
 def _in_token(
@@ -230,7 +246,7 @@ def _split(brick: Brick, code: str) -> Rendered:
     """Part the imports at the top from the rest."""
     try:
         statements = ast.parse(code).body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _unparsable(brick, error) from error
     imports, end = [], 0
     for statement in statements:
@@ -246,7 +262,7 @@ def _split(brick: Brick, code: str) -> Rendered:
 def _unparsable(brick: Brick, error: Exception) -> InvalidError:
     line = getattr(error, "lineno", None)
     where = f" (line {line})" if line else ""
-    reason = getattr(error, "msg", None) or (error.args[0] if error.args else error)
+    reason = getattr(error, "msg", None) or (error.args[0] if error.args else "it is nested too deeply")
     return InvalidError(
         f"The code of the brick {quote(brick.name)} is not Python{where}: {reason}. Correct it.", field="code"
     )

@@ -15,7 +15,8 @@ from pathlib import PurePosixPath
 MANY = 100
 
 _IMPORT = re.compile(
-    rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))", re.MULTILINE
+    rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*(?:\)|\Z)|[^\n#]*)|import[ \t]+([^\n#]+))",
+    re.MULTILINE,
 )
 _WORD = re.compile(rb"\w+")
 

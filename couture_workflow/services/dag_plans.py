@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from couture_workflow.services import upgrade
+from couture_workflow.services import upgrade, upgrade_apart
 from couture_workflow.services.dag_uploads import Incoming
-
-#: Characters of a file up to which the difference that an upgrade makes is shown.
-_MOST_DIFFERENCE = 100_000
 
 Kind = Literal["new", "replaces", "same", "deleted", "renamed", "refused"]
 
@@ -90,14 +86,15 @@ def upgraded(files: Sequence[Incoming], chosen: Collection[str]) -> tuple[list[I
     :return: the files, and by source what the upgrade does: ``chosen``, ``changes``, ``notes``, ``diff``.
     """
     result, offers = [], {}
+    done = _upgrades(files)
     for file in files:
-        found = _upgrade_of(file)
-        if found is not None:
+        found, difference = done.get(file.source, (None, ""))
+        if found is not None and (found.changes or found.notes):
             offers[file.source] = {
                 "chosen": file.source in chosen,
                 "changes": [_at(change.line, change.message) for change in found.changes],
                 "notes": [_at(note.line, f"{note.message} {note.advice}".strip()) for note in found.notes],
-                "diff": _unified(file.content.decode(), found.source),
+                "diff": difference,
             }
             if file.source in chosen:
                 file = replace(file, content=found.source.encode())
@@ -105,22 +102,17 @@ def upgraded(files: Sequence[Incoming], chosen: Collection[str]) -> tuple[list[I
     return result, offers
 
 
-def _upgrade_of(file: Incoming) -> upgrade.Upgrade | None:
-    if file.refused or not file.path.endswith(".py"):
-        return None
-    source = text(file.content)
-    if source is None or not upgrade.looks_old(source):
-        return None
-    found = upgrade.upgrade(source)
-    return found if found.changes or found.notes else None
-
-
-def _unified(old: str, new: str) -> str:
-    """Return the difference of two texts, "" if they are too long for a quick look."""
-    if max(len(old), len(new)) > _MOST_DIFFERENCE:
-        return ""
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
-    return "\n".join(list(lines)[2:])  # without the two names
+def _upgrades(files: Sequence[Incoming]) -> dict[str, tuple[upgrade.Upgrade, str]]:
+    """Return what an upgrade does to those that look old, with the difference, by source."""
+    old: list[tuple[str, str]] = []
+    for file in files:
+        source = None if file.refused or not file.path.endswith(".py") else text(file.content)
+        if source is not None and upgrade.looks_old(source):
+            old.append((file.source, source))
+    if not old:
+        return {}
+    done = upgrade_apart.texts([("", source) for _, source in old])
+    return {name: found for (name, _), found in zip(old, done, strict=True)}
 
 
 def _at(line: int, message: str) -> str:

@@ -1,7 +1,8 @@
 """Where a DAG file is used: files that import it or name it, and tasks that start or wait for its DAGs.
 
-The source is read, never run. What is put together at run time (``importlib``, a DAG id from a variable) is
-not found, so a list of uses is a help before a rename or delete and not a proof.
+The source is read in a process of its own (see ``apart``), never run. What is put together at run time
+(``importlib``, a DAG id from a variable) is not found, so a list of uses is a help before a rename or delete
+and not a proof.
 """
 
 from __future__ import annotations
@@ -10,9 +11,13 @@ import ast
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from couture_workflow.services import apart
+
 #: Arguments of operators and sensors that name another DAG: those of Airflow and ours.
 DAG_ID_ARGUMENTS = frozenset({"trigger_dag_id", "external_dag_id", "run_dag_id"})
 _MOST_BYTES = 2**20
+#: Seconds for one file, and for all.
+_PATIENCE, _TOTAL = 3.0, 15.0
 _INIT = "__init__.py"
 
 
@@ -42,15 +47,37 @@ def uses(files: Mapping[str, bytes], paths: Collection[str], dag_ids: Collection
     words = [
         word.encode() for word in (*{name.rpartition(".")[2] for name in modules}, *texts, *dag_ids) if word
     ]
-    found: list[Use] = []
-    for path, content in files.items():
-        if path in paths or not path.endswith(".py") or not any(word in content for word in words):
-            continue
-        for line, kind, name in _mentions(path, content):
-            what = _what(kind, name, modules, texts, frozenset(dag_ids))
-            if what:
-                found.append(Use(path, line, what))
-    return sorted(set(found), key=lambda use: (use.path, use.line, use.what))
+    concerned = [
+        (path, content.decode("latin-1"))
+        for path, content in files.items()
+        if path not in paths
+        and path.endswith(".py")
+        and len(content) <= _MOST_BYTES
+        and any(word in content for word in words)
+    ]
+    if not concerned:
+        return []
+    wanted = [modules, texts, sorted(dag_ids)]
+    answers = apart.each("dag_uses.of_file", wanted, concerned, seconds=_PATIENCE, total=_TOTAL)
+    found = {
+        Use(path, line, what)
+        for (path, _), answer in zip(concerned, answers, strict=True)
+        for line, what in answer.value or ()
+    }
+    return sorted(found, key=lambda use: (use.path, use.line, use.what))
+
+
+def of_file(
+    wanted: tuple[Mapping[str, str], Mapping[str, str], Collection[str]], file: tuple[str, str]
+) -> list[tuple[int, str]]:
+    """Be the other process for ``uses``: return line and words of each use by one file."""
+    modules, texts, dag_ids = wanted
+    path, content = file
+    found = (
+        (line, _what(kind, name, modules, texts, dag_ids))
+        for line, kind, name in _mentions(path, content.encode("latin-1"))
+    )
+    return sorted({(line, what) for line, what in found if what})
 
 
 def _what(
@@ -80,8 +107,6 @@ def _base(path: str) -> str:
 
 def _mentions(path: str, content: bytes) -> tuple[tuple[int, str, str], ...]:
     """Return (line, kind, name) of all that a module imports, names or starts; none if it does not parse."""
-    if len(content) > _MOST_BYTES:
-        return ()
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

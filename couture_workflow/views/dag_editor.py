@@ -10,7 +10,7 @@ from urllib.parse import quote as percent_encode
 from flask import Response, g, jsonify, redirect, request, url_for
 from flask_wtf.csrf import generate_csrf
 
-from couture_workflow.exceptions import InvalidError, NotAllowedError, TooLargeError
+from couture_workflow.exceptions import InvalidError, NotAllowedError, NotFoundError, TooLargeError
 from couture_workflow.permissions import CODE_BRICKS, CREATE, DAG_FILES, EDIT, READ, Permission
 from couture_workflow.services import (
     completion,
@@ -22,6 +22,7 @@ from couture_workflow.services import (
     dag_saving,
     dags,
     upgrade,
+    upgrade_apart,
 )
 from couture_workflow.services.dag_drafts import Draft
 from couture_workflow.store.repository import Commit
@@ -107,7 +108,10 @@ class DagEditorPage(CouturePage):
     @requires(CAN_READ)
     def of_dag(self, dag_id: str) -> Any:
         """Lead from Airflow's page of a DAG to its file, at the line that names it."""
-        path = dag_states.file_of(dag_id)
+        try:
+            path = dag_states.file_of(dag_id)
+        except NotFoundError as error:
+            return self.page("dag_elsewhere.html", title=dag_id, reason=str(error)), 404
         line = dag_editor.line_of(store(), path, dag_id)
         return redirect(url_for("DagEditorPage.index", path=path, _anchor=f"L{line}" if line else None))
 
@@ -190,7 +194,7 @@ class DagEditorPage(CouturePage):
     def upgraded(self) -> Response:
         """Return an old DAG file as Airflow 3 runs it, what was changed and what a person must look at."""
         payload = _payload()
-        found = upgrade.upgrade(_text(payload, "content"), path=_path(payload))
+        [(found, _)] = upgrade_apart.texts([(_path(payload), _text(payload, "content"))])
         return jsonify(
             content=found.source,
             changes=[asdict(change) for change in found.changes],

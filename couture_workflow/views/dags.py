@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, g, jsonify, request
+from flask import Response, current_app, g, jsonify, request
 
 from couture_workflow.exceptions import InvalidError, InvalidNameError, NotFoundError
 from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, EDIT, READ, Permission
@@ -177,7 +176,7 @@ def _payload() -> dict[str, Any]:
 
 def _plan() -> dict[str, Any]:
     try:
-        plan = json.loads(request.form.get("plan", ""))
+        plan = current_app.json.loads(request.form.get("plan", ""))
     except ValueError:
         plan = None
     if not isinstance(plan, dict):

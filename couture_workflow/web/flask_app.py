@@ -12,6 +12,7 @@ from airflow import settings
 from airflow.api_fastapi.app import get_auth_manager, get_cookie_path
 from airflow.configuration import conf
 from flask import Flask, Response, abort, current_app, g, jsonify, render_template, request, session
+from flask.json.provider import DefaultJSONProvider
 from flask_appbuilder import BaseView
 from flask_login import AnonymousUserMixin, LoginManager
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -51,10 +52,22 @@ class Anonymous(AnonymousUserMixin):  # type: ignore[misc]
         return "anonymous"
 
 
+class _Json(DefaultJSONProvider):
+    """JSON that tells of data which is nested too deeply as of any other that cannot be read."""
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Read JSON or raise ``ValueError``."""
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError as error:
+            raise ValueError("The JSON is nested too deeply.") from error
+
+
 def make_flask_app(pages: Iterable[type[BaseView]]) -> Flask:
     """Build the application that serves the pages given."""
     app = Flask("couture_workflow", root_path=str(_ROOT), static_folder=None)
     app.config.update(_config())
+    app.json = _Json(app)
     login_manager = LoginManager(app)
     login_manager.anonymous_user = Anonymous
     login_manager.request_loader(lambda _request: _caller())
