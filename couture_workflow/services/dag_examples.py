@@ -15,7 +15,7 @@ from couture_workflow.store.names import check_path, quote
 #: What the id of a copied DAG ends in: the original keeps its id in the bundle of the examples.
 SUFFIX = "_copy"
 
-_DAG_ID = re.compile(r"""(\bdag_id\s*=\s*)(["'])([\w.\-]+)\2""")
+_DAG_ID = re.compile(r"""(\b\w*dag_id\s*=\s*)(["'])([\w.\-]+)\2""")
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,19 @@ def copies(names: Collection[str], *, folder: str = "") -> dict[str, bytes]:
         if root is None or name not in known:
             raise NotFoundError(f"There is no example {quote(name)}. Reload the page.")
         source = (root / name).read_text(encoding="utf-8")
-        found[f"{prefix}dags/{name}"] = _DAG_ID.sub(rf"\1\2\3{SUFFIX}\2", source).encode()
+        found[f"{prefix}dags/{name}"] = _renamed(source).encode()
         found |= {f"{prefix}data/{path.name}": path.read_bytes() for path in _data(root, source)}
     return found
+
+
+def _renamed(source: str) -> str:
+    """Return a source with other ids for its DAGs, also where one of them runs another (``run_dag_id=``)."""
+    own = {match[3] for match in _DAG_ID.finditer(source) if match[1].startswith("dag_id")}
+
+    def other(match: re.Match[str]) -> str:
+        return f"{match[1]}{match[2]}{match[3]}{SUFFIX if match[3] in own else ''}{match[2]}"
+
+    return _DAG_ID.sub(other, source)
 
 
 def _data(root: Path, source: str) -> list[Path]:

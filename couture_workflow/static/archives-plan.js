@@ -79,6 +79,7 @@ export function showPlan(container, plan, { mayOverride, onImport, onCancel }) {
   const blocking = missing.filter((each) => each.blocks);
   const failed = Boolean(gate) && !gate.passed;
   const blocked = counts.conflict > 0 || blocking.length > 0;
+  const idle = !counts.create && !counts.update;
   const message = el("input", { id: "message", maxlength: "2000", autocomplete: "off" });
   const override = failed && mayOverride && !blocked;
   const button = el(
@@ -87,7 +88,7 @@ export function showPlan(container, plan, { mayOverride, onImport, onCancel }) {
       type: "button",
       class: `btn ${override ? "btn-danger" : "btn-primary"}`,
       "data-import": true,
-      disabled: blocked || (failed && !mayOverride),
+      disabled: idle || blocked || (failed && !mayOverride),
       onclick: () => onImport(message.value, override),
     },
     override ? "Import in spite of errors" : "Import",
@@ -96,6 +97,7 @@ export function showPlan(container, plan, { mayOverride, onImport, onCancel }) {
   container.replaceChildren(
     ...[
       el("h3", {}, `Plan: ${words.join(", ") || "nothing to do"}`),
+      idle && !blocked ? el("p", { class: "alert alert-info" }, "Nothing would change: all of it is here already, or stays as it is.") : null,
       counts.conflict
         ? el("p", { class: "alert alert-error" }, "Some files are here with another content. Choose above what to do.")
         : null,

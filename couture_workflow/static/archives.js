@@ -27,6 +27,7 @@ function forget() {
   state.kept = "";
   state.plan = null;
   at("plan").replaceChildren();
+  at("plan").inert = false;
   problem("");
 }
 
@@ -92,7 +93,11 @@ async function send(file) {
 }
 
 async function planAgain() {
-  if (state.kept) await attempt(() => post(page("/import-export/plan"), { kept: state.kept, ...choices() }));
+  if (!state.kept) return;
+  at("plan").inert = true; // what it shows was chosen otherwise
+  const round = state.round + 1;
+  await attempt(() => post(page("/import-export/plan"), { kept: state.kept, ...choices() }));
+  if (round === state.round) at("plan").inert = false;
 }
 
 async function apply(message, override) {

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from flask import Response, g, jsonify, request
+from flask import Response, flash, g, jsonify, request
 
 from couture_workflow.exceptions import CoutureError, InvalidError
 from couture_workflow.permissions import CODE_BRICKS, CREATE, DELETE, EDIT, READ, Permission
@@ -168,6 +168,7 @@ class CodeBricksPage(CouturePage):
             new=new,
         )
         audit("bricks.save", g.user, brick=brick.name, commit=commit.id, before=before)
+        flash(f"Saved: {brick.title}", "ok")  # told by the page that the browser goes to
         return jsonify(commit=commit.id, name=brick.name)
 
 
