@@ -69,7 +69,7 @@ def open_page(
 
 def row(page: Page, name: str) -> Locator:
     """Return the row of a file or folder, by what is shown of its name."""
-    found = page.get_by_role("rowheader", name=re.compile(rf"(^|folder ){re.escape(name)}"))
+    found = page.get_by_role("rowheader", name=re.compile(rf"(^|folder ){re.escape(name)}(?!\S)"))
     return page.get_by_role("table", name="DAG files").get_by_role("row").filter(has=found)
 
 
