@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services import dag_drafts, dags
 from couture_workflow.services.dag_drafts import Draft
+from couture_workflow.services.dag_versions import content as content_of
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_path, quote
 from couture_workflow.store.repository import Commit
@@ -45,7 +46,7 @@ def open_file(store: Store, path: str) -> Opened:
     if file is None:
         return Opened(check_path(path), exists=False, base=base)
     if file.submodule:
-        content = _read(store, path, base) if file.size <= dags.MAX_EDITABLE else b""
+        content = content_of(store, path, base) if file.size <= dags.MAX_EDITABLE else b""
         text, _ = _decoded(content or b"")
         why = f"It belongs to the submodule {file.submodule}, so it is changed in that repository."
         return Opened(path, True, base, text or "", why, file.size)
@@ -82,7 +83,7 @@ def keep(
     """
     if base is not None:
         store.dags.commit(base)
-    saved = _read(store, path, store.dags.head())
+    saved = content_of(store, path, store.dags.head())
     if saved is not None and saved == content.encode("utf-8", "surrogatepass"):
         present = dag_drafts.get(store, user, path)
         if present is None or expected in (dag_drafts.ANY, present.revision):
@@ -94,7 +95,7 @@ def keep(
 def changed_since(store: Store, path: str, base: str | None) -> Commit | None:
     """Return the newest commit of a file if it is not what it was at a commit, None if it is."""
     head = store.dags.head()
-    if head == base or head is None or _read(store, path, head) == _read(store, path, base):
+    if head == base or head is None or content_of(store, path, head) == content_of(store, path, base):
         return None
     return next(iter(dags.history(store, path, limit=1)), None)
 
@@ -120,22 +121,13 @@ def modules(files: Mapping[str, bytes]) -> dict[str, list[str]]:
 
 def version_text(store: Store, path: str, commit: str | None) -> str:
     """Return the text of a file at a commit, "" if it was not there or is none."""
-    content = _read(store, path, commit)
+    content = content_of(store, path, commit)
     return (_decoded(content)[0] or "") if content is not None else ""
 
 
 def content(store: Store, path: str) -> bytes:
     """Return the newest version of a file or raise ``NotFoundError`` in words of the page."""
-    found = _read(store, path, store.dags.head())
+    found = content_of(store, path, store.dags.head())
     if found is None:
         raise NotFoundError(f"There is no file {quote(path)} yet. Save it first.")
     return found
-
-
-def _read(store: Store, path: str, commit: str | None) -> bytes | None:
-    if commit is None:
-        return None
-    try:
-        return dags.read(store, path, commit=commit)
-    except NotFoundError:
-        return None
