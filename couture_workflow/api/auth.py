@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 User = BaseUser
 
 _USER_KEY = "couture.user"
+_WRONG = "The user name or the password is wrong, or the token is not valid (any more)."
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="Couture Workflow"'}
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -88,7 +89,8 @@ class Guard:
             return  # the route compares the secret before it does anything
         user = await _authenticate(Request(scope))
         if user is None:
-            raise HTTPException(401, headers=_CHALLENGE)
+            sent = b"authorization" in dict(scope["headers"])
+            raise HTTPException(401, _WRONG if sent else None, headers=_CHALLENGE)
         scope[_USER_KEY] = user
         for route in self._routes():
             match, found = route.matches(scope)

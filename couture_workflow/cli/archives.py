@@ -171,7 +171,8 @@ def _show(plan: Mapping[str, Any]) -> None:
         lines += [f"upgraded: {name}:{change['line']}: {change['message']}" for change in told["changes"]]
         lines += [f"look at: {name}:{note['line']}: {note['message']}" for note in told["notes"]]
     for problem in (plan["gate"] or {}).get("problems", ()):
-        lines.append(f"{problem['level']}: {problem['path']}:{problem['line']}: {problem['message']}")
+        place = f"{problem['path']}:{problem['line']}" if problem["line"] else problem["path"]
+        lines.append(f"{problem['level']}: {place}: {problem['message']}")
     for line in lines:
         console.print(Text(line))
 

@@ -122,7 +122,7 @@ def _step(store: Store, remote: Remote, ours: str | None, theirs: str) -> State 
         return _done(store, "Everything is the same here and there.")
     _fetch_submodules(store, remote, theirs)
     if ours is None or store.dags.is_ancestor(ours, theirs):
-        return _done(store, "Took what was new there.") if _move(store, ours, theirs) else None
+        return _done(store, "Pulled what was new there.") if _move(store, ours, theirs) else None
     if remote.mode == FOLLOW:
         return _diverged(store, remote, ours, theirs)
     if not store.dags.is_ancestor(theirs, ours):
@@ -138,7 +138,7 @@ def _step(store: Store, remote: Remote, ours: str | None, theirs: str) -> State 
     head = store.dags.head() or ""
     if git_transport.push(store, store.dags.git, remote, head):
         _track(store, head)
-        return _done(store, "Gave it what was new here.")
+        return _done(store, "Pushed what was new here.")
     return None
 
 

@@ -45,7 +45,9 @@ window.addEventListener("beforeunload", (event) => {
 
 document.getElementById("add-credential").addEventListener("click", () => {
   credentials.append(document.getElementById("credential").content.cloneNode(true));
-  credentials.lastElementChild.querySelector("input").focus();
+  const prefix = credentials.lastElementChild.querySelector("input");
+  prefix.value = /^https?:\/\/[^/]+\//.exec(form.elements.url.value)?.[0] ?? "";
+  prefix.focus();
 });
 credentials.addEventListener("click", (event) => {
   if (!event.target.closest("[data-remove]")) return;

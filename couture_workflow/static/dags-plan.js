@@ -156,7 +156,7 @@ export function runList({ runs = [], dags = [] }) {
   return el(
     "div", { class: `alert ${runs.length ? "alert-warn" : "alert-info"}` },
     el("div", { class: "grow" },
-      dags.length ? el("p", { class: "break" }, `${dags.length === 1 ? "This DAG disappears" : "These DAGs disappear"} from Airflow, their past runs stay: ${dags.join(", ")}.`) : null,
+      dags.length ? el("p", { class: "break" }, `${dags.length === 1 ? "This DAG disappears from Airflow, its" : "These DAGs disappear from Airflow, their"} past runs stay: ${dags.join(", ")}.`) : null,
       runs.length ? el("p", {}, "Runs that have not ended go on with the version that they started with:") : null,
       runs.length ? el("ul", {}, ...runs.map((run) => el("li", { class: "break" }, `${run.dag_id}, ${run.run_id} (${run.state})`))) : null),
   );

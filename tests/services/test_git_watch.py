@@ -54,4 +54,4 @@ def test_it_looks_when_connected_and_when_asked(store: Store, server: GitServer)
     finally:
         stop.set()
         watcher.join()
-    assert said[0].startswith("ok: Took what was new")
+    assert said[0].startswith("ok: Pulled what was new")
