@@ -10,7 +10,7 @@ from typing import Any
 from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services import dags
 from couture_workflow.store.home import Store
-from couture_workflow.store.repository import Commit
+from couture_workflow.store.repository import Commit, is_readable
 
 #: The tree with nothing in it, which every git knows.
 _EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -89,9 +89,9 @@ def is_file(store: Store, path: str, commits: Sequence[str]) -> bool:
     """Tell whether a path is a file in the newest version, or was one in any of these."""
     head = store.dags.head()
     chosen = [*([head] if head else []), *commits]
-    asked = "".join(f"{commit}:{path}\n" for commit in chosen).encode("utf-8", "surrogateescape")
-    if not path or not path.isprintable() or not chosen:
+    if not is_readable(path) or not chosen:
         return False
+    asked = "".join(f"{commit}:{path}\n" for commit in chosen).encode()
     found = store.dags.git.run("cat-file", "--batch-check=%(objecttype)", stdin=asked).split(b"\n")
     kinds = [kind for kind in found if kind in (b"blob", b"tree")]
     return bool(kinds) and kinds[0] == b"blob"

@@ -74,7 +74,8 @@ class Manifest:
             },
             "left_out": {path: sorted(names) for path, names in sorted(self.left_out.items())},
         }
-        return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+        # A name that is no UTF-8 (of a file that is left out) becomes an escape of JSON.
+        return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def parse_manifest(content: bytes) -> Manifest:

@@ -75,12 +75,14 @@ class Repository:
 
     def read(self, path: str, *, commit: str | None = None) -> bytes:
         """Return a file as of a commit (None: the newest) or raise ``NotFoundError``."""
-        if _is_readable(path) and (commit is None or _COMMIT.fullmatch(commit)):
+        if is_readable(path) and (commit is None or _COMMIT.fullmatch(commit)):
             content = self._read_object(f"{commit or BRANCH}:{path}")
             if content is not None:
                 return content
-        if path in self._entries(self._chosen(commit)):
-            raise self.git.damaged(f"the content of {path} is missing")
+        chosen = self._chosen(commit)
+        for entry in trees.entries(self.git, chosen, sizes=False) if chosen else ():
+            if entry.path == path and entry.mode != trees.SUBMODULE:  # such as a name with a line break
+                return next(content for _, content in trees.contents(self.git, [entry.blob]))
         raise NotFoundError(
             f"There is no {quote(path)} in {self.path.name}" + (f" at {commit}." if commit else ".")
         )
@@ -132,7 +134,7 @@ class Repository:
         :param path: only those that changed this file or folder.
         """
         head = self.head()
-        if head is None or (path and not _is_readable(path)):
+        if head is None or (path and not is_readable(path)):
             return []
         return self._log(head, f"--max-count={limit}", f"--skip={skip}", *(("--", path) if path else ()))
 
@@ -168,7 +170,7 @@ class Repository:
         :param old: None: as if nothing had been there before.
         """
         commits = (_EMPTY_TREE if old is None else self.known(old), self.known(new))
-        if path and not _is_readable(path):
+        if path and not is_readable(path):
             return ""
         only = ("--", path) if path else ()
         return self.git.text(
@@ -251,7 +253,8 @@ class Repository:
         lines = [f"{modes[path]} {blob}\t{path}\0" for path, blob in blobs.items()]
         lines += [f"0 {'0' * 40}\t{path}\0" for path in changes if path in present and path not in blobs]
         git.run("read-tree", *((head,) if head else ("--empty",)))
-        git.run("update-index", "-z", "--index-info", stdin="".join(sorted(lines)).encode())
+        index = "".join(sorted(lines)).encode("utf-8", "surrogateescape")
+        git.run("update-index", "-z", "--index-info", stdin=index)
         return git.text("write-tree")
 
     def _write_commit(self, git: Git, tree: str, head: str | None, *, author: str, message: str) -> str:
@@ -320,7 +323,7 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _is_readable(path: str) -> bool:
+def is_readable(path: str) -> bool:
     """Tell whether git may be asked for a path; wider than the rule for new ones: others may push."""
     return path.isprintable() and not {"", ".", ".."}.intersection(path.split("/"))
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from flask import g
+from flask import Response, g
 from flask_appbuilder import BaseView
 from flask_appbuilder import expose as fab_expose
 
 from couture_workflow.permissions import AirflowPermission, Permission
 from couture_workflow.web.security import allowed
 
-__all__ = ["CouturePage", "accepts", "expose", "requires"]
+__all__ = ["CouturePage", "accepts", "attachment", "expose", "requires"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -49,6 +49,18 @@ def accepts(most_bytes: int, *, parts: int) -> Callable[[View], View]:
         return view
 
     return declare
+
+
+def attachment(content: bytes | Iterable[bytes], kind: str, name: str) -> Response:
+    """Return an answer that the browser saves as a file.
+
+    :param kind: MIME type.
+    :param name: name of the file; what no header can hold, a line break say, becomes ``_``.
+    """
+    answer = Response(content, mimetype=kind)
+    plain = "".join(character if character.isprintable() else "_" for character in name)
+    answer.headers.set("Content-Disposition", "attachment", filename=plain)
+    return answer
 
 
 class CouturePage(BaseView):  # type: ignore[misc]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import quote as percent_encode
 
 from flask import Response, g, jsonify, redirect, request, url_for
 from flask_wtf.csrf import generate_csrf
@@ -26,7 +25,7 @@ from couture_workflow.services import (
 )
 from couture_workflow.services.dag_drafts import Draft
 from couture_workflow.store.repository import Commit
-from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.views.base import CouturePage, attachment, expose, requires
 from couture_workflow.web import dag_states
 from couture_workflow.web.completion_names import names
 from couture_workflow.web.dag_saving import known
@@ -223,10 +222,9 @@ class DagEditorPage(CouturePage):
     def download(self) -> Response:
         """Send the saved file."""
         path = _path(request.args)
-        answer = Response(dag_editor.content(store(), path), content_type="application/octet-stream")
-        name = percent_encode(path.rpartition("/")[2], safe="")
-        answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
-        return answer
+        return attachment(
+            dag_editor.content(store(), path), "application/octet-stream", path.rpartition("/")[2]
+        )
 
 
 def _user() -> str:

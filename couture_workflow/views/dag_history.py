@@ -12,7 +12,7 @@ from couture_workflow.permissions import DAG_FILES, EDIT, READ, SAVE_GATE, Permi
 from couture_workflow.services import dag_checking, dag_drafts, dag_root, dag_versions, dags
 from couture_workflow.store.names import quote
 from couture_workflow.store.repository import Commit
-from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.views.base import CouturePage, attachment, expose, requires
 from couture_workflow.web.dag_live import live, runs_by_version
 from couture_workflow.web.dag_saving import known, save_dags
 from couture_workflow.web.security import allowed
@@ -140,9 +140,7 @@ class DagHistoryPage(CouturePage):
         """Return the bytes of a file as it was in a version."""
         path = _path()
         content = dags.read(store(), path, commit=store().dags.known(request.args.get("commit", "")))
-        answer = Response(content, content_type="application/octet-stream")
-        answer.headers.set("Content-Disposition", "attachment", filename=path.rpartition("/")[2])
-        return answer
+        return attachment(content, "application/octet-stream", path.rpartition("/")[2])
 
     @expose("/restore", methods=["POST"])
     @requires(CAN_EDIT)

@@ -11,7 +11,7 @@ from couture_workflow.exceptions import InvalidError, InvalidNameError, NotFound
 from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, EDIT, READ, Permission
 from couture_workflow.services import dag_downloads, dag_examples, dag_plans, dag_uploads, dags
 from couture_workflow.store.names import check_path, quote, suggested_path
-from couture_workflow.views.base import CouturePage, accepts, expose, requires
+from couture_workflow.views.base import CouturePage, accepts, attachment, expose, requires
 from couture_workflow.web import dag_changes, dag_files
 from couture_workflow.web.dag_changes import Change, Tree
 from couture_workflow.web.dag_states import states
@@ -75,11 +75,11 @@ class ManageDagsPage(CouturePage):
         wanted, tree = request.args.getlist("path"), Tree.newest()
         if len(wanted) == 1 and wanted[0] in tree.files:
             content = tree.files[wanted[0]]
-            return _attachment(content, "application/octet-stream", wanted[0].rpartition("/")[2])
+            return attachment(content, "application/octet-stream", wanted[0].rpartition("/")[2])
         paths = tree.chosen(wanted)
         name = f"{wanted[0].rstrip('/').rpartition('/')[2]}.zip" if len(wanted) == 1 else "dags.zip"
         pieces = dag_downloads.zipped((path, tree.files[path]) for path in paths)
-        return _attachment(pieces, "application/zip", name)
+        return attachment(pieces, "application/zip", name)
 
     @expose("/name", methods=["POST"])
     @requires(CAN_CREATE)
@@ -242,9 +242,3 @@ def _free_path(path: str, old: str) -> str:
     if (other := others.get(path.casefold())) is not None:
         raise InvalidError(f"There is already {quote(other)}. Choose another name.", field="path")
     return path
-
-
-def _attachment(content: Any, kind: str, name: str) -> Response:
-    answer = Response(content, mimetype=kind)
-    answer.headers.set("Content-Disposition", "attachment", filename=name)
-    return answer

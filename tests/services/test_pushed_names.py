@@ -1,0 +1,103 @@
+"""What others push into the DAG repository with git: names and contents that the pages would refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from couture_workflow.exceptions import NotFoundError
+from couture_workflow.services import archive_dags, dag_versions, dags
+from couture_workflow.store.home import Store
+from couture_workflow.views.base import attachment
+
+LINE_BREAK, NO_TEXT, BACKSLASH = "new\nline.py", os.fsdecode(b"\xff\xfe.py"), "back\\slash.py"
+NAMES = (
+    LINE_BREAK,
+    NO_TEXT,
+    BACKSLASH,
+    "tab\t.py",
+    "*.py",
+    "-rf",
+    "a'b\"<&>ü.py",
+    " space .py",
+    "case.py",
+    "CASE.py",
+)
+
+
+@pytest.fixture
+def pushed(store: Store, tmp_path: Path) -> Store:
+    """Return a store with files of such names, and a link out of it, pushed by git."""
+    work = tmp_path / "work"
+    run = ("git", "-C", str(work), "-c", "user.name=x", "-c", "user.email=x")
+    subprocess.run(["git", "clone", "-q", store.dags.path, work], check=True, capture_output=True)
+    for number, name in enumerate(NAMES):
+        (work / name).write_text(f"x = {number}\n")
+    (work / "link.py").symlink_to("/etc/passwd")
+    subprocess.run([*run, "add", "-f", "."], check=True, capture_output=True)
+    subprocess.run([*run, "commit", "-q", "-F", "-"], input=b"caf\xe9 \xff", check=True, capture_output=True)
+    subprocess.run([*run, "push", "-q", "origin", "HEAD:main"], check=True, capture_output=True)
+    return store
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_any_name_is_read_shown_and_deleted(pushed: Store, name: str) -> None:
+    content = f"x = {NAMES.index(name)}\n".encode()
+
+    assert dags.read(pushed, name) == content
+    assert dags.read(pushed, name, commit=pushed.dags.head()) == content
+    assert dags.read_all(pushed)[name] == content
+    assert isinstance(dag_versions.is_file(pushed, name, []), bool)
+
+    pushed.dags.save({name: None}, author="ann", message="Delete", base=pushed.dags.head())
+
+    assert name not in dags.read_all(pushed)
+
+
+@pytest.mark.parametrize(
+    "path", ["../config", "../../etc/passwd", ".git/../config", "/etc/passwd", "a//b", "\0", ""]
+)
+def test_a_path_out_of_the_repository_is_not_there(pushed: Store, path: str) -> None:
+    assert not dag_versions.is_file(pushed, path, [])
+    assert dag_versions.content(pushed, path, pushed.dags.head()) is None
+
+
+def test_an_export_leaves_out_what_it_cannot_hold_and_names_it(pushed: Store) -> None:
+    export = archive_dags.export(pushed)
+
+    told = json.loads(export.manifest.dump())
+    assert export.tag
+    assert set(told["members"]) == {"dags/case.py", "dags/CASE.py"}
+    assert {os.fsencode(name) for name in told["left_out"]} == {
+        os.fsencode(f"dags/{name}") for name in (*NAMES, "link.py") if name.casefold() != "case.py"
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_download_is_called_after_the_file_as_far_as_a_header_can_hold_it(name: str) -> None:
+    with Flask(__name__).test_request_context():
+        answer = attachment(b"x", "text/plain", name)
+
+    header = answer.headers["Content-Disposition"]
+    assert header.startswith("attachment; filename") and header.isprintable()
+    assert header.encode("latin-1")
+
+
+def test_a_submodule_is_no_file(store: Store) -> None:
+    base = store.dags.save({"a.py": b"x\n"}, author="ann", message="m", base=None).id
+    git = store.dags.git
+    person = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    with store.dags.writing() as writer:
+        writer.run("read-tree", base)
+        writer.run("update-index", "--add", "--cacheinfo", f"160000,{base},lib")
+        tree = writer.text("write-tree")
+        commit = writer.text("commit-tree", tree, "-p", base, stdin=b"m", environment=person)
+    git.run("update-ref", "refs/heads/main", commit)
+
+    with pytest.raises(NotFoundError):
+        store.dags.read("lib")
