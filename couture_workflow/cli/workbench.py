@@ -121,7 +121,8 @@ COMMANDS: dict[str, Command] = {
         install,
         (
             Option(
-                ("--tests",), {"action": "store_true", "help": "also what the tests need: a JDK, Chromium, Docker"}
+                ("--tests",),
+                {"action": "store_true", "help": "also what the tests need: a JDK, Chromium, Docker"},
             ),
         ),
     ),
