@@ -57,7 +57,8 @@ def test_deactivation_counts_at_once(restored: ApiServer) -> None:
     restored.sql("update ab_user set active = 0 where username = 'dev'")
 
     assert page.get(HUB).status_code == 401
-    assert api.get("/api/artifacts/", auth=basic).status_code == 401
+    refused = api.get("/api/artifacts/", auth=basic)
+    assert (refused.status_code, "password is wrong" in refused.json()["detail"]) == (401, True)
 
 
 def test_taking_a_role_away_counts_at_once(restored: ApiServer) -> None:
