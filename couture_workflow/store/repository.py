@@ -82,7 +82,10 @@ class Repository:
         chosen = self._chosen(commit)
         for entry in trees.entries(self.git, chosen, sizes=False) if chosen else ():
             if entry.path == path and entry.mode != trees.SUBMODULE:  # such as a name with a line break
-                return next(content for _, content in trees.contents(self.git, [entry.blob]))
+                content = self._read_object(entry.blob)
+                if content is None:
+                    raise self.git.damaged(f"the content of {path} is missing")
+                return content
         raise NotFoundError(
             f"There is no {quote(path)} in {self.path.name}" + (f" at {commit}." if commit else ".")
         )
