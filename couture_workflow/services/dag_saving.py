@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from couture_workflow.exceptions import GateError, InvalidError, NotAllowedError
-from couture_workflow.services import dag_gate, dags, git_remote, git_watch
+from couture_workflow.exceptions import ConflictError, GateError, InvalidError, NotAllowedError
+from couture_workflow.services import (
+    dag_gate,
+    dag_root,
+    dag_sources,
+    dag_versions,
+    dags,
+    git_remote,
+    git_watch,
+)
+from couture_workflow.services.dag_parses import Parses
 from couture_workflow.services.dag_problems import Known, Report
 from couture_workflow.services.dags import Changes
 from couture_workflow.store.names import check_path, quote
@@ -14,6 +24,10 @@ from couture_workflow.store.repository import Commit
 
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
+
+
+#: Checks of one save, while others save DAGs with the same ids.
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -60,14 +74,51 @@ def save(
     """
     if not changes:
         raise InvalidError("There is nothing to save. Change a file first.")
-    report = check(store, changes, known=known)
-    if report.errors and not override:
-        raise GateError(refusal(report), problems=[problem.json() for problem in report.problems])
     text = message.strip() or _default_message(changes)
-    commit = store.dags.save(_checked(changes), author=user, message=text, base=base)
-    if git_remote.load(store).is_set:
-        git_watch.ask(store)
-    return Saved(commit, report, overridden=bool(report.errors))
+    for _ in range(_TRIES):
+        head = store.dags.head()
+        report = check(store, changes, known=known)
+        if report.errors and not override:
+            raise GateError(refusal(report), problems=[problem.json() for problem in report.problems])
+        try:
+            commit = store.dags.save(
+                _checked(changes),
+                author=user,
+                message=text,
+                base=base,
+                before=partial(_refuse_same_dags, store, report, head),
+            )
+        except _SameDagsError:  # what the check looked at is no longer what there is
+            continue
+        if git_remote.load(store).is_set:
+            git_watch.ask(store)
+        return Saved(commit, report, overridden=bool(report.errors))
+    raise ConflictError(
+        "Others save DAGs with the same ids at this moment. Nothing was saved; try again.",
+        paths=sorted(changes),
+        base=base or "",
+        theirs=store.dags.head() or "",
+    )
+
+
+class _SameDagsError(Exception):
+    """Somebody saved DAGs with the same ids while these were checked."""
+
+
+def _refuse_same_dags(store: Store, report: Report, checked: str | None, head: str | None) -> None:
+    """Raise if what others saved since the check has DAGs that the checked files have too."""
+    ids = {graph.dag_id for graph in report.graphs}
+    if head is None or head == checked or not ids:
+        return
+    folder, parses = dag_root.current(store.root), Parses(store)
+    for path in store.dags.changed(checked, head):
+        inside = dag_root.inside(folder, path)
+        content = dag_versions.content(store, path, head) if inside and path.endswith(".py") else None
+        if inside and content is not None:
+            parse = parses.get(inside, content)
+            theirs = dag_sources.dag_ids(content.decode("utf-8", "replace"))
+            if ids & (theirs | set(parse.dag_ids if parse else ())):
+                raise _SameDagsError
 
 
 def refusal(report: Report) -> str:

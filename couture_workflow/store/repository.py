@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,13 +96,20 @@ class Repository:
         return tuple(path for path in entries if path.startswith(prefix))
 
     def save(
-        self, changes: Mapping[str, bytes | None], *, author: str, message: str, base: str | None
+        self,
+        changes: Mapping[str, bytes | None],
+        *,
+        author: str,
+        message: str,
+        base: str | None,
+        before: Callable[[str | None], None] | None = None,
     ) -> Commit:
         """Write and delete files as one commit and return it; the newest one if nothing changes by it.
 
         :param changes: new content by path, None to delete it.
         :param base: the commit that the caller started from, None if there was none. If one of the paths
             changed since, ``ConflictError`` is raised and nothing is written; other changes since are kept.
+        :param before: called with the newest commit, at which the branch is moved; may raise to save nothing.
         """
         # What others pushed may have any name; deleting it is the way to be rid of it.
         checked = {
@@ -112,6 +119,8 @@ class Repository:
             while True:  # a second time only if somebody moved the branch without our lock, by git push say
                 head = self.head()
                 self._check_base(checked, base, head)
+                if before is not None:
+                    before(head)
                 tree = self._write_tree(git, checked, head)
                 if head and git.text("rev-parse", f"{head}^{{tree}}") == tree:
                     return self._commit(head)

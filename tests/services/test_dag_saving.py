@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -129,3 +131,31 @@ def test_a_check_saves_nothing(store: Any) -> None:
 
     assert [problem.code for problem in report.errors] == ["duplicate-dag"]
     assert store.dags.head() == head
+
+
+def test_two_people_cannot_save_the_same_dag_in_different_files_at_once(store: Any) -> None:
+    base = save(store, {"first.py": dag("first")}).commit.id
+    both = threading.Barrier(2)
+
+    def one(path: str) -> Exception | None:
+        both.wait()
+        try:
+            save(store, {path: dag("twin")}, base=base)
+        except GateError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(2) as pool:
+        found = [error for error in pool.map(one, ["a.py", "b.py"]) if error is not None]
+
+    assert len(found) == 1 and "twin" in str(found[0])
+    assert len({"a.py", "b.py"} & dags.read_all(store).keys()) == 1
+
+
+def test_many_people_save_different_dags_at_once(store: Any) -> None:
+    base = save(store, {"first.py": dag("first")}).commit.id
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: save(store, {f"{name}.py": dag(name)}, base=base), "abcd"))
+
+    assert {f"{name}.py" for name in "abcd"} <= dags.read_all(store).keys()
