@@ -11,6 +11,10 @@ from pathlib import Path
 
 SECTION = "couture_workflow"
 
+#: Of the embedded workbench's SQLite: seconds to wait while another process writes. Its own 5 s are too few
+#: on a busy machine, where a call would end in "database is locked".
+SQLITE_CONNECT_ARGS = {"timeout": 30}
+
 
 def _text(option: str, fallback: str = "") -> str:
     from airflow.configuration import conf

@@ -158,7 +158,11 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
             "parallelism": str(max(4, 2 * (os.cpu_count() or 1))),
             "execution_api_server_url": f"http://{local_address(host)}:{port}/execution/",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{layout.database}"},
+        "database": {
+            "sql_alchemy_conn": f"sqlite:///{layout.database}",
+            "sql_alchemy_connect_args": "couture_workflow.settings.SQLITE_CONNECT_ARGS",
+            "sql_alchemy_connect_args_async": "couture_workflow.settings.SQLITE_CONNECT_ARGS",
+        },
         "api": {
             "host": host,
             "port": str(port),

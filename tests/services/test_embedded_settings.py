@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,31 @@ def test_the_environment_carries_no_secret_and_no_stranger_s_settings(layout: La
     }
     keys = [(layout.keys / name).read_text().strip() for name in KEYS]
     assert not [value for value in found.values() if any(key in value for key in [*keys, "a secret"])]
+
+
+def test_airflow_waits_for_another_process_that_writes(layout: Layout) -> None:
+    write_config(layout, host="127.0.0.1", port=1, examples=False)
+    code = """
+import asyncio
+from airflow import settings
+from sqlalchemy import text
+ask = text("PRAGMA busy_timeout")
+async def later():
+    async with settings.AsyncSession() as session:
+        return (await session.execute(ask)).scalar()
+with settings.engine.connect() as connection:
+    print(connection.execute(ask).scalar(), asyncio.run(later()))
+"""
+
+    asked = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(layout, base=os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "30000 30000" in asked.stdout.splitlines()  # behind it, Airflow logs how it shuts down
 
 
 @pytest.mark.parametrize(
