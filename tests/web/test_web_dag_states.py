@@ -68,6 +68,11 @@ def run(workbench: Workbench, code: str, argument: Any = None) -> str:
     return (done.stdout.strip().splitlines() or [""])[-1]
 
 
+def page(workbench: Workbench, role: str) -> httpx.Client:
+    """Return a client that calls pages as a browser does, with the token in a cookie."""
+    return httpx.Client(base_url=workbench.url, cookies={"_token": workbench.token(role)}, timeout=60)
+
+
 def states(workbench: Workbench) -> dict[str, Any]:
     """Return what ``web.dag_states.states`` tells."""
     code = (
@@ -142,7 +147,7 @@ def test_a_run_keeps_the_version_it_started_with(workbench: Workbench) -> None:
     assert value(workbench, run_id, "after") == "1 1"
 
     asked = {"commit": [second, first, "0" * 40]}
-    told = client.get("/couture/dag-history/runs", params=asked).json()["runs"]
+    told = page(workbench, "admin").get("/couture/dag-history/runs", params=asked).json()["runs"]
     used = {commit: [run["run_id"] for run in runs] for commit, runs in told.items()}
     assert used == {second: [newer], first: [run_id], "0" * 40: []}
 
@@ -170,18 +175,15 @@ def test_saves_deletions_and_errors_are_seen_at_once(workbench: Workbench) -> No
 def test_the_tab_edit_of_a_dag_leads_to_the_line_of_its_file(workbench: Workbench) -> None:
     text = 'from airflow.sdk import DAG\n\nwith DAG("edited", schedule=None): pass\n'
     parsed(workbench, "edited", save(workbench, {"folder/edited.py": text}))
-    opened = {
-        role: httpx.Client(base_url=workbench.url, cookies={"_token": workbench.token(role)}, timeout=60)
-        for role in ("developer", "viewer")
-    }
-    page = "/couture/dag-editor/of"
+    opened = {role: page(workbench, role) for role in ("developer", "viewer")}
+    tab = "/couture/dag-editor/of"
 
-    found, example = (opened["developer"].get(f"{page}/{dag}") for dag in ("edited", "penguins"))
+    found, example = (opened["developer"].get(f"{tab}/{dag}") for dag in ("edited", "penguins"))
 
     assert found.headers["location"].endswith("/couture/dag-editor/?path=folder/edited.py#L3")
-    assert (example.status_code, opened["developer"].get(f"{page}/nothing").status_code) == (404, 404)
+    assert (example.status_code, opened["developer"].get(f"{tab}/nothing").status_code) == (404, 404)
     assert "Copy it into the repository" in example.text
-    assert opened["viewer"].get(f"{page}/edited").status_code == 403
+    assert opened["viewer"].get(f"{tab}/edited").status_code == 403
 
 
 def test_a_save_that_nobody_asked_for_is_seen_too(workbench: Workbench) -> None:
