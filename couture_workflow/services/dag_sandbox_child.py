@@ -35,6 +35,8 @@ _LOOK, _SCRATCH_FILES = 0.05, 4096
 #: Seconds beyond the limit in which Airflow's own time-out can still tell the line.
 _GRACE = 2.0
 _CHUNK = 65536
+#: Seconds between two looks at guards that may have ended.
+_COLLECT = 0.5
 
 
 def main() -> None:
@@ -44,7 +46,7 @@ def main() -> None:
     os.chdir("/")
     _preload()
     control.send(b"ready")
-    while select.select([control], [], [], IDLE)[0]:
+    while _asked(control):
         message, descriptors, _, _ = socket.recv_fds(control, _CHUNK, 1)
         if not message:
             break
@@ -58,7 +60,6 @@ def main() -> None:
                 os._exit(code)
         for descriptor in descriptors:
             os.close(descriptor)
-        _reap()
     shutil.rmtree(os.environ["HOME"], ignore_errors=True)
 
 
@@ -71,10 +72,21 @@ def _preload() -> None:
     gc.freeze()
 
 
-def _reap() -> None:
+def _asked(control: socket.socket) -> bool:
+    """Wait for a request, and collect guards that have ended meanwhile; tell whether there is one."""
+    while _has_guards():
+        if select.select([control], [], [], _COLLECT)[0]:
+            return True
+    return bool(select.select([control], [], [], IDLE)[0])
+
+
+def _has_guards() -> bool:
+    """Collect the guards that have ended and tell whether others are at work."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+        return True
+    return False
 
 
 def _guard(request: Path, reply: int) -> None:

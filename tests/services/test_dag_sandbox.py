@@ -514,3 +514,14 @@ def test_an_ordinary_user_is_walled_in_too(tmp_path: Path) -> None:
     for line in lines:
         assert "landlock" in line and "seccomp" in line
         assert line.split('"')[-2].startswith("[1, ") and "'" not in line.split('"')[-2], line
+
+
+def test_the_nursery_collects_what_it_forked_without_another_request() -> None:
+    run("DAG('a', schedule=None)")
+    nursery = psutil.Process(dag_sandbox._nursery._process.pid)  # type: ignore[union-attr]
+
+    deadline = time.monotonic() + 20
+    while (left := nursery.children(recursive=True)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert not left
