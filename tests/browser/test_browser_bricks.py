@@ -113,7 +113,7 @@ def test_what_another_person_saved_is_not_overwritten(open_page: Open, api_serve
 def test_insert_puts_code_and_imports_in_their_places(open_page: Open) -> None:
     page = open_page("/dag-editor/?path=bricks_inserted.py")
     text = page.get_by_role("textbox", name="Text of bricks_inserted.py")
-    text.fill("from airflow.sdk import DAG\n\nwith DAG('x') as dag:\n    ")
+    text.fill("from airflow.sdk import DAG\n\nwith DAG('x') as dag:\n    pass")
     page.keyboard.press("Control+End")
     page.get_by_role("button", name="Insert brick").click()
     dialog = page.get_by_role("dialog", name="Insert brick")
@@ -129,7 +129,7 @@ def test_insert_puts_code_and_imports_in_their_places(open_page: Open) -> None:
     code = code_of(page)
     assert code.splitlines()[0] == "from airflow.sdk import DAG, task"
     assert code.count("airflow.sdk") == 1
-    assert "\n    @task\n    def count_rows() -> dict[str, int]:\n" in code
+    assert "as dag:\n    @task\n    def count_rows() -> dict[str, int]:\n" in code  # in place of the pass
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

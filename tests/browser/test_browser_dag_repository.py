@@ -61,14 +61,14 @@ def test_connect_sync_and_resolve_a_conflict(
     page.get_by_label("User name of the token").fill("ci")
     page.get_by_label("Token, or private SSH key").fill(TOKEN)
     page.get_by_role("button", name="Save and synchronise").click()
-    expect(page.locator("#state-message")).to_contain_text("ok")
+    expect(page.locator("#state-message")).to_contain_text("OK")
     assert store.dags.read("remote_dag.py") == b"theirs = 1\n"
     assert TOKEN not in page.content()
 
     store.dags.save({"remote_dag.py": b"mine = 1\n"}, author="ann", message="mine", base=store.dags.head())
     server.commit("central.git", {"remote_dag.py": "theirs = 2\n"})
     page.get_by_role("button", name="Sync now").click()
-    expect(page.locator("#state-message")).to_contain_text("conflict")
+    expect(page.locator("#state-message")).to_contain_text("Conflict")
     page.get_by_text("Difference (here, then there)").click()
     expect(page.locator(".remote-merge")).to_contain_text("mine = 1")
     expect(page.locator(".remote-merge")).to_contain_text("theirs = 2")
@@ -77,7 +77,7 @@ def test_connect_sync_and_resolve_a_conflict(
     page.get_by_label("Keep what is here").check()
     page.get_by_role("button", name="Merge", exact=True).click()
 
-    expect(page.locator("#state-message")).to_contain_text("ok")
+    expect(page.locator("#state-message")).to_contain_text("OK")
     assert server.file("central.git", "remote_dag.py") == "mine = 1"
 
 

@@ -49,7 +49,7 @@ def test_it_looks_when_connected_and_when_asked(store: Store, server: GitServer)
 
         store.dags.save({"b.py": b"mine\n"}, author="ann", message="x", base=store.dags.head())
         git_watch.ask(store)
-        until(lambda: git_remote.state(store).message.startswith("Gave"))
+        until(lambda: git_remote.state(store).message.startswith("Pushed"))
         assert server.file("central.git", "b.py") == "mine"
     finally:
         stop.set()
