@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote as percent_encode
 
 from flask import Response, g
 from flask_appbuilder import BaseView
@@ -59,7 +60,7 @@ def attachment(content: bytes | Iterable[bytes], kind: str, name: str) -> Respon
     """
     answer = Response(content, mimetype=kind)
     plain = "".join(character if character.isprintable() else "_" for character in name)
-    answer.headers.set("Content-Disposition", "attachment", filename=plain)
+    answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{percent_encode(plain, safe='')}"
     return answer
 
 

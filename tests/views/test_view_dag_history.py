@@ -106,7 +106,10 @@ def test_file_of_a_version(folder: str, store: Store, visitor: Visitor) -> None:
 
     assert 'data-text="-- a&#39;b&#34;&lt;&amp;&gt;ü\n"' in shown
     assert "no text that can be shown (2 bytes)" in binary
-    assert (loaded.content, loaded.headers["content-disposition"]) == (b"\0\1", "attachment; filename=a.bin")
+    assert (loaded.content, loaded.headers["content-disposition"]) == (
+        b"\0\1",
+        "attachment; filename*=UTF-8''a.bin",
+    )
 
 
 @pytest.mark.parametrize("commit", ["0" * 40, "--output=x", "main"])

@@ -345,9 +345,9 @@ def test_download_is_the_file_or_an_archive(admin: Person, store: Store) -> None
 
     assert (one.content, one.headers["content-disposition"]) == (
         b"NAMES = 1\n",
-        "attachment; filename=tables.py",
+        "attachment; filename*=UTF-8''tables.py",
     )
-    assert folder.headers["content-disposition"] == "attachment; filename=common.zip"
+    assert folder.headers["content-disposition"] == "attachment; filename*=UTF-8''common.zip"
     with zipfile.ZipFile(io.BytesIO(folder.content)) as archive:
         assert archive.namelist() == ["common/__init__.py", "common/tables.py"]
     with zipfile.ZipFile(io.BytesIO(some.content)) as archive:
