@@ -105,6 +105,7 @@ class CouturePlugin(AirflowPlugin):
             NavFilterMiddleware,
             StartMiddleware,
         )
+        from couture_workflow.web.single_writer import SingleWriterMiddleware, needed
 
         entries = [str(entry["name"]) for entry in self.external_views]
         return [
@@ -113,6 +114,11 @@ class CouturePlugin(AirflowPlugin):
                 "middleware": StartMiddleware,
                 "kwargs": {"entries": entries},
             },
+            *(
+                [{"name": "Couture Workflow single writer", "middleware": SingleWriterMiddleware}]
+                if needed()
+                else []
+            ),
             {"name": "Couture Workflow menu filter", "middleware": NavFilterMiddleware},
             {"name": "Couture Workflow log-out", "middleware": LogoutMiddleware},
             {"name": "Couture Workflow client address", "middleware": ClientAddressMiddleware},
