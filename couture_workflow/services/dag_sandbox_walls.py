@@ -61,6 +61,10 @@ class Grants:
     hidden: tuple[str, ...] = ()
 
 
+#: Seconds of processor time beyond the limit, in which Airflow's own time-out can still tell the line.
+_SPARE = 2
+
+
 @dataclass(frozen=True)
 class Limits:
     """How much the process may use.
@@ -133,7 +137,7 @@ def _call(name: str, *arguments: object) -> int:
 
 def _set_limits(limits: Limits) -> None:
     for kind, value in (
-        (resource.RLIMIT_CPU, limits.seconds),
+        (resource.RLIMIT_CPU, limits.seconds + _SPARE),
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_FSIZE, limits.file_size),
         (resource.RLIMIT_NOFILE, limits.files),
