@@ -122,7 +122,7 @@ COMMANDS: dict[str, Command] = {
         (
             Option(
                 ("--tests",),
-                {"action": "store_true", "help": "also what the tests need: a JDK, Chromium, Docker"},
+                {"action": "store_true", "help": "also what the tests need: a JDK, Chromium, curl, Docker"},
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Programs that do not come from PyPI: Java, git, and for the tests a JDK, Chromium and Docker.
+"""Programs that do not come from PyPI: Java, git, and for the tests a JDK, Chromium, curl and Docker.
 
 On Debian and Ubuntu they are installed through apt when the caller is root; otherwise the error is the one
 line to type.
@@ -48,11 +48,12 @@ JAVA = Program("Java 17 or newer", _openjdk("jre"), _has_java)
 GIT = Program("git", ("git",), _on_path("git"))
 JDK = Program("a Java compiler", _openjdk("jdk"), _on_path("javac"))
 CHROMIUM = Program("Chromium", ("chromium", "chromium-browser"), _on_path("chromium", "chromium-browser"))
+CURL = Program("curl", ("curl",), _on_path("curl"))
 DOCKER = Program("Docker", ("docker.io",), lambda: bool(shutil.which("docker") and shutil.which("dockerd")))
 
 #: What the workbench needs, and what its tests need beside that.
 FOR_RUNNING = (JAVA, GIT)
-FOR_TESTS = (JAVA, GIT, JDK, CHROMIUM, DOCKER)
+FOR_TESTS = (JAVA, GIT, JDK, CHROMIUM, CURL, DOCKER)
 
 
 def ensure(programs: Iterable[Program], *, report: Callable[[str], None]) -> None:

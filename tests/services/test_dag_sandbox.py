@@ -347,7 +347,7 @@ def test_the_product_s_state_cannot_be_read_without_landlock(store: Any) -> None
     path = str(store.root / "version")
     parsed_walls = run("", without=("landlock",)).walls
     if "mounts" not in parsed_walls:
-        pytest.skip("needs namespaces")
+        pytest.skip("this machine forbids namespaces")
 
     assert outcome(f"return open({path!r}).read()", without=("landlock",)) == "FileNotFoundError 2"
 
