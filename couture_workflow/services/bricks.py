@@ -145,9 +145,9 @@ def delete(store: Store, name: str, *, user: str, base: str | None) -> Commit:
     )
 
 
-def hidden(store: Store) -> list[Brick]:
-    """Return the shipped bricks that were deleted here."""
-    present = {entry.brick.name for entry in all_of(store)}
+def hidden(listed: Iterable[Listed]) -> list[Brick]:
+    """Return the shipped bricks that were deleted here: those that are not among all that are listed."""
+    present = {entry.brick.name for entry in listed}
     return [brick for name, brick in shipped().items() if name not in present]
 
 

@@ -90,7 +90,7 @@ def save(
             )
         except _SameDagsError:  # what the check looked at is no longer what there is
             continue
-        if git_remote.load(store).is_set:
+        if git_remote.settings(store).is_set:
             git_watch.ask(store)
         return Saved(commit, report, overridden=bool(report.errors))
     raise ConflictError(

@@ -117,7 +117,13 @@ class State:
 
 
 def load(store: Store) -> Remote:
-    """Return the settings."""
+    """Return the settings with their version."""
+    newest = store.config.history(PATH, limit=1)
+    return replace(settings(store), commit=newest[0].id) if newest else Remote()
+
+
+def settings(store: Store) -> Remote:
+    """Return the settings without their version, which takes one git process less."""
     try:
         data = yaml.safe_load(store.config.read(PATH)) or {}
     except (NotFoundError, yaml.YAMLError):
@@ -129,8 +135,7 @@ def load(store: Store) -> Remote:
         Credential(str(entry.get("prefix", "")), str(entry.get("username", ""))) for entry in entries
     )
     known = {name: data[name] for name in Remote.__dataclass_fields__ if name in data and name != "commit"}
-    newest = store.config.history(PATH, limit=1)
-    return replace(Remote(**known), credentials=credentials, commit=newest[0].id if newest else None)
+    return replace(Remote(**known), credentials=credentials)
 
 
 def save(
@@ -151,7 +156,7 @@ def save(
                 f"The {what} for {credential.prefix} is missing. Type it.", field="credentials"
             )
     old = {credential.secret for credential in load(store).credentials}
-    data = asdict(remote) | {"credentials": [asdict(credential) for credential in remote.credentials]}
+    data = as_form(remote)
     del data["commit"]
     for credential in remote.credentials:
         if value := values.get(credential.prefix, ""):
@@ -202,7 +207,7 @@ def check(remote: Remote) -> Remote:
 
 def follows(store: Store) -> str:
     """Return the address that the DAG files come from if they are changed there alone, else ""."""
-    remote = load(store)
+    remote = settings(store)
     return remote.url if remote.is_set and remote.mode == FOLLOW else ""
 
 
@@ -289,4 +294,4 @@ def _normal(value: str, credential: Credential) -> str:
 
 def as_form(remote: Remote) -> dict[str, Any]:
     """Return the settings as the page shows them, without any secret."""
-    return asdict(remote) | {"credentials": [asdict(credential) for credential in remote.credentials]}
+    return asdict(remote)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from couture_workflow.exceptions import ConflictError, CoutureError, InvalidError, RemoteError
 from couture_workflow.services import dags, git_transport
-from couture_workflow.services.git_remote import FOLLOW, Remote, State, load, record
+from couture_workflow.services.git_remote import FOLLOW, Remote, State, record, settings
 from couture_workflow.store import atomic, submodules, trees
 from couture_workflow.store.git_process import Git
 from couture_workflow.store.home import Store
@@ -47,7 +47,7 @@ def synchronise(store: Store, *, moved: Callable[[str | None, str], None] | None
 
     :param moved: told the old and the new commit when the branch of ours has moved.
     """
-    remote = load(store)
+    remote = settings(store)
     if not remote.is_set:
         return record(store, State())
     with atomic.locked(store.root / "git-remote.lock"):
@@ -70,7 +70,7 @@ def resolve(store: Store, choices: Mapping[str, str], *, user: str) -> State:
 
     :param choices: ``ours`` or ``theirs`` by path, for every path of the conflict.
     """
-    remote = load(store)
+    remote = settings(store)
     with atomic.locked(store.root / "git-remote.lock"):
         ours, theirs = store.dags.head(), _tracked(store)
         if not ours or not theirs:
@@ -249,9 +249,13 @@ def _merge(store: Store, ours: str, theirs: str) -> Merge:
 
 def _resolved(store: Store, merge: Merge, chosen: Mapping[str, str]) -> str:
     """Return the merged tree with each conflicting file as one of the commits has it."""
+    sides = {
+        commit: {entry.path: entry for entry in trees.entries(store.dags.git, commit, sizes=False)}
+        for commit in set(chosen.values())
+    }
     lines = []
     for path, commit in chosen.items():
-        entry = next((e for e in trees.entries(store.dags.git, commit, sizes=False) if e.path == path), None)
+        entry = sides[commit].get(path)
         lines.append(f"{entry.mode} {entry.blob}\t{path}\0" if entry else f"0 {'0' * 40}\t{path}\0")
     with store.dags.writing() as git:
         git.run("read-tree", merge.tree)

@@ -39,7 +39,7 @@ class CodeBricksPage(CouturePage):
         return self.page(
             "bricks.html",
             entries=listed,
-            hidden=bricks.hidden(store()),
+            hidden=bricks.hidden(listed),
             tags=sorted({tag for entry in listed for tag in entry.brick.tags}, key=str.casefold),
             base=store().config.head() or "",
             can_create=CAN_CREATE,

@@ -155,7 +155,7 @@ def test_own_bricks_stand_before_shipped_ones_and_can_go_again(store: Store) -> 
 
     bricks.delete(store, "branch", user="bob", base=reset.id)
     assert "branch" not in {entry.brick.name for entry in bricks.all_of(store)}
-    assert [brick.name for brick in bricks.hidden(store)] == ["branch"]
+    assert [brick.name for brick in bricks.hidden(bricks.all_of(store))] == ["branch"]
     with pytest.raises(NotFoundError):
         bricks.get(store, "branch")
 
