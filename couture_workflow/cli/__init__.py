@@ -12,20 +12,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from couture_workflow import __version__
-from couture_workflow.cli import archives, dags, dags_sync, dags_upgrade, workbench
+from couture_workflow.cli import archives, container, dags, dags_sync, dags_upgrade, workbench
 from couture_workflow.cli.commands import Command
 from couture_workflow.exceptions import CoutureError
 
 COMMANDS: dict[str, Command] = {
     **workbench.COMMANDS,
     **archives.COMMANDS,
+    **container.COMMANDS,
     **dags.COMMANDS,
     **dags_sync.COMMANDS,
     **dags_upgrade.COMMANDS,
 }
 
 #: First word of the commands that have two -> what they are about.
-GROUPS: dict[str, str] = {"dags": "Check, upgrade and synchronise DAG files."}
+GROUPS: dict[str, str] = {
+    "container": "What the services of docker-compose.yml run beside Airflow.",
+    "dags": "Check, upgrade and synchronise DAG files.",
+}
 
 
 def parser() -> argparse.ArgumentParser:

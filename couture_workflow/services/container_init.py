@@ -1,0 +1,126 @@
+"""What a stack of containers needs before its services start: databases, roles, the first user, the home.
+
+It runs at every ``docker compose up``, so all of it is idempotent; a lock in the home, which all hosts share,
+lets one at a time do it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from couture_workflow.exceptions import StartError
+from couture_workflow.services import container_secrets
+from couture_workflow.services.embedded_database import ADMIN, create_user
+from couture_workflow.store.home import Store
+
+#: Seconds to wait for the database.
+PATIENCE = 120.0
+
+Report = Callable[[str], None]
+
+PASSWORD_COMMAND = "docker compose run --rm --no-deps init couture-workflow container password"  # noqa: S105
+
+
+def initialize(*, report: Report, root: Path = container_secrets.ROOT) -> None:
+    """Bring everything up to date.
+
+    :param report: gets a line for each thing that was done.
+    :param root: folder of the secrets.
+    """
+    home = Store.open()
+    with _only_one(home.root, report):
+        connection = container_secrets.read("airflow/sql_alchemy_conn", root)
+        _wait(connection, report)
+        _make_result_database(connection, root)
+        _migrate(report)
+        _make_admin(root, report)
+    report(f"Ready. User: {ADMIN}   Password: type {PASSWORD_COMMAND}")
+
+
+@contextmanager
+def _only_one(home: Path, report: Report) -> Iterator[None]:
+    with (home / ".init.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("Another init is under way; waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def connect(url: str, **options: Any) -> Any:
+    """Open a connection to the MySQL server that a SQLAlchemy address names.
+
+    :param options: what the driver shall use in place of what the address says.
+    """
+    import MySQLdb
+
+    parts = urlsplit(url)
+    wanted = {
+        "host": parts.hostname or "",
+        "port": parts.port or 3306,
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "database": parts.path.lstrip("/"),
+        "connect_timeout": 5,
+    }
+    return MySQLdb.connect(**{name: value for name, value in {**wanted, **options}.items() if value != ""})
+
+
+def _wait(url: str, report: Report) -> None:
+    """Wait until the database answers."""
+    import MySQLdb
+
+    deadline, told = time.monotonic() + PATIENCE, False
+    while True:
+        try:
+            connect(url).close()
+            return
+        except MySQLdb.Error as error:
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"The database at {urlsplit(url).hostname} does not answer after {PATIENCE:.0f} s: "
+                    f"{error.args[-1]}. Look at the log of the service mysql: docker compose logs mysql."
+                ) from error
+        if not told:
+            told = True
+            report("Waiting for the database.")
+        time.sleep(1)
+
+
+def _make_result_database(url: str, root: Path) -> None:
+    """Make the database of Celery's results, with a user that can do nothing else, and its tables."""
+    from celery.backends.database.session import ResultModelBase
+    from sqlalchemy import create_engine
+
+    address = container_secrets.read("worker/result_backend", root).removeprefix("db+")
+    parts = urlsplit(address)
+    name, user = parts.path.lstrip("/"), parts.username or ""
+    server = container_secrets.read("mysql/root_password", root)
+    with closing(connect(url, user="root", password=server, database="")) as connection:
+        cursor = connection.cursor()
+        account = f"'{user}'@'%'"
+        cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
+        cursor.execute(f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY %s", (parts.password,))
+        cursor.execute(f"ALTER USER {account} IDENTIFIED BY %s", (parts.password,))
+        cursor.execute(f"GRANT ALL ON `{name}`.* TO {account}")
+    engine = create_engine(address)
+    ResultModelBase.metadata.create_all(engine)
+    engine.dispose()
+
+
+def _migrate(report: Report) -> None:
+    from airflow.utils import db
+
+    report("Bringing the tables up to date.")
+    db.upgradedb()
+
+
+def _make_admin(root: Path, report: Report) -> None:
+    create_user(ADMIN, role="Admin", password=container_secrets.read("admin/password", root))
