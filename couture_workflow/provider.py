@@ -25,6 +25,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "",
         example="/var/lib/couture-workflow",
     ),
+    "user": _option(
+        "Name of the person whose stack this is: new DAG files go into the folder of that name, tasks "
+        "without an owner are the person's, and the list of Dags begins with the person's own. The "
+        "environment variable ``COUTURE_WORKFLOW_USER`` goes before it. Empty: nobody's.",
+        "",
+        example="alice",
+    ),
     "secret_key": _option(
         "Fernet keys that encrypt secrets at rest, comma separated, newest first. Empty: ``[core] "
         "fernet_key``.",

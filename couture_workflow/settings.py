@@ -11,6 +11,9 @@ from pathlib import Path
 
 SECTION = "couture_workflow"
 
+#: Environment variable that goes before the option ``user``.
+USER_VARIABLE = "COUTURE_WORKFLOW_USER"
+
 #: Of the embedded workbench's SQLite: seconds to wait while another process writes. Its own 5 s are too few
 #: on a busy machine, where a call would end in "database is locked".
 SQLITE_CONNECT_ARGS = {"timeout": 30}
@@ -29,6 +32,11 @@ def home() -> Path:
     from airflow.configuration import AIRFLOW_HOME
 
     return Path(AIRFLOW_HOME) / "couture"
+
+
+def user() -> str:
+    """Return the person whose stack this is: ``$COUTURE_WORKFLOW_USER``, else the option; "" for nobody's."""
+    return os.environ.get(USER_VARIABLE, "").strip() or _text("user")
 
 
 def secret_key() -> str:

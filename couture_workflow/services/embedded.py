@@ -28,6 +28,7 @@ from couture_workflow.services import (
     embedded_checks,
     embedded_database,
     former_dags,
+    personal_view,
     process_tree,
     supervisor,
     system_packages,
@@ -114,13 +115,20 @@ class _Workbench:
         self.report = report
         self.began = began
         self.password = ""
+        self.view = personal_view.of_environment(os.environ)
 
     def run(self, given: str | None, lock: int) -> int:
         """Prepare the home, run the services and end them."""
         variables = environment(self.layout, base=os.environ)
         _ensure_runtimes(variables)
+        if self.view.problem:
+            self.report(self.view.problem)
         write_config(
-            self.layout, host=self.options.host, port=self.options.port, examples=self.options.examples
+            self.layout,
+            host=self.options.host,
+            port=self.options.port,
+            examples=self.options.examples,
+            user=self.view.user,
         )
         if moved := former_dags.move(Store(self.layout.home), self.layout.former_dags):
             self.report(moved)
@@ -211,6 +219,8 @@ class _Workbench:
             self._show_password()
         else:
             self.report(f"User: {embedded_database.ADMIN}   Password: as set before")
+        if self.view.user:
+            self.report(f"This is {self.view.title}: new DAG files go to the folder {self.view.user}.")
         self.report(
             f"Home: {self.layout.home}   DAGs: {self.layout.home / 'dags.git'}   Logs: {self.layout.logs}"
         )

@@ -146,9 +146,15 @@ def _bundles(layout: Layout, *, examples: bool) -> str:
     return json.dumps(found)
 
 
-def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str, dict[str, str]]:
-    """Return Airflow's options by section, without the keys."""
+def options(
+    layout: Layout, *, host: str, port: int, examples: bool, user: str = ""
+) -> dict[str, dict[str, str]]:
+    """Return Airflow's options by section, without the keys.
+
+    :param user: the person whose workbench this is, "" for nobody's.
+    """
     return {
+        **({"operators": {"default_owner": user}} if user else {}),
         "core": {
             "executor": "LocalExecutor",
             "auth_manager": AUTH_MANAGER,
@@ -193,9 +199,9 @@ def options(layout: Layout, *, host: str, port: int, examples: bool) -> dict[str
     }
 
 
-def write_config(layout: Layout, *, host: str, port: int, examples: bool) -> None:
+def write_config(layout: Layout, *, host: str, port: int, examples: bool, user: str = "") -> None:
     """Write ``airflow.cfg`` for this start."""
-    values = options(layout, host=host, port=port, examples=examples)
+    values = options(layout, host=host, port=port, examples=examples, user=user)
     keys = load_keys(layout)
     for name, (section, option, _) in KEYS.items():
         values.setdefault(section, {})[option] = keys[name]
