@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 TEMPLATES := couture_workflow/templates
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format bench clean
+.PHONY: help install run demo test check format bench bundle clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -54,6 +54,9 @@ format: install ## format the Python code
 bench: install ## compare the speed with what it is measured against
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,benchmarks]'
 	$(BIN)/python -m benchmarks
+
+bundle: install ## write one file that installs everything on a machine without internet (BUNDLE=FOLDER)
+	@$(BIN)/python tools/bundle.py --output $(or $(BUNDLE),dist)
 
 clean: ## remove what was built and cached; the environment and the home stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
