@@ -78,7 +78,18 @@ class CouturePlugin(AirflowPlugin):
         _zoom("task_instance", "/zoom/{DAG_ID}?run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"),
     ]
 
-    # Airflow makes an instance of this class; only the API server and `airflow plugins` read the two below.
+    # Airflow makes an instance of this class; only the API server and `airflow plugins` read those below.
+
+    @cached_property
+    def react_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """Return the bar above the list of Dags, if this is a person's stack."""
+        from couture_workflow.services import personal_view
+
+        if not (view := personal_view.present()).user:
+            return []
+        from couture_workflow.web.personal_view import bar
+
+        return [bar(view)]
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
@@ -105,9 +116,10 @@ class CouturePlugin(AirflowPlugin):
             NavFilterMiddleware,
             StartMiddleware,
         )
+        from couture_workflow.web.personal_view import arrival
         from couture_workflow.web.single_writer import SingleWriterMiddleware, needed
 
-        entries = [str(entry["name"]) for entry in self.external_views]
+        entries = [str(entry["name"]) for entry in (*self.external_views, *self.react_apps)]
         return [
             {
                 "name": "Couture Workflow start",
@@ -121,6 +133,7 @@ class CouturePlugin(AirflowPlugin):
             ),
             {"name": "Couture Workflow menu filter", "middleware": NavFilterMiddleware},
             {"name": "Couture Workflow log-out", "middleware": LogoutMiddleware},
+            *arrival(),
             {"name": "Couture Workflow client address", "middleware": ClientAddressMiddleware},
         ]
 

@@ -11,7 +11,9 @@ import json
 import logging
 from typing import Any
 
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 
 from couture_workflow.permissions import READ, Permission
 from couture_workflow.web.paths import NAV_EVERYBODY, NAV_RESOURCE, PAGES
@@ -28,6 +30,13 @@ def close(closed: bool) -> None:
     """Show none of our entries to anybody from now on, or show them again."""
     global _closed
     _closed = closed
+
+
+def shown(user: BaseUser | None) -> bool:
+    """Tell whether Airflow shows entries of ours to the account: they are in its list of plugins."""
+    if _closed or user is None:
+        return False
+    return bool(get_auth_manager().is_authorized_view(access_view=AccessView.PLUGINS, user=user))
 
 
 def names(body: bytes) -> list[str]:
