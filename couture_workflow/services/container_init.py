@@ -105,11 +105,11 @@ def _make_result_database(url: str, root: Path) -> None:
     server = container_secrets.read("mysql/root_password", root)
     with closing(connect(url, user="root", password=server, database="")) as connection:
         cursor = connection.cursor()
-        account = f"'{user}'@'%'"
+        account = f"'{user}'@'%%'"  # the driver formats it
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
         cursor.execute(f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY %s", (parts.password,))
         cursor.execute(f"ALTER USER {account} IDENTIFIED BY %s", (parts.password,))
-        cursor.execute(f"GRANT ALL ON `{name}`.* TO {account}")
+        cursor.execute(f"GRANT ALL ON `{name}`.* TO {account}", ())
     engine = create_engine(address)
     ResultModelBase.metadata.create_all(engine)
     engine.dispose()
