@@ -26,6 +26,9 @@ SUFFIX = ".yaml"
 #: Where a brick comes from.
 SHIPPED, CHANGED, OWN = "shipped", "changed", "own"
 
+#: Airflow's default for the owner of a task.
+NOBODY = "airflow"
+
 _SHIPPED_FOLDER = Path(__file__).parent.parent / "bricks"
 
 
@@ -66,6 +69,20 @@ def all_of(store: Store) -> list[Listed]:
         else:
             found[name] = listed
     return sorted(found.values(), key=lambda entry: (entry.brick.title.casefold(), entry.brick.name))
+
+
+def owned_by(brick: Brick, user: str) -> Brick:
+    """Return a brick whose parameter ``owner`` begins with a person instead of Airflow's own default.
+
+    The owner then stands in the file, so the DAG is the person's wherever the file is read.
+    """
+    parameters = tuple(
+        replace(parameter, default=user)
+        if (parameter.name, parameter.default) == ("owner", NOBODY)
+        else parameter
+        for parameter in brick.parameters
+    )
+    return replace(brick, parameters=parameters) if user else brick
 
 
 def search(bricks: Iterable[Listed], words: str, *, tag: str = "") -> list[Listed]:

@@ -12,7 +12,7 @@ from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services.embedded_settings import examples_folder
 from couture_workflow.store.names import check_path, quote
 
-#: What the id of a copied DAG ends in: the original keeps its id in the bundle of the examples.
+#: What the id of a copied DAG ends in where the copy is nobody's in particular: the original keeps its id in the bundle of the examples.
 SUFFIX = "_copy"
 
 _DAG_ID = re.compile(r"""(\b\w*dag_id\s*=\s*)(["'])([\w.\-]+)\2""")
@@ -37,8 +37,10 @@ def examples() -> list[Example]:
     return [Example(path.name, _summary(path)) for path in sorted(folder.glob("*.py"))]
 
 
-def copies(names: Collection[str], *, folder: str = "") -> dict[str, bytes]:
+def copies(names: Collection[str], *, folder: str = "", user: str = "") -> dict[str, bytes]:
     """Return copies of examples and of the data that they read, by path below a folder of the repository.
+
+    :param user: whose copies these are, so that several people may copy the same one; "" for nobody's.
 
     Raises ``NotFoundError`` for a name that is not an example's, ``InvalidNameError`` for the folder.
     """
@@ -50,17 +52,17 @@ def copies(names: Collection[str], *, folder: str = "") -> dict[str, bytes]:
         if root is None or name not in known:
             raise NotFoundError(f"There is no example {quote(name)}. Reload the page.")
         source = (root / name).read_text(encoding="utf-8")
-        found[f"{prefix}dags/{name}"] = _renamed(source).encode()
+        found[f"{prefix}dags/{name}"] = _renamed(source, f"_{user}" if user else SUFFIX).encode()
         found |= {f"{prefix}data/{path.name}": path.read_bytes() for path in _data(root, source)}
     return found
 
 
-def _renamed(source: str) -> str:
+def _renamed(source: str, suffix: str) -> str:
     """Return a source with other ids for its DAGs, also where one of them runs another (``run_dag_id=``)."""
     own = {match[3] for match in _DAG_ID.finditer(source) if match[1].startswith("dag_id")}
 
     def other(match: re.Match[str]) -> str:
-        return f"{match[1]}{match[2]}{match[3]}{SUFFIX if match[3] in own else ''}{match[2]}"
+        return f"{match[1]}{match[2]}{match[3]}{suffix if match[3] in own else ''}{match[2]}"
 
     return _DAG_ID.sub(other, source)
 

@@ -56,10 +56,10 @@ function askForPath({ title, label, value, help, action, suggest, submit }) {
 }
 
 /** Ask for a path, then open the editor: the file exists once it is saved there. */
-export async function newFile({ folders }) {
+export async function newFile({ folders, folder }) {
   const found = await askForPath({
-    title: "New file", label: "Path", value: "", action: "Open the editor", suggest: folders,
-    help: "Such as reports/daily.py. Folders come with the path. The file exists once it is saved.",
+    title: "New file", label: "Path", value: folder && `${folder}/`, action: "Open the editor", suggest: folders,
+    help: `Such as ${folder || "reports"}/daily.py. Folders come with the path. The file exists once it is saved.`,
     submit: (path) => post(page("/manage-dags/name"), { path }),
   });
   if (found) window.location.assign(editorAt(found.path));
@@ -94,7 +94,7 @@ export async function removeFiles(paths, { done }) {
 }
 
 /** Copy shipped examples into the repository. */
-export async function copyExamples({ folders, done }) {
+export async function copyExamples({ folders, folder, user, done }) {
   let examples;
   try {
     ({ examples } = await get(page("/manage-dags/examples")));
@@ -105,8 +105,8 @@ export async function copyExamples({ folders, done }) {
   if (!examples.length) return void notice("This installation has no examples.", "info");
   const saved = await change({
     title: "Copy an example", action: "Save",
-    intro: "A copy is yours to change. The id of its DAG gets the ending _copy, because an id can be there only once.",
-    fields: (set) => [choice(examples, set), folderField(set, folders, "examples")],
+    intro: `A copy is yours to change. The id of its DAG gets the ending ${user ? `_${user}` : "_copy"}, because an id can be there only once.`,
+    fields: (set) => [choice(examples, set), folderField(set, folders, folder ? `${folder}/examples` : "examples")],
     check: (settings) => call("examples", "check", settings),
     save: (settings, decision) => call("examples", "save", { ...settings, ...decision }),
   });

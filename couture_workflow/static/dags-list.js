@@ -6,6 +6,7 @@ import { el } from "./dom.js";
 import { errorRow, fileRow, folderOf, folderRow } from "./dags-rows.js";
 
 const PART = 150;
+const ALL_FOLDERS = "couture.manage-dags.all-folders"; // of this window: each new one begins in the person's own folder
 const ORDER = { error: 0, waiting: 1, parsed: 2, none: 3 };
 const KEYS = {
   path: (file) => file.path,
@@ -25,9 +26,12 @@ const stored = (key, fallback) => {
 const store = (key, value) => localStorage.setItem(`couture.manage-dags.${key}`, JSON.stringify(value));
 
 export class List {
-  /** `box`: the element with the table; `actions`: { rename(path), remove(paths) }; `changed()`: the selection did. */
-  constructor(box, { may, airflow, rename, remove, changed }) {
-    Object.assign(this, { box, may, airflow, rename, remove, changed });
+  /**
+   * `box`: the element with the table; `folder`: the person's own, "" for none; `actions`: { rename(path),
+   * remove(paths) }; `changed()`: the selection did.
+   */
+  constructor(box, { may, airflow, folder, rename, remove, changed }) {
+    Object.assign(this, { box, may, airflow, folder, rename, remove, changed });
     this.files = [];
     this.selected = new Set();
     this.opened = new Map(); // path of a file with an import error -> its traceback, "" while it is read
@@ -35,6 +39,8 @@ export class List {
     this.open = new Set(stored("open", []));
     this.sort = stored("sort", { key: "path", down: false });
     this.filter = "";
+    this.own = folder !== "" && sessionStorage.getItem(ALL_FOLDERS) === null;
+    if (this.own) this.reveal([`${folder}/`]);
     this.shown = PART;
     this.rows = new Map();
     this.body = box.querySelector("tbody");
@@ -46,6 +52,9 @@ export class List {
     for (const button of document.querySelectorAll("[data-mode]")) {
       button.addEventListener("click", () => this.setMode(button.dataset.mode));
     }
+    for (const button of document.querySelectorAll("[data-scope]")) {
+      button.addEventListener("click", () => this.setOwn(button.dataset.scope === "own"));
+    }
     document.getElementById("select-all").addEventListener("change", (event) =>
       this.select(this.visible().map((file) => file.path), event.target.checked),
     );
@@ -56,6 +65,22 @@ export class List {
     this.mode = mode;
     store("mode", mode);
     this.restart();
+  }
+
+  /** Show the files of the person's own folder only, or those of all folders. */
+  setOwn(own) {
+    this.own = own;
+    if (own) {
+      sessionStorage.removeItem(ALL_FOLDERS);
+      this.reveal([`${this.folder}/`]);
+      for (const path of this.selected) if (!this.isOwn(path)) this.selected.delete(path); // nothing unseen is deleted
+    } else sessionStorage.setItem(ALL_FOLDERS, "yes");
+    this.restart();
+    this.changed();
+  }
+
+  isOwn(path) {
+    return path.startsWith(`${this.folder}/`);
   }
 
   sortBy(key) {
@@ -82,11 +107,17 @@ export class List {
     this.changed();
   }
 
-  /** The files that the search leaves. */
+  /** The files of the folders that are shown. */
+  inFolders() {
+    return this.own ? this.files.filter((file) => this.isOwn(file.path)) : this.files;
+  }
+
+  /** The files that the search leaves of them. */
   visible() {
     const words = this.filter.split(/\s+/).filter(Boolean);
     const text = (file) => `${file.path} ${file.dags.map((dag) => dag.id).join(" ")} ${file.owner}`.toLowerCase();
-    return words.length ? this.files.filter((file) => words.every((word) => text(file).includes(word))) : this.files;
+    const files = this.inFolders();
+    return words.length ? files.filter((file) => words.every((word) => text(file).includes(word))) : files;
   }
 
   select(paths, on) {
@@ -202,6 +233,9 @@ export class List {
   tell() {
     const visible = this.visible();
     for (const button of document.querySelectorAll("[data-mode]")) button.setAttribute("aria-pressed", String(button.dataset.mode === this.mode));
+    for (const button of document.querySelectorAll("[data-scope][aria-pressed]")) {
+      button.setAttribute("aria-pressed", String((button.dataset.scope === "own") === this.own));
+    }
     for (const button of this.box.querySelectorAll("[data-sort]")) {
       const current = this.mode === "list" && this.sort.key === button.dataset.sort;
       const head = button.closest("th");
@@ -216,6 +250,8 @@ export class List {
     const count = visible.length === 1 ? "1 file" : `${visible.length.toLocaleString("en")} files`;
     document.getElementById("count").textContent = visible.length === this.files.length ? count : `${count} of ${this.files.length.toLocaleString("en")}`;
     document.getElementById("nothing").hidden = visible.length > 0 || !this.filter;
+    const nothingOwn = document.getElementById("nothing-own");
+    if (nothingOwn) nothingOwn.hidden = !this.own || this.filter !== "" || visible.length > 0 || this.files.length === 0;
     this.box.hidden = visible.length === 0;
   }
 

@@ -8,8 +8,8 @@ import { el, freshId } from "./dom.js";
 import { listenForFiles, walk } from "./drop.js";
 import { bytes } from "./upload_item.js";
 
-/** `limits`: { bytes, files }; `folders()`: the folders that there are; `done(saved)`: something was saved. */
-export function uploads({ limits, folders, done }) {
+/** `limits`: { bytes, files }; `folders()`: the folders that there are; `folder`: where files go unless another one is chosen; `done(saved)`: something was saved. */
+export function uploads({ limits, folders, folder, done }) {
   for (const input of document.querySelectorAll("[data-choose]")) {
     input.addEventListener("change", async () => {
       const files = [...input.files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
@@ -31,7 +31,7 @@ export function uploads({ limits, folders, done }) {
     const title = files.length === 1 ? `Upload ${files[0].path}` : `Upload ${files.length.toLocaleString("en")} files`;
     const saved = await change({
       title, action: "Save", skips: true,
-      fields: (set) => [folderField(set, folders())],
+      fields: (set) => [folderField(set, folders(), folder)],
       check: (settings) => send("check", files, settings),
       save: (settings, decision) => send("save", files, { ...settings, ...decision }),
     });

@@ -21,7 +21,7 @@ let timer = 0;
 let failing = false;
 
 const list = new List(document.getElementById("list"), {
-  may, airflow: data.airflow,
+  may, airflow: data.airflow, folder: data.folder,
   rename: (path) => renameFile(path, { done }),
   remove: (paths) => removeFiles(paths, { done }),
   changed: selection,
@@ -72,11 +72,15 @@ function show(answer) {
   document.getElementById("drafts").hidden = answer.drafts.length === 0;
   const links = answer.drafts.map((path) => el("a", { href: editorAt(path) }, path));
   document.getElementById("drafts-list").replaceChildren(...links.flatMap((link, index) => (index ? [", ", link] : [link])));
-  const errors = answer.files.filter((file) => file.state === "error").length;
+  tellErrors();
+  root.dataset.ready = "true";
+}
+
+function tellErrors() {
+  const errors = list.inFolders().filter((file) => file.state === "error").length;
   const told = document.getElementById("errors");
   told.hidden = errors === 0;
   told.textContent = errors === 1 ? "1 import error" : `${errors} import errors`;
-  root.dataset.ready = "true";
 }
 
 /** Something was saved: say it, with what the gate warned of, and show it. */
@@ -85,6 +89,7 @@ function done(saved) {
   const words = saved.overridden ? " in spite of errors" : warnings ? `, with ${warnings === 1 ? "1 warning" : `${warnings} warnings`}` : "";
   notice(saved.unchanged ? "Nothing changed by it." : `Saved${words}: ${saved.message.split("\n")[0]}`, saved.overridden ? "info" : "ok");
   list.selected.clear();
+  if (list.own && !saved.paths.every((path) => list.isOwn(path))) list.setOwn(false);
   list.reveal(saved.paths);
   read();
 }
@@ -119,14 +124,17 @@ document.getElementById("selection-download").addEventListener("click", () => {
 document.getElementById("selection-delete")?.addEventListener("click", () => removeFiles(chosen(), { done }));
 document.getElementById("selection-clear").addEventListener("click", () => list.select(chosen(), false));
 
+for (const button of document.querySelectorAll("[data-scope]")) button.addEventListener("click", tellErrors);
+
+const folder = data.folder;
 const folders = () => {
-  const all = new Set();
+  const all = new Set(folder ? [folder] : []);
   for (const file of list.files) for (let path = folderOf(file.path); path; path = folderOf(path)) all.add(path);
   return [...all].sort();
 };
 
-for (const button of document.querySelectorAll("[data-new]")) button.addEventListener("click", () => newFile({ folders: folders() }));
-for (const button of document.querySelectorAll("[data-examples]")) button.addEventListener("click", () => copyExamples({ folders: folders(), done }));
-if (may.create) uploads({ limits: JSON.parse(data.limits), folders, done });
+for (const button of document.querySelectorAll("[data-new]")) button.addEventListener("click", () => newFile({ folders: folders(), folder }));
+for (const button of document.querySelectorAll("[data-examples]")) button.addEventListener("click", () => copyExamples({ folders: folders(), folder, user: data.user, done }));
+if (may.create) uploads({ limits: JSON.parse(data.limits), folders, folder, done });
 
 read();

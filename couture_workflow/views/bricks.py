@@ -10,7 +10,7 @@ from flask import Response, flash, g, jsonify, request
 
 from couture_workflow.exceptions import CoutureError, InvalidError
 from couture_workflow.permissions import CODE_BRICKS, CREATE, DELETE, EDIT, READ, Permission
-from couture_workflow.services import brick_document, brick_rules, bricks
+from couture_workflow.services import brick_document, brick_rules, bricks, personal_view
 from couture_workflow.services.brick_document import TYPES, Brick, Parameter
 from couture_workflow.views.base import CouturePage, expose, requires
 from couture_workflow.web.audit import audit
@@ -131,7 +131,9 @@ class CodeBricksPage(CouturePage):
     def listing(self) -> Response:
         """Return what the editor's dialog offers."""
         usable = [entry for entry in bricks.all_of(store()) if not entry.problem]
-        return jsonify(bricks=[asdict(entry.brick) | {"origin": entry.origin} for entry in usable])
+        user = personal_view.present().user
+        listed = [(bricks.owned_by(entry.brick, user), entry.origin) for entry in usable]
+        return jsonify(bricks=[asdict(brick) | {"origin": origin} for brick, origin in listed])
 
     @expose("/<name>/render", methods=["POST"])
     @requires(CAN_READ)

@@ -9,7 +9,14 @@ from flask import Response, current_app, g, jsonify, request
 
 from couture_workflow.exceptions import InvalidError, InvalidNameError, NotFoundError
 from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, EDIT, READ, Permission
-from couture_workflow.services import dag_downloads, dag_examples, dag_plans, dag_uploads, dags
+from couture_workflow.services import (
+    dag_downloads,
+    dag_examples,
+    dag_plans,
+    dag_uploads,
+    dags,
+    personal_view,
+)
 from couture_workflow.store.names import check_path, quote, suggested_path
 from couture_workflow.views.base import CouturePage, accepts, attachment, expose, requires
 from couture_workflow.web import dag_changes, dag_files
@@ -42,6 +49,8 @@ class ManageDagsPage(CouturePage):
         return self.page(
             "dags.html",
             rights={**may, "rename": may["create"] and may["delete"]},
+            view=personal_view.present(),
+            folder=personal_view.folder(store()),
             limits={"bytes": dag_uploads.MOST_SENT, "files": dag_uploads.MOST_FILES},
         )
 
@@ -220,7 +229,9 @@ def _renaming(tree: Tree, payload: Mapping[str, Any]) -> Change:
 
 def _copies(tree: Tree, payload: Mapping[str, Any]) -> Change:
     names = _texts(payload, "names")
-    changes = dag_examples.copies(names, folder=str(payload.get("folder", "")))
+    changes = dag_examples.copies(
+        names, folder=str(payload.get("folder", "")), user=personal_view.present().user
+    )
     plans = dag_plans.planned(tree.files, changes)
     return Change(tree.head, changes, plans, dag_plans.message("Copy the example", names))
 

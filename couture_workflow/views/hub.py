@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from couture_workflow.permissions import DEVELOPER_HUB, READ, Permission
+from couture_workflow.services import personal_view
 from couture_workflow.views.base import CouturePage, expose, requires
 
 
@@ -18,4 +19,5 @@ class DeveloperHubPage(CouturePage):
         """Show the cards."""
         from couture_workflow.views import PAGES
 
-        return self.page("hub.html", pages=[page for page in PAGES if page.offered()])
+        offered = [page for page in PAGES if page.offered()]
+        return self.page("hub.html", pages=offered, view=personal_view.present())
