@@ -1,4 +1,4 @@
-"""A container engine for tests: the one that runs on this machine, or one of our own without any network."""
+"""A container engine for tests: the one that runs on this machine, or one of our own."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ import pytest
 
 
 @contextmanager
-def engine(folder: Path) -> Iterator[str]:
+def engine(folder: Path, *, data: Path | None = None) -> Iterator[str]:
     """Give the address of an engine (``DOCKER_HOST``); skip where there can be none.
 
-    :param folder: where an engine of our own keeps everything; a short path, for its socket.
+    :param folder: where an engine of our own keeps what it needs while it runs; a short path, for its socket.
+    :param data: where it keeps its images; it has a network then. Without it, it has none, and no images.
     """
     if not shutil.which("docker"):
         pytest.skip("needs Docker")
-    running = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    running = _address()
     if _answers(running):
         yield running
         return
@@ -33,8 +34,10 @@ def engine(folder: Path) -> Iterator[str]:
     if os.geteuid() != 0:
         pytest.skip("no container engine runs, and only root can start one")
     host = f"unix://{folder}/docker.sock"
-    command = ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec", "--host", host]
-    command += ["--pidfile", folder / "pid", "--bridge=none", "--iptables=false", "--ip6tables=false"]
+    command = ["dockerd", "--data-root", data or folder / "data", "--exec-root", folder / "exec"]
+    command += ["--host", host, "--pidfile", folder / "pid"]
+    if data is None:
+        command += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
     with (folder / "dockerd.log").open("wb") as output:
         process = subprocess.Popen([str(word) for word in command], stdout=output, stderr=output)
     try:
@@ -69,6 +72,15 @@ def load_shell(host: str, image: str) -> None:
         check=True,
         capture_output=True,
     )
+
+
+def _address() -> str:
+    """Return where the engine of this user listens, if there is one."""
+    if "DOCKER_HOST" in os.environ:
+        return os.environ["DOCKER_HOST"]
+    ask = ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+    done = subprocess.run(ask, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unix:///var/run/docker.sock"
 
 
 def _answers(host: str) -> bool:

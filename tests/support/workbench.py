@@ -14,20 +14,12 @@ from pathlib import Path
 
 import httpx
 import psutil
-from playwright.sync_api import Page
+
+from tests.support.site import PASSWORD, ROLES, Site
+
+__all__ = ["ADMIN_PASSWORD", "PASSWORD", "ROLES", "Workbench", "command", "free_port"]
 
 ADMIN_PASSWORD = "correct horse 7'\"<&>"
-PASSWORD = "a password for tests 7'\"<&>"
-#: The users besides superadmin, by the name that tests call them; the name is also the log-in name.
-ROLES = {
-    "admin": "Admin",
-    "developer": "Developer",
-    "user": "User",
-    "op": "Op",
-    "viewer": "Viewer",
-    "public": "Public",
-    "deployer": "Deployer",
-}
 START_TIMEOUT = 240.0
 
 
@@ -44,7 +36,7 @@ def command() -> list[str]:
 
 
 @dataclass
-class Workbench:
+class Workbench(Site):
     """A workbench: `start` it, use `url`, `client` and `login`, then `stop` it.
 
     :param home: its home; the same home can be started again.
@@ -64,6 +56,11 @@ class Workbench:
     def url(self) -> str:
         """Address of the workbench, without a slash at the end."""
         return f"http://localhost:{self.port}"
+
+    @property
+    def admin_password(self) -> str:
+        """Password of the user superadmin."""
+        return ADMIN_PASSWORD
 
     @property
     def console(self) -> Path:
@@ -132,50 +129,7 @@ class Workbench:
 
     def stop(self, number: int = signal.SIGTERM, *, timeout: float = 90) -> int:
         """Signal the command and return its exit code."""
-        for client in self.clients.values():
-            client.close()
-        self.clients.clear()
+        self.close()
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(timeout)
-
-    def token(self, name: str) -> str:
-        """Return a bearer token of a user."""
-        password = ADMIN_PASSWORD if name == "superadmin" else PASSWORD
-        answer = httpx.post(
-            f"{self.url}/auth/token", json={"username": name, "password": password}, timeout=60
-        )
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["access_token"])
-
-    def client(self, role: str) -> httpx.Client:
-        """Return an HTTP client that is logged in as the user of a role, or anonymous for ""."""
-        if role not in self.clients:
-            headers = {"Authorization": f"Bearer {self.token(role)}"} if role else {}
-            self.clients[role] = httpx.Client(base_url=self.url, headers=headers, timeout=60)
-        return self.clients[role]
-
-    def login(self, page: Page, role: str) -> None:
-        """Log a browser page in as the user of a role, through the log-in form."""
-        page.goto(f"{self.url}/auth/login/")
-        page.locator("input[name=username]").fill(role)
-        page.locator("input[name=password]").fill(ADMIN_PASSWORD if role == "superadmin" else PASSWORD)
-        with page.expect_navigation():
-            page.locator("input[type=submit], button[type=submit]").first.click()
-
-    def create_users(self) -> None:
-        """Create the user of each role."""
-        admin = self.client("superadmin")
-        for name, role in ROLES.items():
-            answer = admin.post(
-                "/auth/fab/v1/users",
-                json={
-                    "username": name,
-                    "first_name": name,
-                    "last_name": "a'b\"<&>ü",
-                    "email": f"{name}@example.org",
-                    "password": PASSWORD,
-                    "roles": [{"name": role}],
-                },
-            )
-            assert answer.status_code == 200, (role, answer.text)
