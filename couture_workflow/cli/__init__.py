@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from couture_workflow import __version__
-from couture_workflow.cli import archives, container, dags, dags_sync, dags_upgrade, workbench
+from couture_workflow.cli import archives, backup, container, dags, dags_sync, dags_upgrade, workbench
 from couture_workflow.cli.commands import Command
 from couture_workflow.exceptions import CoutureError
 
 COMMANDS: dict[str, Command] = {
     **workbench.COMMANDS,
+    **backup.COMMANDS,
     **archives.COMMANDS,
     **container.COMMANDS,
     **dags.COMMANDS,

@@ -22,6 +22,9 @@ _RATIO_FROM = 16 * 2**20
 _HEADER_BYTES = 2**20
 #: Most bytes of headers for each member that is allowed, on average.
 _HEADERS_PER_MEMBER = 4096
+#: How errors end; who reads archives of another making says something else.
+REMEDY = "Make it again, for example with tar -czf x.tar.gz dags, and send all of it."
+NO_GZIP = "This is no gzip file. Send a gzip tar, as tar -czf x.tar.gz dags makes it."
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,7 @@ class Limits:
 
 def broken(why: str) -> ArchiveError:
     """Return the error of an archive that cannot be read."""
-    return ArchiveError(
-        f"The archive is broken: {why}. Make it again, for example with tar -czf x.tar.gz dags, and send all "
-        "of it."
-    )
+    return ArchiveError(f"The archive is broken: {why}. {REMEDY}")
 
 
 class Unpacked(io.RawIOBase):
@@ -114,7 +114,7 @@ class Unpacked(io.RawIOBase):
             if "CRC" in said or "length" in said:
                 return broken("its checksum is wrong")
             return broken("something stands behind its end")
-        return ArchiveError("This is no gzip file. Send a gzip tar, as tar -czf x.tar.gz dags makes it.")
+        return ArchiveError(NO_GZIP)
 
     def too_large(self) -> TooLargeError:
         """Return the error of an archive over the limit of size."""

@@ -80,12 +80,12 @@ class FileSet:
         """Put all in place and return what changed; ``ConflictError`` if one was changed meanwhile."""
         root = self._kinds[0].blobs.root.parent
         with _all_locked(self._kinds), atomic.storage_errors(root):
-            _finish(self._kinds)
+            finish(self._kinds)
             made = [self._new(staged) for staged in self._staged]
             changed = [(staged.files, file) for staged, file in zip(self._staged, made, strict=True) if file]
             if changed:
                 _prepare(root, changed)
-                _finish(self._kinds)
+                finish(self._kinds)
         return [file for _, file in changed]
 
     def _new(self, staged: _Staged) -> StoredFile | None:
@@ -114,7 +114,7 @@ def recover(kinds: Sequence[Files]) -> None:
     root = kinds[0].blobs.root.parent
     if is_pending(root):
         with _all_locked(kinds), atomic.storage_errors(root):
-            _finish(kinds)
+            finish(kinds)
 
 
 def sweep(root: Path) -> list[Path]:
@@ -155,7 +155,7 @@ def _prepare(root: Path, changed: Iterable[tuple[Files, StoredFile]]) -> None:
     atomic.sync_folder(root)
 
 
-def _finish(kinds: Sequence[Files]) -> None:
+def finish(kinds: Sequence[Files]) -> None:
     """Move what is ready into place; the caller holds all locks."""
     root = kinds[0].blobs.root.parent
     ready = root / READY

@@ -15,6 +15,8 @@ from couture_workflow.store.secrets import Secrets
 
 #: Number of the layout that this code reads and writes.
 LAYOUT = 1
+#: File of the home that is there while a restore puts everything in place.
+RESTORE_PLAN = ".restore-plan.json"
 
 _FOLDERS = (
     "files/.tmp",
@@ -57,6 +59,12 @@ class Store:
 
             root = settings.home()
         store = cls(Path(os.path.abspath(root.expanduser())), secret_key=secret_key)  # noqa: PTH100
+        if (store.root / RESTORE_PLAN).exists():
+            raise HomeError(
+                f"A restore of the home {store.root} was interrupted while it put everything in place. Type "
+                "the "
+                "same command again (couture-workflow restore FILE --replace): it finishes what is left."
+            )
         if store.layout() != LAYOUT or not store._is_complete():
             store._make()
         store._check_rights()
