@@ -132,3 +132,11 @@ with settings.engine.connect() as connection:
 )
 def test_the_services_reach_the_api_server_on_this_machine(host: str, address: str) -> None:
     assert local_address(host) == address
+
+
+def test_tasks_without_an_owner_are_the_persons(layout: Layout) -> None:
+    write_config(layout, host="127.0.0.1", port=1, examples=False, user="alice")
+    assert read(layout)["operators"]["default_owner"] == "alice"
+
+    write_config(layout, host="127.0.0.1", port=1, examples=False)
+    assert not read(layout).has_option("operators", "default_owner")
