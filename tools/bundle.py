@@ -25,6 +25,8 @@ from pathlib import Path
 from couture_workflow import __version__
 
 ROOT = Path(__file__).parent.parent
+#: Compose names volumes after it, so it is the same for every version.
+FOLDER = "couture-workflow"
 #: Name in the bundle -> file of the project.
 FILES = {
     "load.sh": "tools/bundle_load.sh",
@@ -62,13 +64,13 @@ class Image:
 class Bundle:
     """A tar file that is written part by part and remembers the checksums."""
 
-    def __init__(self, archive: tarfile.TarFile, folder: str) -> None:
-        self._archive, self._folder = archive, folder
+    def __init__(self, archive: tarfile.TarFile) -> None:
+        self._archive = archive
         self._sums: list[str] = []
 
     def add(self, name: str, source: io.BufferedIOBase, size: int, *, mode: int = 0o644) -> None:
         """Add a file."""
-        entry = tarfile.TarInfo(f"{self._folder}/{name}")
+        entry = tarfile.TarInfo(f"{FOLDER}/{name}")
         entry.size, entry.mode = size, mode
         hashing = _Hashing(source)
         self._archive.addfile(entry, hashing)  # type: ignore[arg-type]
@@ -104,7 +106,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         _check_room(folder, images)
         with _replacing(target) as partial, tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as archive:
-            _fill(Bundle(archive, f"couture-workflow-{__version__}"), images, folder)
+            _fill(Bundle(archive), images, folder)
     except (BundleError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
