@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,10 @@ class Engine(NBClientEngine):  # type: ignore[misc]
 def run(request: dict[str, Any]) -> None:
     """Run the notebook."""
     papermill_engines.register("couture", Engine)
+    # Sockets of files: nobody else can listen. Without a path they would be in the current folder.
+    folder = Path(os.environ["JUPYTER_RUNTIME_DIR"])
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sockets = {"transport": "ipc", "ip": str(folder / "kernel")}
     papermill.execute_notebook(
         request["input"],
         request["output"],
@@ -74,7 +79,7 @@ def run(request: dict[str, Any]) -> None:
         progress_bar=False,
         log_output=True,
         cwd=request["folder"],
-        config=Config({"KernelManager": {"transport": "ipc"}}),  # sockets of files: nobody else can listen
+        config=Config({"KernelManager": sockets}),
     )
 
 
