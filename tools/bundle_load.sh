@@ -62,13 +62,12 @@ there() {
   [ "$(docker image inspect --format '{{.Id}}' "$1" 2> /dev/null)" = "$2" ]
 }
 needed=0
-architecture=
+server=$(docker version --format '{{.Server.Arch}}')
 while IFS='	' read -r variable name id size architecture file; do
+  [ "$server" = "$architecture" ] \
+    || refuse "The images are for $architecture and this Docker runs on $server. Make a bundle on a machine like this one."
   there "$name" "$id" || needed=$((needed + size / 1024))
 done < images.txt
-server=$(docker version --format '{{.Server.Arch}}')
-[ "$server" = "$architecture" ] \
-  || refuse "The images are for $architecture and this Docker runs on $server. Make a bundle on a machine like this one."
 folder=$(docker info --format '{{.DockerRootDir}}' 2> /dev/null)
 if [ "$needed" -gt 0 ] && [ -d "$folder" ]; then
   free=$(df -Pk "$folder" | awk 'NR == 2 { print $4 }')

@@ -131,6 +131,14 @@ def load(offline: Machine, folder: Path, *words: str, **variables: str) -> subpr
     return offline.run("sh", str(folder / "load.sh"), *words, cwd=Path("/"), **variables)
 
 
+def change_listing(folder: Path, pattern: str, replacement: str) -> None:
+    """Change what an unpacked bundle says of its images, checksum included."""
+    listing, sums = folder / "images.txt", folder / "SHA256SUMS"
+    listing.write_text(re.sub(pattern, replacement, listing.read_text()))
+    digest = hashlib.sha256(listing.read_bytes()).hexdigest()
+    sums.write_text(re.sub(r"\w+(?=  images.txt)", digest, sums.read_text()))
+
+
 def images(offline: Machine) -> set[str]:
     """Return the names of the images there."""
     return set(offline.run("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split())
@@ -191,6 +199,14 @@ def test_a_damaged_bundle_loads_nothing(
     assert not images(offline) & set(SMALL.values())
 
 
+def test_images_of_another_architecture_are_refused(small: Path, offline: Machine, tmp_path: Path) -> None:
+    folder = unpack(small, tmp_path)
+    change_listing(folder, r"\t(amd64|arm64)\t", "\ts390x\t")
+    done = load(offline, folder)
+    assert done.returncode == 1
+    assert "The images are for s390x and this Docker runs on" in done.stderr
+
+
 def test_a_missing_image_is_a_sentence_when_the_bundle_is_made(tmp_path: Path) -> None:
     done = make(tmp_path, MYSQL_IMAGE="not-there:1")
     assert done.returncode == 1
@@ -200,12 +216,7 @@ def test_a_missing_image_is_a_sentence_when_the_bundle_is_made(tmp_path: Path) -
 
 def test_a_disk_that_is_too_small_is_a_sentence(small: Path, tmp_path: Path) -> None:
     folder = unpack(small, tmp_path)
-    listing = (folder / "images.txt").read_text()
-    changed = re.sub(r"(sha256:\w+)\t\d+", r"\1\t500000000", listing)
-    (folder / "images.txt").write_text(changed)
-    sums = (folder / "SHA256SUMS").read_text()
-    digest = hashlib.sha256(changed.encode()).hexdigest()
-    (folder / "SHA256SUMS").write_text(re.sub(r"\w+(?=  images.txt)", digest, sums))
+    change_listing(folder, r"(sha256:\w+)\t\d+", r"\1\t500000000")
     with machine(size="64m") as crowded:
         # The disk is mounted in the machine's own namespace, so its programs have to run in there too.
         words = [
