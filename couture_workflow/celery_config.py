@@ -1,15 +1,152 @@
-"""Celery's settings, built on those of Airflow's provider."""
+"""Celery's settings: what Airflow's provider makes of airflow.cfg, and what a task must survive (``[celery]
+celery_config_options = couture_workflow.celery_config.CELERY_CONFIG``).
+
+Only processes that speak to Celery import it: the workers and the scheduler.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
+from celery.signals import heartbeat_sent, task_postrun, worker_init
+
+#: Names the file that a worker touches as long as it reaches the broker; the health check looks at its age.
+ALIVE = "COUTURE_WORKER_ALIVE"
+
+#: Seconds between two times that a process of a worker removes old results.
+_CLEANUP_INTERVAL = 3600
+
+#: What every task imports. Loaded once in the worker, it is there in each process that is forked from it.
+_EVERY_TASK = (
+    "airflow.dag_processing.dagbag",
+    "airflow.dag_processing.importers.python_importer",
+    "airflow.executors.workloads",
+    "airflow.sdk.definitions.asset.decorators",
+    "airflow.sdk.definitions.decorators",
+    "airflow.sdk.execution_time.coordinator",
+    "airflow.sdk.execution_time.secrets.execution_api",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.secrets.environment_variables",
+    "celery.backends.database",
+    "couture_workflow.bundles",
+    "couture_workflow.operators.spark",
+)
 
 CELERY_CONFIG: dict[str, Any] = {
     **DEFAULT_CELERY_CONFIG,
-    # A task is acknowledged when it ends, so that one of a killed worker goes to another.
+    # --- A task is neither lost nor run twice. ---
+    # A message leaves the queue when its task has ended: the one of a worker that died is given to another.
+    # Airflow's API refuses a task that is running or has ended, so a message that comes twice does no harm.
     "task_acks_late": True,
-    # A worker takes what it can run, and leaves the rest to others.
+    # A worker takes as many tasks as it has slots, so that none waits at a busy worker beside an idle one.
     "worker_prefetch_multiplier": 1,
+    # The queue and its messages are on RabbitMQ's disk (Celery's default, written down): a restart keeps them.
+    "task_default_delivery_mode": "persistent",
+    # Classic, not quorum: on one node both survive a restart, and a quorum queue writes each message to a log
+    # of its own first. With a RabbitMQ of three nodes, "quorum" keeps the queue when one of them is lost.
+    "task_default_queue_type": "classic",
+    # A task is sent when RabbitMQ says that it has it. Without that, what is sent into a broker that is just
+    # going down is lost, and the task stays queued until Airflow gives it up.
+    "broker_transport_options": {
+        **DEFAULT_CELERY_CONFIG["broker_transport_options"],
+        "confirm_publish": True,
+    },
+    # While the broker is away, sending goes on until the executor ends the attempt (`[celery]
+    # operation_timeout`) and tries again in the next round; a refused connection would fail the task at once.
+    "task_publish_retry_policy": {
+        "max_retries": None,
+        "interval_start": 0.1,
+        "interval_step": 0.2,
+        "interval_max": 1.0,
+    },
+    # --- A worker survives its broker. ---
+    # It comes back however long the broker is away, instead of giving up after 100 attempts.
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    # A broker that answers nothing is noticed after some 40 seconds, not after four minutes.
+    "broker_heartbeat": 20,
+    # A busy host may need more than the usual four seconds for a handshake.
+    "broker_connection_timeout": 10,
+    # Running tasks go on while the broker is away: they speak to the API server, not to the broker.
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    # The message of a process that was killed is not run again by Celery: Airflow sees that the heartbeat
+    # of its task has stopped, and decides by the retries of the task.
+    "task_reject_on_worker_lost": False,
+    # A process of the pool may need more than four seconds to come up while Spark has all cores.
+    "worker_proc_alive_timeout": 60,
+    # --- No work that nobody reads. ---
+    # "Started" is in Airflow's database already; here it would be one more transaction for each task.
+    "task_track_started": False,
+    # Nobody reads Celery's events; the heartbeat of a worker is sent all the same.
+    "worker_send_task_events": False,
+    "task_send_sent_event": False,
+    # A process of the pool writes one result at a time. The server ends idle connections after hours, a
+    # firewall sooner; a restart of MySQL is noticed before a result is written, not by losing it.
+    "database_engine_options": {
+        "pool_size": 1,
+        "max_overflow": 1,
+        "pool_recycle": 1500,
+        "pool_pre_ping": True,
+        "isolation_level": "READ COMMITTED",
+        **DEFAULT_CELERY_CONFIG["database_engine_options"],
+    },
+    # The executor reads a result within seconds; see `clean_up` below.
+    "result_expires": 86400,
 }
+
+
+@heartbeat_sent.connect
+def touch_alive(**_: Any) -> None:
+    """Note that this worker reaches its broker: Celery sends a heartbeat every two seconds while it does."""
+    with contextlib.suppress(OSError):
+        Path(os.environ.get(ALIVE) or "/tmp/couture-worker-alive").touch()
+
+
+@worker_init.connect
+def prepare_worker(sender: Any, **_: Any) -> None:
+    """Load what every task needs before the processes of the pool are forked.
+
+    Otherwise each of them would do it at its first task, which takes seconds of CPU.
+    """
+    # A worker publishes heartbeats alone. It must not wait for an answer to one when the network is cut.
+    sender.app.conf.broker_transport_options.pop("confirm_publish", None)
+    preload()
+
+
+def preload() -> None:
+    """Import the modules, the plugins and the certificates that every task uses; keep them from the collector.
+
+    The collector writes into each object that it looks at, and with that copies the page that the processes
+    would share.
+    """
+    import importlib
+
+    for name in _EVERY_TASK:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    from airflow.sdk.api.client import API_SSL_CA_FILE_PATH, API_SSL_CERT_PATH, Client
+    from airflow.sdk.listener import get_listener_manager
+
+    get_listener_manager()
+    Client._get_ssl_context_cached(API_SSL_CA_FILE_PATH, API_SSL_CERT_PATH)
+    gc.collect()
+    gc.freeze()
+
+
+_next_cleanup = time.monotonic() + _CLEANUP_INTERVAL
+
+
+@task_postrun.connect
+def clean_up(task: Any, **_: Any) -> None:
+    """Remove results that nobody will read any more: nothing else in Airflow does it."""
+    global _next_cleanup
+    if time.monotonic() >= _next_cleanup:
+        _next_cleanup = time.monotonic() + _CLEANUP_INTERVAL
+        task.app.backend.cleanup()
