@@ -10,10 +10,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 TEMPLATES := couture_workflow/templates
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format bench bundle clean
+.PHONY: help install run demo test test-compose check format bench bundle clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 install: $(STAMP) ## make .venv with everything that the workbench needs, and the runtimes of jobs in it
 
@@ -37,6 +37,10 @@ demo: install ## do a first day's work through the public interfaces, in a tempo
 test: install ## run every test: unit, real Spark, real browser
 	@$(BIN)/couture-workflow install --tests
 	@$(BIN)/pytest
+
+test-compose: install ## run the stack of containers, with real workers, faults and a browser (needs Docker or root)
+	@$(BIN)/couture-workflow install --tests
+	@$(BIN)/pytest tests/compose
 
 check: install ## formatting, linting, types, architecture, templates, scripts, changelog
 	$(BIN)/ruff format --check .

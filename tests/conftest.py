@@ -21,8 +21,11 @@ from typing import Any
 import pytest
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="couture-tests-"))
+#: What tests in tests/compose are told by their caller; nothing else of ours may reach a test.
+TOLD = ("COUTURE_KEEP_STACK", "COUTURE_TEST_DATABASE")
 for name in [name for name in os.environ if name.startswith(("AIRFLOW", "COUTURE_"))]:
-    del os.environ[name]
+    if name not in TOLD:
+        del os.environ[name]
 os.environ["AIRFLOW_HOME"] = str(AIRFLOW_HOME)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__AUTH_MANAGER"] = (
@@ -45,6 +48,18 @@ NEEDS = {
     "browser": (("chromium", "chromium-browser"), "needs Chromium"),
     "workbench": (("git",), "needs git"),
 }
+
+
+#: The tests of the stack of containers take many minutes: they run only where the caller names their folder.
+COMPOSE = Path(__file__).parent / "compose"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests of the stack of containers out, unless they are asked for."""
+    asked = [(config.invocation_params.dir / word.split("::")[0]).resolve() for word in config.args]
+    if collection_path == COMPOSE and not any(path.is_relative_to(COMPOSE) for path in asked):
+        return True
+    return None
 
 
 def program(*names: str) -> str | None:
