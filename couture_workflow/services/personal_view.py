@@ -57,7 +57,7 @@ def of(name: str) -> PersonalView:
     except InvalidNameError:
         pass
     return PersonalView(
-        problem=f"{settings.USER_VARIABLE} is ignored: {quote(name)} is not a name. It has only letters, "
+        problem=f"{settings.USER_VARIABLE} is ignored: {quote(name)} is not a name. A name has only letters, "
         "digits and . _ -, begins with a letter, a digit or _, does not end in a dot, and is at most 200 "
         "bytes long. Change it and start again."
     )
