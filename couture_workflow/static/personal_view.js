@@ -24,7 +24,7 @@ export default function PersonalView() {
     createElement(Button, { key: label, onClick: () => show(names), size: "xs", variant: "outline" }, label);
   return createElement(
     HStack,
-    { "data-testid": "couture-personal-view", flexWrap: "wrap", gap: 3, minHeight: 8, pb: 1, role: "status" },
+    { "data-testid": "couture-personal-view", flexShrink: 0, flexWrap: "wrap", gap: 3, minHeight: 8, pb: 1, role: "status" },
     createElement(Text, { color: "fg.muted", fontSize: "sm" }, createElement("b", null, `${user}'s workbench`), " · ", words),
     owners.length ? button("Show all Dags", []) : null,
     owners.length && !others.length ? null : button(`Show only ${user}'s`, [user]),
