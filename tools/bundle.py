@@ -128,11 +128,7 @@ def _inspect(variable: str, name: str) -> Image:
     if done.returncode:
         if "No such image" not in done.stderr:
             raise BundleError(f"Docker does not answer: {done.stderr.strip()}")
-        remedy = (
-            f"docker build --tag {name} --file docker/Dockerfile ."
-            if variable == "COUTURE_IMAGE"
-            else f"docker pull {name}"
-        )
+        remedy = f"make image IMAGE={name}" if variable == "COUTURE_IMAGE" else f"docker pull {name}"
         raise BundleError(f"The image {name} is not on this machine. Type: {remedy}")
     found = json.loads(done.stdout)[0]
     return Image(variable, name, found["Id"], int(found["Size"]), found["Architecture"])
