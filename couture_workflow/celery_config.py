@@ -104,6 +104,11 @@ CELERY_CONFIG: dict[str, Any] = {
         "isolation_level": "READ COMMITTED",
         **DEFAULT_CELERY_CONFIG["database_engine_options"],
     },
+    # A result that cannot be written now is written when MySQL is back. If it were lost, the scheduler would
+    # hold the slot of the task as taken until its own restart.
+    "result_backend_always_retry": True,
+    "result_backend_max_sleep_between_retries_ms": 3000,
+    "result_backend_max_retries": 100,
     # The executor reads a result within seconds; see `clean_up` below.
     "result_expires": 86400,
 }
