@@ -7,10 +7,11 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
   && echo $$python && break; done)
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' couture_workflow/__init__.py)
 TEMPLATES := couture_workflow/templates
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-compose check format bench bundle clean
+.PHONY: help install run demo test test-compose check format bench image bundle clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -58,6 +59,10 @@ format: install ## format the Python code
 bench: install ## compare the speed with what it is measured against
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,benchmarks]'
 	$(BIN)/python -m benchmarks
+
+image: ## build the image of docker-compose.yml (IMAGE=NAME:TAG)
+	@docker build --file docker/Dockerfile --tag $(or $(IMAGE),couture-workflow:$(VERSION)) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
 
 bundle: install ## write one file that installs everything on a machine without internet (BUNDLE=FOLDER)
 	@$(BIN)/python tools/bundle.py --output $(or $(BUNDLE),dist)
