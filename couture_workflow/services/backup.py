@@ -167,8 +167,7 @@ def _standard_output() -> Iterator[Callable[[bytes], object]]:
     descriptor = os.dup(1)
     os.dup2(2, 1)
     try:
-        with atomic.storage_errors(Path("/dev/stdout")):
-            yield lambda piece: atomic.write_all(descriptor, piece)
+        yield _taker(descriptor, Path("/dev/stdout"))
     finally:
         os.dup2(descriptor, 1)
         os.close(descriptor)
@@ -188,7 +187,7 @@ def _output(file: Path) -> Iterator[Callable[[bytes], object]]:
             try:
                 os.fchmod(descriptor, 0o600)
                 os.ftruncate(descriptor, 0)
-                yield lambda piece: atomic.write_all(descriptor, piece)
+                yield _taker(descriptor, file)
                 os.fsync(descriptor)
                 part.replace(file)
                 atomic.sync_folder(file.parent)
@@ -197,3 +196,13 @@ def _output(file: Path) -> Iterator[Callable[[bytes], object]]:
                 raise
         finally:
             os.close(descriptor)
+
+
+def _taker(descriptor: int, file: Path) -> Callable[[bytes], object]:
+    """Return what writes bytes, and tells a full disk of the file from one of what is read meanwhile."""
+
+    def take(piece: bytes) -> None:
+        with atomic.storage_errors(file):
+            atomic.write_all(descriptor, piece)
+
+    return take

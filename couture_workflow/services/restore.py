@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from couture_workflow.exceptions import ArchiveError, ConflictError, InUseError, InvalidError
+from couture_workflow.exceptions import ArchiveError, ConflictError, CoutureError, InUseError, InvalidError
 from couture_workflow.services import (
     backup_database,
     backup_keys,
@@ -36,7 +36,7 @@ from couture_workflow.services.restore_database import Schemas, check_revisions,
 from couture_workflow.services.restore_plan import Move, Plan
 from couture_workflow.services.restore_staging import FOLDER, Staging
 from couture_workflow.store import atomic, backup_archives
-from couture_workflow.store.backup_archives import Backup
+from couture_workflow.store.backup_archives import Backup, Visitor
 from couture_workflow.store.blobs import CHUNK
 from couture_workflow.store.home import LAYOUT, Store
 
@@ -78,7 +78,7 @@ def restore(
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(_input(file, home))
         report("Checking the backup.")
-        backup = backup_archives.read(source)
+        backup = _read(source, file)
         given = passphrase() if backup_keys.is_sealed(backup.keys) else None
         keys = backup_keys.open_(backup.keys, backup.manifest, given)
         place = backup_place.target(home, embedded_backup=bool(backup.about.get("embedded")))
@@ -90,7 +90,7 @@ def restore(
         if not replace:
             _check_empty(place)
         check_free(place.home, 2 * backup.size, "The unpacked backup beside what is there")
-        plan = _prepare(context, source)
+        plan = _prepare(context, lambda visit: _read(source, file, visit))
         plan.write(place.home)
         _carry_out(plan, context)
         return _examine(context)
@@ -100,17 +100,26 @@ def restore(
 def _input(file: Path | None, home: Path | None) -> Iterator[BinaryIO]:
     """Give the backup as a file that can be read twice."""
     if file is not None:
-        with atomic.reading_errors(file), file.open("rb") as source:
+        with atomic.reading_errors(file):
+            source = file.open("rb")
+        with source:
             yield source
         return
     import tempfile
 
     folder = home or Path(os.environ.get("AIRFLOW__COUTURE_WORKFLOW__HOME") or tempfile.gettempdir())
     folder = folder if folder.is_dir() else Path(tempfile.gettempdir())
-    with atomic.storage_errors(folder), tempfile.TemporaryFile(dir=folder, prefix=atomic.PREFIX) as kept:
-        shutil.copyfileobj(sys.stdin.buffer, kept, CHUNK)
+    with tempfile.TemporaryFile(dir=folder, prefix=atomic.PREFIX) as kept:
+        with atomic.storage_errors(folder):
+            shutil.copyfileobj(sys.stdin.buffer, kept, CHUNK)
         kept.seek(0)
         yield kept
+
+
+def _read(source: BinaryIO, file: Path | None, visit: Visitor | None = None) -> Backup:
+    source.seek(0)
+    with atomic.reading_errors(file or Path("/dev/stdin")):
+        return backup_archives.read(source, visit=visit)
 
 
 def _check_fits(backup: Backup, place: Place) -> None:
@@ -223,14 +232,16 @@ def _finish_earlier(context: _Context) -> bool:
     return plan.backup == context.backup.id
 
 
-def _prepare(context: _Context, source: BinaryIO) -> Plan:
-    """Unpack the backup and bring its database up to date; return what is to be moved."""
+def _prepare(context: _Context, unpack: Callable[[Visitor], object]) -> Plan:
+    """Unpack the backup and bring its database up to date; return what is to be moved.
+
+    :param unpack: reads the backup again, and gives each file of it.
+    """
     place, report = context.place, context.report
     report(f"Unpacking {len(context.backup.about['members']):,} files, {context.backup.size:,} bytes.")
     staging = Staging(context.work)
     try:
-        source.seek(0)
-        backup_archives.read(source, visit=staging.take)
+        unpack(staging.take)
         staging.finish_home()
         if place.embedded and not place.layout.config.is_file():
             _make_embedded(place)
@@ -246,10 +257,21 @@ def _prepare(context: _Context, source: BinaryIO) -> Plan:
             tables = schemas.tables()
         return Plan(context.backup.id, moves, sorted(tables), [str(context.work)])
     except BaseException:
-        if not isinstance(sys.exc_info()[1], KeyboardInterrupt | SystemExit):
-            for folder in (staging.home, staging.database):
-                shutil.rmtree(folder, ignore_errors=True)
+        _discard(place, context.work)
         raise
+
+
+def _discard(place: Place, work: Path) -> None:
+    """Remove what was prepared in vain; the log of the migration stays."""
+    for folder in ("home", "database", "packs"):
+        shutil.rmtree(work / folder, ignore_errors=True)
+    parts = [place.database] if place.kind == "sqlite" else []
+    for path in [*parts, *place.key_files().values()]:
+        for leftover in path.parent.glob(f".restore-{path.name}*"):
+            leftover.unlink(missing_ok=True)
+    if place.kind == "mysql":
+        with contextlib.suppress(CoutureError):
+            Schemas(place).clean()
 
 
 def _make_embedded(place: Place) -> None:
