@@ -118,7 +118,9 @@ def _names() -> Iterator[tuple[str, str]]:
     """Give the variable and the name of each image of the compose file."""
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     for variable, default in dict(re.findall(r"image: \$\{(\w+):-([^}]+)\}", text)).items():
-        yield variable, os.environ.get(variable) or default
+        name = os.environ.get(variable) or default
+        # Without a tag, `docker save` would take every tag.
+        yield variable, name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def _inspect(variable: str, name: str) -> Image:

@@ -300,7 +300,8 @@ def test_the_whole_stack_starts_without_internet(tmp_path: Path) -> None:
         loaded = load(offline, folder)
         assert loaded.returncode == 0, loaded.stderr
         sys.stdout.write(f"Loaded within {time.monotonic() - started:.0f} s.\n")
-        assert set(IMAGES.values()) <= images(offline)
+        wanted = {name if ":" in name.rpartition("/")[2] else f"{name}:latest" for name in IMAGES.values()}
+        assert wanted <= images(offline)
         version = offline.run("docker", "run", "--rm", IMAGES["COUTURE_IMAGE"], "couture-workflow", "version")
         assert __version__ in version.stdout
         variables = {**IMAGES, "COUTURE_ADMIN_PASSWORD": "a password for tests"}
