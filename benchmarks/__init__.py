@@ -11,4 +11,5 @@ NAMES = (
     "upload",
     "dag_bundle",
     "dag_visible",
+    "compose_throughput",
 )
