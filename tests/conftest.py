@@ -22,7 +22,7 @@ import pytest
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="couture-tests-"))
 #: What tests in tests/compose are told by their caller; nothing else of ours may reach a test.
-TOLD = ("COUTURE_KEEP_STACK", "COUTURE_TEST_DATABASE")
+TOLD = ("COUTURE_KEEP_STACK", "COUTURE_TEST_DATABASE", "COUTURE_TEST_IMAGE")
 for name in [name for name in os.environ if name.startswith(("AIRFLOW", "COUTURE_"))]:
     if name not in TOLD:
         del os.environ[name]

@@ -40,6 +40,8 @@ BASE, MYSQL, RABBITMQ = "debian:bookworm-slim", "mysql:8.4", "rabbitmq:4-managem
 RECIPE_LABEL = "couture.recipe"
 #: "mariadb" takes MariaDB where MySQL would be a stand-in.
 DATABASE_VARIABLE = "COUTURE_TEST_DATABASE"
+#: Names an image of the product that is tested as it is, instead of one that is built.
+IMAGE_VARIABLE = "COUTURE_TEST_IMAGE"
 DEBOOTSTRAP = Program("debootstrap", ("debootstrap",), lambda: bool(shutil.which("debootstrap")))
 PULL_TIMEOUT, BASE_TIMEOUT, BUILD_TIMEOUT = 900, 900, 1800
 
@@ -146,7 +148,12 @@ def prepare(docker: Docker) -> Images:
     """Make sure that every image of the stack is there and current."""
     base = BASE if _library(docker, BASE) else _stand_in_base(docker, "bookworm")
     images = Images(base, _database(docker, base), _broker(docker, base))
-    build(docker, base)
+    given = os.environ.get(IMAGE_VARIABLE)
+    if given:
+        docker.report(f"Testing the image {given} as it is.")
+        docker.run("tag", given, PRODUCT)
+    else:
+        build(docker, base)
     return images
 
 

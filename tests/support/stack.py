@@ -97,7 +97,9 @@ class Stack(Site):
     def admin_password(self) -> str:
         """The generated password of superadmin, got as the documentation says."""
         if not self._password:
-            said = self.compose("run", "--rm", "init", "couture-workflow", "container", "password")
+            said = self.compose(
+                "run", "--rm", "--no-deps", "init", "couture-workflow", "container", "password"
+            )
             self._password = said.stdout.strip().splitlines()[-1].strip()
         return self._password
 
