@@ -286,6 +286,30 @@ def test_a_damaged_content_is_told_and_kept_as_it_is(home: Path, tmp_path: Path)
     assert "1 problem(s) found" in restored.stdout
 
 
+def test_a_database_that_cannot_be_brought_up_to_date_changes_nothing(
+    home: Path, archive: Path, tmp_path: Path
+) -> None:
+    before = state(home)
+    with tarfile.open(archive) as tar:
+        content = {member.name: (tar.extractfile(member) or io.BytesIO()).read() for member in tar}
+    about, keys = json.loads(content.pop("manifest.json")), content.pop("keys.json")
+    with (tmp_path / "other").open("wb") as file:
+        writer = backup_archives.Writer(file.write)
+        for name, told in content.items():
+            writer.add_bytes(name, b"no database" if name == "database/airflow.db" else told)
+        kept = {name: about[name] for name in about if name not in ("product", "format", "members")}
+        writer.finish(kept, lambda _manifest: keys)
+
+    done = couture("restore", tmp_path / "other", "--replace", "--home", home)
+
+    assert done.returncode == 1
+    assert "cannot be brought up to date (" in done.stderr
+    assert "file is not a database" in done.stderr
+    assert state(home) == before
+    assert [path.name for path in (home / ".restore").iterdir()] == ["migration.log"]
+    assert leftovers(home / "airflow") == []
+
+
 @pytest.mark.slow
 def test_the_database_of_an_older_airflow_is_brought_up_to_date(home: Path, tmp_path: Path) -> None:
     layout = embedded_settings.Layout(home)

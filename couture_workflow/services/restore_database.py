@@ -72,7 +72,7 @@ def migrate(url: str, place: Place, log: Path) -> None:
         )
     if done.returncode:
         text = log.read_text(encoding="utf-8", errors="replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines = [line.strip() for line in text.splitlines() if line.strip() and "(Background on" not in line]
         raise StartError(
             "The database of the backup cannot be brought up to date "
             f"({lines[-1] if lines else 'no message'}). "
