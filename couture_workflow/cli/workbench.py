@@ -28,9 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Do a first day's work in a temporary home and check its result."""
+    """Do a first day's work in a temporary home, or with a running installation, and check its result."""
     from couture_workflow.services import demo as service
 
+    if arguments.url:
+        return service.run_at(arguments.url, user=arguments.user, report=report)
     return service.run(report=report)
 
 
@@ -108,7 +110,22 @@ COMMANDS: dict[str, Command] = {
             ),
         ),
     ),
-    "demo": Command(demo),
+    "demo": Command(
+        demo,
+        (
+            Option(
+                ("--url",), {"metavar": "URL", "default": "", "help": "address of a running installation"}
+            ),
+            Option(
+                ("--user",),
+                {
+                    "metavar": "NAME",
+                    "default": "superadmin",
+                    "help": "who logs in there (default: %(default)s); password: COUTURE_ADMIN_PASSWORD",
+                },
+            ),
+        ),
+    ),
     "doctor": Command(
         doctor,
         (

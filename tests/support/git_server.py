@@ -97,15 +97,17 @@ class GitServer:
 
 
 @contextmanager
-def git_server(root: Path, tokens: Mapping[str, str]) -> Iterator[GitServer]:
-    """Serve the repositories below a folder on loopback."""
+def git_server(
+    root: Path, tokens: Mapping[str, str], *, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[GitServer]:
+    """Serve the repositories below a folder; on loopback, unless it runs in a container."""
     served = GitServer(root, tokens)
 
     class Handler(_Handler):
         server_of = served
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_port}"
+    server = http.server.ThreadingHTTPServer((host, port), Handler)
+    served.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
