@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ REPOSITORY = "https://airflow.apache.org"
 SOURCE = "helm.sh/helm/v3/cmd/helm@v3.22.0"
 #: The oldest that the chart takes.
 OLDEST = (3, 19)
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "couture-workflow-tests"
+CACHE = Path(sys.prefix) / "helm-tests"
 
 
 def chart(version: str) -> Path:
