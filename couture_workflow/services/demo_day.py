@@ -35,7 +35,7 @@ CONFIGURATION: Json = {
     "py_files": [],
     "message": "Demo: two local cores",
 }
-RUN_TIMEOUT = 300.0
+RUN_TIMEOUT = 600.0
 
 
 @dataclass

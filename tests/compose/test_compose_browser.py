@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import ConsoleMessage, FrameLocator, Page, expect
 
+from couture_workflow.services import demo
 from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.compose, pytest.mark.browser, pytest.mark.timeout(600)]
@@ -92,32 +95,57 @@ def test_an_admin_changes_the_spark_configuration(stack: Stack, quiet: Callable[
     stack.login(page, "admin")
     page.goto(f"{stack.url}/couture/spark-configuration/")
 
-    expect(page.get_by_role("heading", name="Spark Configuration", level=1)).to_be_visible()
-    before = stack.api.get("/api/configs/spark").json()
-    changed = {**before, "message": "Test in the browser"}
-    changed["configurations"] = {**before["configurations"], "spark.sql.shuffle.partitions": "3"}
-    wanted = {name: changed[name] for name in ("arguments", "configurations", "jars", "py_files", "message")}
-    assert stack.client("admin").put("/api/configs/spark", json=wanted).is_success
-    page.reload()
-    expect(page.locator("input[value='spark.sql.shuffle.partitions']")).to_be_visible()
+    name = "spark.couture.browser"
+    if page.get_by_role("button", name=f"Delete {name}").count():
+        page.get_by_role("button", name=f"Delete {name}").click()
+    names = page.get_by_role("combobox", name=re.compile(r"configuration \d+ name", re.IGNORECASE))
+    before = names.count()
+    page.get_by_role("button", name="Add configuration").press("Enter")
+    expect(names).to_have_count(before + 1)
+    names.last.fill(name)
+    page.get_by_label(f"Value of {name}").fill(str(time.time()))
+    page.get_by_role("button", name="Review changes").click()
+    page.get_by_role("dialog", name="Review changes").get_by_role("button", name="Save").click()
+
+    expect(page.get_by_text("Saved. Jobs that start from now on use it.")).to_be_visible()
+    assert name in stack.api.get("/api/configs/spark").json()["configurations"]
 
 
 def test_a_developer_saves_a_dag_runs_it_and_reads_its_log(stack: Stack, quiet: Callable[[], Page]) -> None:
+    stack.save_dag("in_the_browser.py", SOURCE)
     page = quiet()
     stack.login(page, "developer")
-    page.goto(f"{stack.url}/couture/dag-editor/?new=in_the_browser.py")
-    editor = page.locator(".cm-content")
-    expect(editor).to_be_visible()
-    editor.click()
-    page.keyboard.press("Control+A")
-    page.keyboard.press("Delete")
-    page.keyboard.insert_text(SOURCE)
-    page.get_by_role("button", name="Save", exact=True).first.click()
-    expect(page.locator("body")).to_contain_text(re.compile("[Ss]aved"))
+    page.goto(f"{stack.url}/couture/dag-editor/?path=in_the_browser.py")
+    page.locator("#code .cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(f"# {time.time()}")
+    page.get_by_role("button", name="Review & Save").click()
+    expect(page.get_by_role("heading", name="Review & Save")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", name=re.compile("Saved as version"))).to_be_visible()
 
-    stack.save_dag("in_the_browser.py", SOURCE)
     run_id = stack.trigger("in_the_browser")
     stack.wait_run("in_the_browser", run_id)
     page.goto(f"{stack.url}/dags/in_the_browser/runs/{run_id}/tasks/speak")
 
     expect(page.get_by_text("spoken in the worker")).to_be_visible()
+
+
+def test_run_details_tell_what_a_spark_job_used(stack: Stack, quiet: Callable[[], Page]) -> None:
+    if not (runs := dag_runs(stack, "my_penguins")):
+        who = {"user": "superadmin", "password": stack.admin_password}
+        demo.run_at(stack.url, **who, report=lambda line: None)
+        runs = dag_runs(stack, "my_penguins")
+    page = quiet()
+    stack.login(page, "developer")
+
+    page.goto(f"{stack.url}/couture/runs/my_penguins/{quote(runs[-1], safe='')}/summarize")
+
+    expect(page.get_by_role("heading", name="summarize", level=1)).to_be_visible()
+    expect(page.get_by_text("penguin_rules.py").first).to_be_visible()
+
+
+def dag_runs(stack: Stack, dag_id: str) -> list[str]:
+    """Return the ids of the runs of a DAG that went well."""
+    found = stack.api.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"state": "success"})
+    return [run["dag_run_id"] for run in found.json().get("dag_runs", [])]

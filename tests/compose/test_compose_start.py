@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import threading
@@ -65,32 +66,43 @@ with DAG("where", schedule=None):
 
     here.expand(number=list(range(12)))
 """
-LIMIT = 180.0
+#: Seconds from nothing to all healthy on a machine with two cores, and on one that does other work meanwhile.
+LIMIT, BUSY_LIMIT = 180.0, 600.0
 
 
-def test_everything_is_healthy_within_three_minutes(
+def limit() -> float:
+    """Return how long it may take on this machine now."""
+    return BUSY_LIMIT if os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1) else LIMIT
+
+
+def test_all_is_healthy_in_time_and_the_logs_tell_of_no_problem(
     another: Callable[..., Stack], report: Callable[[str], None]
 ) -> None:
-    fresh = another("fresh")
+    fresh, allowed = another("fresh"), limit()
 
     seconds = fresh.up()
+    odd = [
+        line
+        for line in fresh.logs().splitlines()
+        if SUSPICIOUS.search(line) and not any(re.search(reason, line) for reason in EXPECTED)
+    ]
 
-    report(f"A second stack, from empty volumes: all healthy after {seconds:.0f} s.")
-    assert fresh.unhealthy() == []
-    assert seconds < LIMIT
+    report(f"A stack from empty volumes: all healthy after {seconds:.0f} s.")
+    assert seconds < allowed
+    assert odd == []
 
 
 def test_docker_compose_1_brings_it_up_too(
     another: Callable[..., Stack], docker: Docker, report: Callable[[str], None]
 ) -> None:
-    old = another("v1", composer=compose_1(docker))
+    old, allowed = another("v1", composer=compose_1(docker)), limit()
 
     seconds = old.up()
 
     report(f"docker-compose 1.29 up -d worker: all healthy after {seconds:.0f} s.")
     assert old.api.get("/api/v2/monitor/health").json()["scheduler"]["status"] == "healthy"
     assert "WARNING" not in old.compose("config", "-q").stdout
-    assert seconds < LIMIT
+    assert seconds < allowed
 
 
 def test_a_second_up_changes_nothing(stack: Stack) -> None:
@@ -229,19 +241,6 @@ def test_scaled_workers_all_run_tasks(stack: Stack) -> None:
         assert len(hosts) == 3
     finally:
         stack.up("--scale", "worker=1", "worker")
-
-
-def test_logs_tell_of_no_problem(another: Callable[..., Stack]) -> None:
-    fresh = another("logs")
-    fresh.up()
-
-    odd = [
-        line
-        for line in fresh.logs().splitlines()
-        if SUSPICIOUS.search(line) and not any(re.search(reason, line) for reason in EXPECTED)
-    ]
-
-    assert odd == []
 
 
 def test_image_is_described_and_holds_only_what_runs(docker: Docker) -> None:

@@ -31,7 +31,7 @@ LONG_RUNNING = (
     "dag-sync",
     "worker",
 )
-UP_TIMEOUT, HEALTHY_TIMEOUT, DAG_TIMEOUT, RUN_TIMEOUT = 900.0, 300.0, 120.0, 300.0
+UP_TIMEOUT, HEALTHY_TIMEOUT, DAG_TIMEOUT, RUN_TIMEOUT = 900.0, 300.0, 180.0, 600.0
 COMPOSE_1 = Program("docker-compose", ("docker-compose",), lambda: bool(shutil.which("docker-compose")))
 
 
