@@ -139,7 +139,7 @@ class Stack:
         files = ["-f", str(ROOT / "docker-compose.yml")]
         for number, change in enumerate((self._common(), *self.changes)):
             path = self.folder / f"{self.project}-{number}.yml"
-            path.write_text(json.dumps({"version": "3.9", **change}))
+            path.write_text(json.dumps(change))
             files += ["-f", str(path)]
         environment = {
             **os.environ,
@@ -164,6 +164,17 @@ class Stack:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(3)
+
+    def freeze(self) -> None:
+        """Stop all processes where they are. An engine may fail to do that to one that is just forking."""
+        words = ["ps", "--quiet", "--filter", f"label=com.docker.compose.project={self.project}"]
+        for _ in range(20):
+            running = [*words, "--filter", "status=running"]
+            listed = subprocess.run(["docker", *running], capture_output=True, text=True, check=True)
+            if not (containers := listed.stdout.split()):
+                return
+            subprocess.run(["docker", "pause", *containers], capture_output=True, check=False)
+        raise RuntimeError(f"{self.project} cannot be paused.")
 
     def run(self, dags: Sequence[str], *, timeout: float = 1800) -> str:
         """Trigger a run of each DAG, wait until all have succeeded, and return the id of the runs."""
@@ -241,7 +252,7 @@ def running(stacks: Sequence[Stack]) -> Iterator[None]:
     try:
         for stack in stacks:
             stack.up()
-            stack.compose("pause")
+            stack.freeze()
         yield
     finally:
         for stack in stacks:
@@ -261,7 +272,7 @@ def awake(stack: Stack) -> Iterator[None]:
         stack.run(["warm_up"])
         yield
     finally:
-        stack.compose("pause")
+        stack.freeze()
 
 
 def write_files(folder: Path) -> None:

@@ -59,7 +59,7 @@ class Figures:
     cpu: dict[str, float]
 
 
-def run() -> tuple[Result, ...]:
+def run(rounds: int = ROUNDS) -> tuple[Result, ...]:
     """Measure both settings in turn; nothing where no stack can be started."""
     if why := missing(IMAGE):
         print(f"compose_throughput is skipped: {why}", file=sys.stderr)
@@ -69,7 +69,7 @@ def run() -> tuple[Result, ...]:
         theirs = Stack("couturec-official", PORT + 1, Path(folder), [official()])
         series: dict[str, dict[str, list[Figures]]] = {load: {"ours": [], "official": []} for load in LOADS}
         with running((ours, theirs)):
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 for name, stack in (("ours", ours), ("official", theirs)):
                     with awake(stack):
                         for load, dags in LOADS.items():
@@ -221,7 +221,7 @@ def main() -> int:
     if options.ablate:
         ablate(options.rounds)
     else:
-        for result in run():
+        for result in run(options.rounds):
             print(" | ".join(result.cells()))
     return 0
 
