@@ -37,7 +37,8 @@ def initialize(*, report: Report, root: Path = container_secrets.ROOT) -> None:
     with _only_one(home.root, report):
         connection = container_secrets.read("airflow/sql_alchemy_conn", root)
         _wait(connection, report)
-        _make_result_database(connection, root)
+        if (root / "mysql" / "root_password").is_file():
+            _make_result_database(connection, root)
         _migrate(report)
         _make_admin(root, report)
     report(f"Ready. User: {ADMIN}   Password: type {PASSWORD_COMMAND}")
