@@ -58,6 +58,8 @@ def _broker(known: Known) -> str:
 
 def _results(known: Known) -> str:
     url = _DATABASE.format(user="celery", password=secrets.token_urlsafe(24), database="celery")
+    # A worker whose network was cut would wait for an answer for a quarter of an hour, and so would its slot.
+    url += "&connect_timeout=10&read_timeout=30&write_timeout=30"
     return url.replace("mysql:", "db+mysql+mysqldb:", 1)
 
 

@@ -1,0 +1,415 @@
+"""Faults while the stack works: everything ends once, in a true state, and nothing stays behind.
+
+Each test tells how long it took until work went on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support import faults
+from tests.support.faults import Inside, Load, assert_settled, below, inside, kill, restart, until
+from tests.support.images import PRODUCT
+from tests.support.spark import compile_job
+from tests.support.stack import Json, Stack
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
+
+#: Seconds in which a task that was killed must be known to be dead.
+NOTICED = 60.0
+SLEEPER = """
+import sys, time
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+spark.sparkContext.parallelize(range(4), 4).map(lambda n: n + 1).count()
+if sys.argv[1] == "1":
+    print("the job is at work", flush=True)
+    spark.sparkContext.parallelize(range(2), 2).map(lambda n: time.sleep(600)).count()
+spark.stop()
+"""
+SPARK = """
+from datetime import timedelta
+
+from airflow.sdk import DAG
+from couture_workflow.operators import CouturePySparkOperator, CoutureSparkOperator
+
+again = {"retries": 1, "retry_delay": timedelta(seconds=1)}
+small = {"spark_arguments": {"master": "local[2]", "driver-memory": "512m"}}
+with DAG("faults_python", schedule=None):
+    CouturePySparkOperator(
+        task_id="job",
+        code_artifact="faults.py",
+        application_arguments=["{{ ti.try_number }}"],
+        **again,
+        **small,
+    )
+with DAG("faults_java", schedule=None):
+    CoutureSparkOperator(
+        task_id="job",
+        code_artifact="faults.jar",
+        class_path="Job",
+        application_arguments=["{{ 'sleep' if ti.try_number == 1 else 'done' }}"],
+        **again,
+        **small,
+    )
+"""
+
+Report = Callable[[str], None]
+
+
+@pytest.fixture(scope="module")
+def loaded(stack: Stack) -> Stack:
+    """Have the DAG that gives much to do."""
+    stack.save_dag("faults_load.py", faults.LOAD)
+    return stack
+
+
+@pytest.fixture(scope="module")
+def sparked(stack: Stack) -> Stack:
+    """Have a DAG with a Spark job in Python."""
+    upload(stack, "faults.py", SLEEPER.encode())
+    stack.save_dag("faults_spark.py", SPARK, dag_id="faults_python")
+    return stack
+
+
+def upload(stack: Stack, name: str, content: bytes) -> None:
+    """Store a code artifact."""
+    answer = stack.api.put(f"/api/artifacts/files/{name}", content=content)
+    assert answer.is_success, answer.text
+
+
+# --- a service goes away while 200 tasks are on their way ---
+
+
+@pytest.mark.parametrize("service", ["rabbitmq", "mysql", "scheduler", "api-server"])
+def test_every_task_ends_once_although_a_service_is_killed(
+    service: str, loaded: Stack, report: Report
+) -> None:
+    load = Load(loaded)
+    load.wait_ended(load.tasks // 10)
+
+    began = time.time()
+    restart(loaded, service)
+    back = time.time()
+    tasks = load.check()
+
+    report(
+        f"{service} killed and started under load ({back - began:.0f} s): {faults.recovery(tasks, began)}."
+    )
+    assert_settled(loaded)
+
+
+# --- a task dies, in every way ---
+
+
+def find_parent(processes: list[Inside]) -> int:
+    """Return the worker itself."""
+    return next(each.pid for each in processes if "MainProcess" in each.command)
+
+
+def find_supervisor(processes: list[Inside]) -> int:
+    """Return the process of the pool that looks after the task."""
+    known = {each.pid: each for each in processes}
+    return known[find_task(processes)].parent
+
+
+def find_task(processes: list[Inside]) -> int:
+    """Return the process of the task, which has started the reaper of the job."""
+    return next(each.parent for each in processes if "reaper.py" in each.command)
+
+
+def find_driver(processes: list[Inside]) -> int:
+    """Return the Java process of the job."""
+    return next(each.pid for each in processes if "java" in each.command.split()[0])
+
+
+KILLED: dict[str, Callable[[list[Inside]], int]] = {
+    "the worker": find_parent,
+    "a process of its pool": find_supervisor,
+    "the task": find_task,
+    "the driver": find_driver,
+}
+
+
+def kill_part(find: Callable[[list[Inside]], int], stack: Stack) -> None:
+    """Kill one process of the worker."""
+    kill(stack, "worker", find(inside(stack)))
+
+
+WAYS: dict[str, Callable[[Stack], None]] = {
+    "the container": partial(faults.kill_container, service="worker"),
+    **{name: partial(kill_part, find) for name, find in KILLED.items()},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_spark_task_that_is_killed_is_tried_again_within_a_minute(
+    way: str, sparked: Stack, report: Report
+) -> None:
+    check_killed(sparked, "faults_python", way, report)
+
+
+@pytest.mark.parametrize("way", ["the worker", "a process of its pool"])
+def test_a_java_task_that_is_killed_is_tried_again_within_a_minute(
+    way: str, sparked: Stack, report: Report, tmp_path: Path
+) -> None:
+    upload(sparked, "faults.jar", compile_job(tmp_path).read_bytes())
+
+    check_killed(sparked, "faults_java", way, report)
+
+
+def check_killed(stack: Stack, dag_id: str, way: str, report: Report) -> None:
+    """Kill a job at work, and follow what becomes of it."""
+    run_id, job = start_job(stack, dag_id)
+
+    began = time.time()
+    WAYS[way](stack)
+    noticed = until(
+        lambda: state(stack, dag_id, run_id) != ("running", 1),
+        seconds=NOTICED,
+        what=f"to notice that {way} was killed",
+    )
+    seconds = time.time() - began
+    known = {(each.pid, each.start) for each in job}
+    until(
+        lambda: not [each for each in inside(stack) if (each.pid, each.start) in known],
+        seconds=30,
+        what="the end of the job's processes",
+    )
+    stack.wait_run(dag_id, run_id)
+
+    assert noticed
+    assert state(stack, dag_id, run_id) == ("success", 2)
+    said = reason(stack, dag_id, run_id)
+    report(f"kill -9 of {way} under a Spark task ({dag_id}): noticed after {seconds:.0f} s: {said}")
+    assert not [each for each in inside(stack) if "java" in each.command or "pyspark" in each.command]
+    assert_settled(stack)
+
+
+def start_job(stack: Stack, dag_id: str) -> tuple[str, list[Inside]]:
+    """Start a job and return its run and its processes as soon as it is at work."""
+    run_id = stack.trigger(dag_id)
+
+    def working() -> list[Inside]:
+        processes = inside(stack)
+        if not any("java" in each.command.split()[0] for each in processes if each.command):
+            return []
+        log = stack.task_log(dag_id, run_id, "job")
+        if "the job is at work" not in log and "count 1000" not in log:
+            return []
+        return below(processes, find_task(processes))
+
+    found: list[Inside] = until(working, seconds=300, what=f"the job of {dag_id}", every=1)
+    return run_id, found
+
+
+def state(stack: Stack, dag_id: str, run_id: str) -> tuple[str, int]:
+    """Return the state of the job's task and its try."""
+    task: Json = faults.instances(stack, dag_id, run_id)[0]
+    return task["state"], task["try_number"]
+
+
+def reason(stack: Stack, dag_id: str, run_id: str) -> str:
+    """Return why the first try failed, from its log or from Airflow's audit log."""
+    log = stack.task_log(dag_id, run_id, "job", attempt=1)
+    told = faults.events(stack, dag_id, run_id, "job")
+    for words in ("SIGKILL", "heartbeat within time limit", "finished with state failed"):
+        for line in (*log.splitlines(), *told.splitlines()):
+            if words in line:
+                return line.strip()[:200]
+    raise AssertionError(f"no reason is told\n{log}\n{told}")
+
+
+# --- a worker cannot reach its broker and the database of results ---
+
+
+@pytest.mark.parametrize("seconds", [45, 180])
+def test_a_task_ends_once_although_its_worker_is_cut_off(seconds: int, loaded: Stack, report: Report) -> None:
+    loaded.up("--scale", "worker=2", "worker")
+    try:
+        # Long enough to run into the cut, and, of the longer cut, to end before it does.
+        load = Load(loaded, tasks=6, seconds=60)
+        until(lambda: len(busy(loaded)) == 2, seconds=300, what="work for both workers")
+        network, worker = f"{loaded.project}_data", loaded.container("worker")
+
+        loaded.docker.run("network", "disconnect", network, worker)
+        time.sleep(seconds)
+        loaded.docker.run("network", "connect", network, worker)
+        back = time.time()
+        load.check()
+        assert_settled(loaded)
+        settled = time.time() - back
+        again = Load(loaded, tasks=TASKS_AFTER)
+        hosts = {each["hostname"] for each in again.check()}
+
+        report(f"A worker cut off from its broker for {seconds} s: settled {settled:.0f} s after it.")
+        assert len(hosts) == 2, f"only {hosts} took tasks after the cut"
+        assert_settled(loaded)
+    finally:
+        loaded.up("--scale", "worker=1", "worker")
+
+
+#: Enough for each of two workers.
+TASKS_AFTER = 24
+
+
+def busy(stack: Stack) -> set[int]:
+    """Return which of two workers has a task."""
+    return {
+        index
+        for index in (1, 2)
+        if any("ForkPoolWorker" in known.command for known in parents(inside(stack, index=index)))
+    }
+
+
+def parents(processes: list[Inside]) -> list[Inside]:
+    """Return the processes that have a child."""
+    known = {each.parent for each in processes}
+    return [each for each in processes if each.pid in known]
+
+
+# --- tasks that wait without a worker ---
+
+WAITING = """
+from datetime import timedelta
+
+from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
+from airflow.sdk import DAG, task
+from couture_workflow.operators import DagOperator
+
+with DAG("faults_child", schedule=None):
+
+    @task
+    def work():
+        import time
+        time.sleep(60)
+
+    work()
+
+with DAG("faults_parent", schedule=None):
+    DagOperator(task_id="child", run_dag_id="faults_child", deferrable=True)
+    TimeDeltaSensor(task_id="wait", delta=timedelta(seconds=60), deferrable=True)
+"""
+
+
+def test_deferred_tasks_end_once_although_the_triggerer_is_killed(stack: Stack, report: Report) -> None:
+    stack.save_dag("faults_waiting.py", WAITING, dag_id="faults_parent")
+    stack.save_dag("faults_waiting.py", WAITING, dag_id="faults_child")
+    run_id = stack.trigger("faults_parent")
+    until(
+        lambda: faults.count(stack, "faults_parent", run_id, "deferred") == 2,
+        seconds=300,
+        what="deferred tasks",
+    )
+
+    faults.kill_container(stack, "triggerer")
+    faults.kill_container(stack, "dag-processor")
+    began = time.time()
+    stack.wait_run("faults_parent", run_id, timeout=600)
+
+    tasks = faults.instances(stack, "faults_parent", run_id)
+    children = faults.ask(stack, "/api/v2/dags/faults_child/dagRuns", run_after_gte=_start(tasks))
+    report(f"Triggerer and DAG processor killed: {faults.recovery(tasks, began)} (they wait for 60 s).")
+    assert {(each["state"], each["try_number"]) for each in tasks} == {("success", 1)}
+    assert [each["state"] for each in children["dag_runs"]] == ["success"]
+    assert_settled(stack)
+
+
+def _start(tasks: list[Json]) -> str:
+    return min(str(each["queued_when"] or each["start_date"]) for each in tasks)
+
+
+# --- a full disk ---
+
+#: Homes and logs on disks of their own that are soon full.
+SMALL_DISKS = """
+volumes:
+  home: {driver_opts: {type: tmpfs, device: tmpfs, o: "size=64m,uid=50000,gid=0,mode=0775"}}
+  logs: {driver_opts: {type: tmpfs, device: tmpfs, o: "size=32m,uid=50000,gid=0,mode=0775"}}
+"""
+WRITER = """
+from airflow.sdk import DAG, task
+
+with DAG("faults_writer", schedule=None):
+
+    @task(retries=0)
+    def write():
+        for number in range(2000):
+            print("line", number, "x" * 200)
+
+    write()
+"""
+#: The home and the logs, where they are in each container of Airflow.
+DISKS = ("/var/lib/couture-workflow", "/opt/airflow/logs")
+
+
+@pytest.fixture
+def small(another: Callable[..., Stack]) -> Iterator[Stack]:
+    """Have a stack whose disks hold little."""
+    stack = another("small", settings={"COMPOSE_FILE": "docker-compose.yml:small.yml"})
+    (stack.folder / "small.yml").write_text(SMALL_DISKS)
+    stack.compose("up", "--no-start", "worker")
+    # A disk in memory is lost when no container uses it.
+    keep = [f"--volume={stack.project}_{name}:/{name}" for name in ("home", "logs")]
+    words = ["run", "--detach", "--network=none", "--entrypoint", "sleep", *keep, PRODUCT, "infinity"]
+    holder = stack.docker.run(*words).stdout.split()[-1]
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.docker.run("rm", "--force", holder)
+
+
+def test_a_full_disk_is_told_in_sentences_and_survived(small: Stack, report: Report) -> None:
+    upload(small, "faults.py", SLEEPER.encode())
+    small.save_dag("faults_writer.py", WRITER)
+    small.save_dag("faults_spark.py", SPARK, dag_id="faults_python")
+    files = small.api.get("/api/artifacts/files").json()
+    before = {each["Id"]: each["RestartCount"] for each in small.containers()}
+    for disk in DISKS:
+        script = f"dd if=/dev/zero of={disk}/ballast bs=64k; cat /dev/zero > {disk}/rest"
+        small.exec("dag-sync", "sh", "-c", script, check=False)
+
+    full(small)
+    runs = {dag_id: small.trigger(dag_id) for dag_id in ("faults_writer", "faults_python")}
+    states = {dag_id: ended(small, dag_id, run_id) for dag_id, run_id in runs.items()}
+    assert small.api.get("/api/artifacts/files").json() == files
+    for disk in DISKS:
+        small.exec("dag-sync", "rm", f"{disk}/ballast", f"{disk}/rest")
+    began = time.time()
+    small.save_dag("faults_writer.py", WRITER + "# saved again\n")
+    small.wait_run("faults_writer", small.trigger("faults_writer"))
+    seconds = time.time() - began
+
+    report(f"Full disks: {states}; a DAG is saved and runs {seconds:.0f} s after space is free.")
+    upload(small, "faults-2.py", b"pass\n" * 100)
+    assert {each["Id"]: each["RestartCount"] for each in small.containers()} == before
+    small.exec("dag-sync", "git", "-C", f"{DISKS[0]}/dags", "fsck", "--strict")
+    assert_settled(small)
+
+
+def full(stack: Stack) -> None:
+    """Try to save what has no place, and get a sentence each time."""
+    source = {"content": WRITER + "# " + "x" * 100_000, "message": "Test: full"}
+    answers = [
+        stack.api.put("/api/artifacts/files/faults-2.py", content=b"pass\n" * 100_000),
+        stack.api.put("/api/dags/files/faults_writer.py", json=source),
+    ]
+    for answer in answers:
+        assert answer.status_code == 507, answer.text
+        assert "disk" in answer.text and "Traceback" not in answer.text
+    assert stack.api.get("/api/dags/files/faults_writer.py").json()["content"] == WRITER
+
+
+def ended(stack: Stack, dag_id: str, run_id: str) -> str:
+    """Wait for the end of a run, whatever it is, and return its state."""
+    path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
+    ends = {"success", "failed"}
+    until(lambda: faults.ask(stack, path)["state"] in ends, seconds=300, what=f"the end of {dag_id}", every=2)
+    return str(faults.ask(stack, path)["state"])
