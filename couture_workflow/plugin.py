@@ -95,10 +95,11 @@ class CouturePlugin(AirflowPlugin):
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """Return the applications to mount: the pages and one REST API for each noun."""
         from couture_workflow.api.app import api_apps
-        from couture_workflow.web import audit
+        from couture_workflow.web import audit, signing_key
         from couture_workflow.web.app import pages_app
 
         audit.listen()
+        signing_key.keep()
         return [
             {"name": "Couture Workflow pages", "url_prefix": paths.PAGES, "app": pages_app(_flask_app)},
             *(

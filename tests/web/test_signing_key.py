@@ -1,0 +1,33 @@
+"""The command that gives the signing key runs once in an API server, however often the key is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = """
+from airflow.api_fastapi.auth.tokens import get_signing_args
+from couture_workflow.web import signing_key
+signing_key.keep()
+keys = {get_signing_args()["secret_key"] for _ in range(5)}
+print(*keys)
+"""
+
+
+def test_the_command_runs_once_and_its_key_is_used(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    command = tmp_path / "key"
+    command.write_text(
+        f"#!/bin/sh\necho run >> {calls}\nprintf 'a%%b-of-more-than-enough-characters-for-a-key'\n"
+    )
+    command.chmod(0o755)
+    (tmp_path / "airflow.cfg").write_text(f"[api_auth]\njwt_secret_cmd = {command}\n")
+    environment = {"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip().splitlines()[-1] == "a%b-of-more-than-enough-characters-for-a-key"
+    assert calls.read_text().splitlines() == ["run"]
