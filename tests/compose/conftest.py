@@ -69,7 +69,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     found: Any = yield
     if found.failed:
         for stack in item.config.stash[STACKS]:
-            found.sections.append((f"services of {stack.project}", stack.state(tail=30)))
+            found.sections.append((f"services of {stack.project}", stack.state(tail=15)))
     return found  # type: ignore[return-value]
 
 

@@ -24,8 +24,8 @@ with DAG("hello_worker", schedule=None):
 
     @task
     def write():
-        import os, socket
-        secrets = sorted(os.listdir("/run/couture/secrets"))
+        import glob, os, socket
+        secrets = sorted({path.split("/")[4] for path in glob.glob("/run/couture/secrets/*/*")})
         return {"host": socket.gethostname(), "uid": os.getuid(), "secrets": secrets}
 
     @task

@@ -296,7 +296,8 @@ def secret_values(stack: Stack) -> dict[str, str]:
     said.append(f"admin/password {stack.admin_password}")
     for line in "\n".join(said).splitlines():
         name, _, value = line.partition(" ")
-        found[name] = value
+        if value:
+            found[name] = value
     return found
 
 

@@ -112,7 +112,7 @@ class Stack(Site):
         self, *words: str, check: bool = True, timeout: float = UP_TIMEOUT
     ) -> subprocess.CompletedProcess[str]:
         """Run Compose in the folder of the stack; ``stdout`` has all that it printed."""
-        command = [*self.composer, "-p", self.project, *words]
+        command = [*self.composer, "--ansi", "never", "-p", self.project, *words]
         return self.docker.call(command, timeout=timeout, check=check, cwd=self.folder)
 
     def up(self, *words: str) -> float:
@@ -204,7 +204,8 @@ class Stack(Site):
         listed = self.compose("ps", "--all", check=False, timeout=60).stdout
         if "unknown" in listed:
             listed = self.compose("ps", check=False, timeout=60).stdout
-        return f"{listed}\n{self.logs(tail=tail)}"
+        ends = "\n".join(line[:240] for line in self.logs(tail=tail).splitlines())
+        return f"{listed}\n{ends}"
 
     # --- DAGs ---
 
