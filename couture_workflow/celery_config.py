@@ -7,16 +7,18 @@ Only processes that speak to Celery import it: the workers and the scheduler.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
-from celery.signals import heartbeat_sent, task_postrun, worker_init
+from celery.signals import heartbeat_sent, task_postrun, worker_init, worker_process_init
 
 #: Names the file that a worker touches as long as it reaches the broker; the health check looks at its age.
 ALIVE = "COUTURE_WORKER_ALIVE"
@@ -28,6 +30,9 @@ _CLEANUP_INTERVAL = 3600
 
 #: Seconds between two looks at a process that has closed everything and is about to end.
 _END_INTERVAL = 0.02
+
+#: Of the system call prctl: the signal that the kernel sends when the parent has ended.
+_SET_PARENT_DEATH_SIGNAL = 1
 
 #: What every task imports. Loaded once in the worker, it is there in each process that is forked from it.
 _EVERY_TASK = (
@@ -173,6 +178,16 @@ def notice_ends() -> None:
     WatchedSubprocess._service_subprocess = serve_and_notice  # type: ignore[method-assign]
 
 
+def end_with_supervisor(**_: Any) -> None:
+    """End a task whose supervisor, this process of the pool, is killed.
+
+    Celery and Airflow notice the death and try the task again. It must not go on beside the next attempt.
+    SIGTERM, so that the operator can end what it started elsewhere.
+    """
+    prctl = ctypes.CDLL(None).prctl
+    os.register_at_fork(after_in_child=lambda: prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0))
+
+
 _next_cleanup = time.monotonic() + _CLEANUP_INTERVAL
 
 
@@ -186,4 +201,5 @@ def clean_up(task: Any, **_: Any) -> None:
 
 heartbeat_sent.connect(touch_alive)
 worker_init.connect(prepare_worker)
+worker_process_init.connect(end_with_supervisor)
 task_postrun.connect(clean_up)

@@ -166,3 +166,25 @@ def test_old_results_are_removed_once_an_hour(monkeypatch: pytest.MonkeyPatch) -
     celery_config.clean_up(task=task)
     celery_config.clean_up(task=task)
     assert calls == ["cleanup"]
+
+
+def test_a_task_is_told_when_its_supervisor_is_killed() -> None:
+    code = """
+import os, signal, time
+from couture_workflow import celery_config
+heard, tell = os.pipe()
+supervisor = os.fork()
+if not supervisor:
+    celery_config.end_with_supervisor()
+    if not os.fork():
+        signal.signal(signal.SIGTERM, lambda *_: (os.write(tell, b"told"), os._exit(0)))
+        os.write(tell, b"here")
+        time.sleep(60)
+        os._exit(0)
+    time.sleep(60)
+assert os.read(heard, 4) == b"here"
+os.kill(supervisor, signal.SIGKILL)
+print(os.read(heard, 4))
+"""
+
+    assert in_fresh_process(code) == "b'told'"

@@ -193,6 +193,12 @@ class Load:
 
         until(enough, seconds=LOAD_TIMEOUT, what=f"{number} tasks", every=1)
 
+    def has_begun(self) -> bool:
+        """Tell whether a task has left its first line."""
+        return (
+            self.stack.exec("dag-sync", "test", "-e", f"{FOLDER}/{self.run_id}", check=False).returncode == 0
+        )
+
     def marks(self) -> dict[int, list[list[str]]]:
         """Return what each task has left behind: (start or end, try, process)."""
         said = self.stack.exec("dag-sync", "grep", "--recursive", "", f"{FOLDER}/{self.run_id}").stdout
@@ -219,7 +225,8 @@ class Load:
         for number, lines in marks.items():
             words = [(kind, attempt) for kind, attempt, _ in lines]
             last = str(again.get(number, 1))
-            assert words.count(("end", last)) == 1, (number, lines)
+            ends = [attempt for kind, attempt in words if kind == "end"]
+            assert ends == [last], f"task {number} ended more than once, or never: {lines}"
             assert len(set(words)) == len(words), f"task {number} ran twice in one try: {lines}"
             if number not in again:
                 assert words == [("start", "1"), ("end", "1")], (number, lines)
