@@ -12,7 +12,8 @@ from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services.embedded_settings import examples_folder
 from couture_workflow.store.names import check_path, quote
 
-#: What the id of a copied DAG ends in where the copy is nobody's in particular: the original keeps its id in the bundle of the examples.
+#: What the id of a copied DAG ends in where the copy is nobody's in particular: the original keeps its id in
+#: the bundle of the examples.
 SUFFIX = "_copy"
 
 _DAG_ID = re.compile(r"""(\b\w*dag_id\s*=\s*)(["'])([\w.\-]+)\2""")
