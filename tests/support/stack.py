@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -32,6 +33,8 @@ LONG_RUNNING = (
     "worker",
 )
 UP_TIMEOUT, HEALTHY_TIMEOUT, DAG_TIMEOUT, RUN_TIMEOUT = 900.0, 300.0, 180.0, 600.0
+#: What a terminal would do with lines, which some versions of Compose print without one too.
+COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 COMPOSE_1 = Program("docker-compose", ("docker-compose",), lambda: bool(shutil.which("docker-compose")))
 
 
@@ -197,7 +200,7 @@ class Stack(Site):
             *(["--tail", str(tail)] if tail else []),
             *([service] if service else []),
         ]
-        return self.compose(*words, check=False, timeout=120).stdout
+        return COLOURS.sub("", self.compose(*words, check=False, timeout=120).stdout)
 
     def state(self, *, tail: int = 25) -> str:
         """Return for a person what state everything is in, with the ends of the logs."""
