@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
+from celery.backends.database.models import Task
 from celery.signals import heartbeat_sent, task_postrun, worker_init, worker_process_init
 
 #: Names the file that a worker touches as long as it reaches the broker; the health check looks at its age.
@@ -188,6 +189,29 @@ def end_with_supervisor(**_: Any) -> None:
     os.register_at_fork(after_in_child=lambda: prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0))
 
 
+def tell_reasons() -> None:
+    """Let the scheduler write into the audit log why Celery gave a task up.
+
+    That is what the task could not tell itself: the signal that killed its supervisor, a full disk under its
+    log. Airflow asks Celery's result for an "info" that results from a database do not have.
+    """
+    to_dict = Task.to_dict
+
+    @functools.wraps(to_dict)
+    def to_dict_with_info(self: Any) -> dict[str, Any]:
+        found: dict[str, Any] = to_dict(self)
+        result = found.get("result")
+        if found.get("status") == "FAILURE" and isinstance(result, dict):
+            message = result.get("exc_message")
+            words = message if isinstance(message, list | tuple) else [message]
+            found["info"] = f"{result.get('exc_type')}: {' '.join(str(word) for word in words)}"
+        elif isinstance(result, BaseException):
+            found["info"] = f"{type(result).__name__}: {result}"
+        return found
+
+    Task.to_dict = to_dict_with_info
+
+
 _next_cleanup = time.monotonic() + _CLEANUP_INTERVAL
 
 
@@ -199,6 +223,7 @@ def clean_up(task: Any, **_: Any) -> None:
         task.app.backend.cleanup()
 
 
+tell_reasons()
 heartbeat_sent.connect(touch_alive)
 worker_init.connect(prepare_worker)
 worker_process_init.connect(end_with_supervisor)

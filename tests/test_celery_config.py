@@ -188,3 +188,27 @@ print(os.read(heard, 4))
 """
 
     assert in_fresh_process(code) == "b'told'"
+
+
+def test_the_scheduler_is_told_why_celery_gave_a_task_up(tmp_path: Path) -> None:
+    code = """
+from couture_workflow import celery_config
+from airflow.providers.celery.executors.celery_executor_utils import BulkStateFetcher, app
+from celery.exceptions import WorkerLostError
+app.backend.mark_as_failure("one", WorkerLostError("signal 9 (SIGKILL)"))
+app.backend.mark_as_failure("two", OSError(28, "No space left on device"))
+app.backend.mark_as_done("three", None)
+names = ["one", "two", "three"]
+found = BulkStateFetcher(1)._get_many_from_db_backend([app.AsyncResult(name) for name in names])
+print([found[name] for name in names])
+"""
+
+    assert in_fresh_process(
+        code, AIRFLOW__CELERY__RESULT_BACKEND=f"db+sqlite:///{tmp_path}/results.db"
+    ) == str(
+        [
+            ("FAILURE", "WorkerLostError: signal 9 (SIGKILL)"),
+            ("FAILURE", "OSError: 28 No space left on device"),
+            ("SUCCESS", None),
+        ]
+    )

@@ -146,7 +146,7 @@ def ask(stack: Stack, path: str, **query: Any) -> Json:
 
     def answer() -> Json | None:
         try:
-            said = stack.api.get(path, params=query)
+            said = stack.api.get(path, params=query, headers={"Accept": "application/json"})
         except httpx.TransportError:
             return None
         assert said.is_success or said.status_code >= 500, said.text
