@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import ConsoleMessage, FrameLocator, Page, Response, expect
 
 from couture_workflow.services import demo
 from tests.support.stack import Stack
@@ -42,7 +42,18 @@ def quiet(new_page: Callable[..., Page]) -> Iterator[Callable[[], Page]]:
             if "/auth/login" not in page.url:
                 errors.append(f"{page.url}: {text}")
 
-        page.on("console", lambda message: note(message.text) if message.type == "error" else None)
+        def answered(response: Response) -> None:
+            # Airflow's own pages ask for some things that a viewer may not have; ours must not.
+            ours = re.search(r"/couture/|/api/(?!v2/)", response.url)
+            if response.status >= (400 if ours else 500):
+                note(f"{response.url} answered {response.status}")
+
+        def said(message: ConsoleMessage) -> None:
+            if message.type == "error" and "Failed to load resource" not in message.text:
+                note(message.text)
+
+        page.on("response", answered)
+        page.on("console", said)
         page.on("pageerror", lambda error: note(str(error)))
         return page
 
