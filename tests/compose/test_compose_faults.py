@@ -72,9 +72,10 @@ def loaded(stack: Stack) -> Stack:
 
 @pytest.fixture(scope="module")
 def sparked(stack: Stack) -> Stack:
-    """Have a DAG with a Spark job in Python."""
+    """Have a DAG with a Spark job in Python, and one with a job in Java."""
     upload(stack, "faults.py", SLEEPER.encode())
-    stack.save_dag("faults_spark.py", SPARK, dag_id="faults_python")
+    for dag_id in ("faults_python", "faults_java"):
+        stack.save_dag("faults_spark.py", SPARK, dag_id=dag_id)
     return stack
 
 
@@ -417,7 +418,7 @@ def test_a_full_disk_is_told_in_sentences_and_survived(small: Stack, report: Rep
     report(f"Full disks: {states}; a DAG is saved and runs {seconds:.0f} s after space is free.")
     upload(small, "faults-2.py", b"pass\n" * 100)
     assert {each["Id"]: each["RestartCount"] for each in small.containers()} == before
-    small.exec("dag-sync", "git", "-C", f"{DISKS[0]}/dags", "fsck", "--strict")
+    small.exec("dag-sync", "git", "-C", f"{DISKS[0]}/dags.git", "fsck", "--strict")
     assert_settled(small)
 
 
