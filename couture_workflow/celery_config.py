@@ -15,6 +15,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
@@ -34,6 +35,10 @@ _END_INTERVAL = 0.02
 
 #: Of the system call prctl: the signal that the kernel sends when the parent has ended.
 _SET_PARENT_DEATH_SIGNAL = 1
+#: That signal: one that nobody else uses.
+_SUPERVISOR_ENDED = signal.SIGRTMIN
+#: Seconds that a task without a supervisor has to end what it started.
+_LAST_SECONDS = 15
 
 #: What every task imports. Loaded once in the worker, it is there in each process that is forked from it.
 _EVERY_TASK = (
@@ -183,10 +188,24 @@ def end_with_supervisor(**_: Any) -> None:
     """End a task whose supervisor, this process of the pool, is killed.
 
     Celery and Airflow notice the death and try the task again. It must not go on beside the next attempt.
-    SIGTERM, so that the operator can end what it started elsewhere.
     """
     prctl = ctypes.CDLL(None).prctl
-    os.register_at_fork(after_in_child=lambda: prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0))
+    signal.signal(_SUPERVISOR_ENDED, _end_task)
+    os.register_at_fork(after_in_child=lambda: prctl(_SET_PARENT_DEATH_SIGNAL, _SUPERVISOR_ENDED, 0, 0, 0))
+
+
+def _end_task(_: int, frame: FrameType | None) -> None:
+    """Let the operator end what it started (``on_kill``, Airflow's answer to SIGTERM), and end.
+
+    SIGTERM itself would not do: a task whose operator has no ``on_kill`` goes on.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_LAST_SECONDS)
+    try:
+        if callable(handler := signal.getsignal(signal.SIGTERM)):
+            handler(signal.SIGTERM, frame)
+    finally:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def tell_reasons() -> None:
