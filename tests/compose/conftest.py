@@ -109,6 +109,13 @@ def keep_logs(stack: Stack) -> None:
         (folder / f"{service}.log").write_text(stack.logs(service))
 
 
+def forget_old_logs() -> None:
+    """Remove the logs of runs of earlier days."""
+    for folder in LOGS.glob("*"):
+        if time.time() - folder.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def take_down(stack: Stack, stacks: list[Stack]) -> None:
     """Keep the logs and take everything of a stack away."""
     try:
@@ -128,7 +135,7 @@ def stack(
 ) -> Iterator[Stack]:
     """Bring the stack up from a fresh copy of the compose file, and take it down."""
     stacks = request.config.stash[STACKS]
-    shutil.rmtree(LOGS, ignore_errors=True)
+    forget_old_logs()
     folder = CACHE / KEEP if KEEP else tmp_path_factory.mktemp("stack")
     made = Stack(docker, folder, KEEP or f"couture-tests-{os.getpid()}", **kept_port(docker))
     stacks.append(made)

@@ -34,6 +34,8 @@ SECRETS = {
 CAPABILITIES = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
 #: Lines of the logs that may look like a problem, each with its reason.
 EXPECTED = (
+    # The name of uvicorn's logger for all that is no request.
+    r"\[info +\].*\[uvicorn\.error\]",
     # The stand-in of MySQL may not place its memory by node, and says so at each start.
     r"get_mempolicy|NUMA|container_aware",
     # MySQL makes its certificates itself; the connections stay within the network of the containers.
@@ -42,6 +44,12 @@ EXPECTED = (
     r"Insecure configuration for --pid-file",
     # During the first initialisation, before there is a password.
     r"root@localhost is created with an empty password",
+    # Airflow's roles come before the first user, who is made a moment later.
+    r"No user yet created",
+    # A busy machine makes the triggerer wait; it says so from a fifth of a second on.
+    r"Triggerer's async thread was blocked",
+    # RabbitMQ is alone, and its store is empty at the first start.
+    r"Classic peer discovery backend|rebuilding indices from scratch",
     # RabbitMQ announces what a later version will leave out.
     r"deprecated|Deprecated|Its use will not be permitted|To (continue|test)|By default, this feature",
 )
@@ -89,7 +97,7 @@ def test_all_is_healthy_in_time_and_the_logs_tell_of_no_problem(
 
     report(f"A stack from empty volumes: all healthy after {seconds:.0f} s.")
     assert seconds < allowed
-    assert odd == []
+    assert not odd, "\n".join(odd)
 
 
 def test_docker_compose_1_brings_it_up_too(
