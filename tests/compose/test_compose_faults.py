@@ -145,7 +145,7 @@ KILLED: dict[str, Callable[[list[Inside]], int]] = {
 
 def kill_part(find: Callable[[list[Inside]], int], stack: Stack) -> None:
     """Kill one process of the worker."""
-    kill(stack, "worker", find(inside(stack)))
+    kill(stack, "worker", find(without_training(inside(stack))))
 
 
 WAYS: dict[str, Callable[[Stack], None]] = {
@@ -197,11 +197,15 @@ def check_killed(stack: Stack, dag_id: str, way: str, report: Report) -> None:
 
 
 def left_over(stack: Stack) -> list[Inside]:
-    """Return what belongs to a Spark job; the training of the JVM's archive is nobody's job."""
-    processes = inside(stack)
+    """Return what belongs to a Spark job."""
+    return [each for each in without_training(inside(stack)) if is_java(each) or "spark" in each.command]
+
+
+def without_training(processes: list[Inside]) -> list[Inside]:
+    """Return the processes without those that make an archive for later JVMs: they are nobody's job."""
     training = [each for each in processes if "class_data" in each.command]
     ours = {each for trainer in training for each in (trainer, *below(processes, trainer.pid))}
-    return [each for each in processes if each not in ours and (is_java(each) or "spark" in each.command)]
+    return [each for each in processes if each not in ours]
 
 
 def wait_at_work(stack: Stack, dag_id: str, run_id: str) -> set[Inside]:
@@ -214,7 +218,7 @@ def wait_at_work(stack: Stack, dag_id: str, run_id: str) -> set[Inside]:
         log = stack.api.get(path, params={"full_content": "true"}).text
         if "the job is at work" not in log and "count 1000" not in log:
             return set()
-        processes = inside(stack)
+        processes = without_training(inside(stack))
         return set(below(processes, find_task(processes)))
 
     found: set[Inside] = until(working, seconds=300, what=f"the job of {dag_id}", every=1)
