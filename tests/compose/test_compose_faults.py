@@ -6,7 +6,7 @@ Each test tells how long it took until work went on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -14,8 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support import faults
-from tests.support.faults import Inside, Load, assert_settled, below, inside, kill, restart, until
-from tests.support.images import PRODUCT
+from tests.support.faults import Inside, Load, assert_settled, below, inside, kill, restart, until, upload
 from tests.support.spark import compile_job
 from tests.support.stack import Json, Stack
 
@@ -23,43 +22,6 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 
 #: Seconds in which a task that was killed must be known to be dead.
 NOTICED = 60.0
-SLEEPER = """
-import sys, time
-from pyspark.sql import SparkSession
-
-if sys.argv[1] == "1":
-    context = SparkSession.builder.getOrCreate().sparkContext
-    context.parallelize(range(4), 4).map(lambda n: n + 1).count()
-    print("the job is at work", flush=True)
-    context.parallelize(range(2), 2).map(lambda n: time.sleep(600)).count()
-"""
-SPARK = """
-from datetime import timedelta
-
-from airflow.sdk import DAG
-from couture_workflow.operators import CouturePySparkOperator, CoutureSparkOperator
-
-again = {"retries": 1, "retry_delay": timedelta(seconds=1)}
-small = {"spark_arguments": {"master": "local[2]", "driver-memory": "512m"}}
-with DAG("faults_python", schedule=None):
-    CouturePySparkOperator(
-        task_id="job",
-        code_artifact="faults.py",
-        application_arguments=["{{ ti.try_number }}"],
-        **again,
-        **small,
-    )
-with DAG("faults_java", schedule=None):
-    CoutureSparkOperator(
-        task_id="job",
-        code_artifact="faults.jar",
-        class_path="Job",
-        application_arguments=["{{ 'sleep' if ti.try_number == 1 else 'done' }}"],
-        **again,
-        **small,
-    )
-"""
-
 Report = Callable[[str], None]
 
 
@@ -73,16 +35,10 @@ def loaded(stack: Stack) -> Stack:
 @pytest.fixture(scope="module")
 def sparked(stack: Stack) -> Stack:
     """Have a DAG with a Spark job in Python, and one with a job in Java."""
-    upload(stack, "faults.py", SLEEPER.encode())
+    upload(stack, "faults.py", faults.SLEEPER.encode())
     for dag_id in ("faults_python", "faults_java"):
-        stack.save_dag("faults_spark.py", SPARK, dag_id=dag_id)
+        stack.save_dag("faults_spark.py", faults.SPARK, dag_id=dag_id)
     return stack
-
-
-def upload(stack: Stack, name: str, content: bytes) -> None:
-    """Store a code artifact."""
-    answer = stack.api.put(f"/api/artifacts/files/{name}", content=content)
-    assert answer.is_success, answer.text
 
 
 # --- a service goes away while 200 tasks are on their way ---
@@ -352,102 +308,3 @@ def test_deferred_tasks_end_once_although_the_triggerer_is_killed(stack: Stack, 
 
 def _start(tasks: list[Json]) -> str:
     return min(str(each["queued_when"] or each["start_date"]) for each in tasks)
-
-
-# --- a full disk ---
-
-#: Homes and logs on disks of their own that are soon full.
-SMALL_DISKS = """
-volumes:
-  home: {driver_opts: {type: tmpfs, device: tmpfs, o: "size=64m,uid=50000,gid=0,mode=0775"}}
-  logs: {driver_opts: {type: tmpfs, device: tmpfs, o: "size=32m,uid=50000,gid=0,mode=0775"}}
-"""
-WRITER = """
-from airflow.sdk import DAG, task
-
-with DAG("faults_writer", schedule=None):
-
-    @task(retries=0)
-    def write():
-        for number in range(2000):
-            print("line", number, "x" * 200)
-
-    write()
-"""
-#: The home and the logs, where they are in each container of Airflow.
-DISKS = ("/var/lib/couture-workflow", "/opt/airflow/logs")
-
-
-@pytest.fixture
-def small(another: Callable[..., Stack]) -> Iterator[Stack]:
-    """Have a stack whose disks hold little."""
-    stack = another("small", settings={"COMPOSE_FILE": "docker-compose.yml:small.yml"})
-    (stack.folder / "small.yml").write_text(SMALL_DISKS)
-    stack.compose("up", "--no-start", "worker")
-    # A disk in memory is lost when no container uses it.
-    keep = [f"--volume={stack.project}_{name}:/{name}" for name in ("home", "logs")]
-    words = ["run", "--detach", "--network=none", "--entrypoint", "sleep", *keep, PRODUCT, "infinity"]
-    holder = stack.docker.run(*words).stdout.split()[-1]
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.docker.run("rm", "--force", holder)
-
-
-def test_a_full_disk_is_told_in_sentences_and_survived(small: Stack, report: Report) -> None:
-    upload(small, "faults.py", SLEEPER.encode())
-    small.save_dag("faults_writer.py", WRITER)
-    small.save_dag("faults_spark.py", SPARK, dag_id="faults_python")
-    files = stored(small)
-    before = {each["Id"]: each["RestartCount"] for each in small.containers()}
-    for disk in DISKS:
-        script = f"dd if=/dev/zero of={disk}/ballast bs=64k; cat /dev/zero > {disk}/rest"
-        small.exec("dag-sync", "sh", "-c", script, check=False)
-
-    full(small)
-    runs = {dag_id: small.trigger(dag_id) for dag_id in ("faults_writer", "faults_python")}
-    states = {dag_id: ended(small, dag_id, run_id) for dag_id, run_id in runs.items()}
-    assert stored(small) == files
-    for disk in DISKS:
-        small.exec("dag-sync", "rm", f"{disk}/ballast", f"{disk}/rest")
-    began = time.time()
-    small.save_dag("faults_writer.py", WRITER + "# saved again\n")
-    small.wait_run("faults_writer", small.trigger("faults_writer"))
-    seconds = time.time() - began
-
-    for (dag_id, run_id), task_id in zip(runs.items(), ("write", "job"), strict=True):
-        told = faults.events(small, dag_id, run_id, task_id)
-        assert states[dag_id] == "success" or "No space left on device" in told, told
-    report(f"Full disks: {states}; a DAG is saved and runs {seconds:.0f} s after space is free.")
-    upload(small, "faults-2.py", b"pass\n" * 100)
-    assert {each["Id"]: each["RestartCount"] for each in small.containers()} == before
-    small.exec("dag-sync", "git", "-C", f"{DISKS[0]}/dags.git", "fsck", "--strict")
-    assert_settled(small)
-
-
-def stored(stack: Stack) -> list[tuple[str, int]]:
-    """Return the code artifacts with their versions."""
-    files = stack.api.get("/api/artifacts/files").json()["files"]
-    return [(each["name"], each["version"]) for each in files]
-
-
-def full(stack: Stack) -> None:
-    """Try to save what has no place, and get a sentence each time."""
-    source = {"content": WRITER + "# " + "x" * 100_000, "message": "Test: full"}
-    answers = [
-        stack.api.put("/api/artifacts/files/faults-2.py", content=b"pass\n" * 100_000),
-        stack.api.put("/api/dags/files/faults_writer.py", json=source),
-    ]
-    for answer in answers:
-        assert answer.status_code == 507, answer.text
-        assert "disk" in answer.text and "Traceback" not in answer.text
-    assert stack.api.get("/api/dags/files/faults_writer.py").json()["content"] == WRITER
-
-
-def ended(stack: Stack, dag_id: str, run_id: str) -> str:
-    """Wait for the end of a run, whatever it is, and return its state."""
-    path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
-    ends = {"success", "failed"}
-    until(lambda: faults.ask(stack, path)["state"] in ends, seconds=300, what=f"the end of {dag_id}", every=2)
-    return str(faults.ask(stack, path)["state"])

@@ -48,6 +48,45 @@ with DAG("faults_load", schedule=None):
     work.expand(number=numbers())
 """
 
+#: A Spark job that stays at work in its first try.
+SLEEPER = """
+import sys, time
+from pyspark.sql import SparkSession
+
+if sys.argv[1] == "1":
+    context = SparkSession.builder.getOrCreate().sparkContext
+    context.parallelize(range(4), 4).map(lambda n: n + 1).count()
+    print("the job is at work", flush=True)
+    context.parallelize(range(2), 2).map(lambda n: time.sleep(600)).count()
+"""
+#: Tasks with such a job in Python and in Java.
+SPARK = """
+from datetime import timedelta
+
+from airflow.sdk import DAG
+from couture_workflow.operators import CouturePySparkOperator, CoutureSparkOperator
+
+again = {"retries": 1, "retry_delay": timedelta(seconds=1)}
+small = {"spark_arguments": {"master": "local[2]", "driver-memory": "512m"}}
+with DAG("faults_python", schedule=None):
+    CouturePySparkOperator(
+        task_id="job",
+        code_artifact="faults.py",
+        application_arguments=["{{ ti.try_number }}"],
+        **again,
+        **small,
+    )
+with DAG("faults_java", schedule=None):
+    CoutureSparkOperator(
+        task_id="job",
+        code_artifact="faults.jar",
+        class_path="Job",
+        application_arguments=["{{ 'sleep' if ti.try_number == 1 else 'done' }}"],
+        **again,
+        **small,
+    )
+"""
+
 #: Lists the processes that the container of a service has, as its own process ids.
 LIST = """
 import json, os
@@ -72,6 +111,12 @@ class Inside:
     parent: int
     start: str
     command: str
+
+
+def upload(stack: Stack, name: str, content: bytes) -> None:
+    """Store a code artifact."""
+    answer = stack.api.put(f"/api/artifacts/files/{name}", content=content)
+    assert answer.is_success, answer.text
 
 
 def inside(stack: Stack, service: str = "worker", *, index: int = 1) -> list[Inside]:
