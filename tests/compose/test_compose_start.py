@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 
 from tests.support.images import PRODUCT, Docker
 from tests.support.stack import LONG_RUNNING, Stack, compose_1
@@ -27,7 +28,7 @@ SECRETS = {
     "scheduler": {"airflow", "worker"},
     "dag-processor": {"airflow", "worker"},
     "triggerer": {"airflow", "worker"},
-    "dag-sync": {"airflow", "worker"},
+    "dag-sync": {"worker"},
     "worker": {"worker"},
 }
 #: What an entry point needs before it becomes the user of its server.
@@ -100,15 +101,21 @@ def test_all_is_healthy_in_time_and_the_logs_tell_of_no_problem(
     assert not odd, "\n".join(odd)
 
 
-def test_docker_compose_1_brings_it_up_too(
+def test_docker_compose_1_brings_up_the_stack_of_a_person(
     another: Callable[..., Stack], docker: Docker, report: Callable[[str], None]
 ) -> None:
-    old, allowed = another("v1", composer=compose_1(docker)), limit()
+    person = {"COUTURE_WORKFLOW_USER": "alice"}
+    old, allowed = another("v1", composer=compose_1(docker), settings=person), limit()
 
     seconds = old.up()
 
     report(f"docker-compose 1.29 up -d worker: all healthy after {seconds:.0f} s.")
     assert old.api.get("/api/v2/monitor/health").json()["scheduler"]["status"] == "healthy"
+    old.save_dag("alice/where.py", WHERE, dag_id="where")
+    assert old.api.get("/api/v2/dags/where").json()["owners"] == ["alice"]
+    token = httpx.post(f"{old.url}/auth/token", json=account(old.admin_password)).json()["access_token"]
+    arrived = httpx.get(f"{old.url}/", cookies={COOKIE_NAME_JWT_TOKEN: token})
+    assert arrived.headers["location"].endswith("/dags?owners=alice")
     assert "WARNING" not in old.compose("config", "-q").stdout
     assert seconds < allowed
 
