@@ -114,7 +114,8 @@ def test_docker_compose_1_brings_up_the_stack_of_a_person(
     old.save_dag("alice/where.py", WHERE, dag_id="where")
     assert old.api.get("/api/v2/dags/where").json()["owners"] == ["alice"]
     token = httpx.post(f"{old.url}/auth/token", json=account(old.admin_password)).json()["access_token"]
-    arrived = httpx.get(f"{old.url}/", cookies={COOKIE_NAME_JWT_TOKEN: token})
+    browser = {"Accept": "text/html", "Cookie": f"{COOKIE_NAME_JWT_TOKEN}={token}"}
+    arrived = httpx.get(f"{old.url}/", headers=browser)
     assert arrived.headers["location"].endswith("/dags?owners=alice")
     assert "WARNING" not in old.compose("config", "-q").stdout
     assert seconds < allowed
