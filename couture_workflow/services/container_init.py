@@ -6,10 +6,9 @@ lets one at a time do it.
 
 from __future__ import annotations
 
-import fcntl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from couture_workflow.exceptions import StartError
 from couture_workflow.services import container_secrets
 from couture_workflow.services.embedded_database import ADMIN, create_user
+from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 
 #: Seconds to wait for the database.
@@ -34,7 +34,8 @@ def initialize(*, report: Report, root: Path = container_secrets.ROOT) -> None:
     :param root: folder of the secrets.
     """
     home = Store.open()
-    with _only_one(home.root, report):
+    busy = "Another init is under way; waiting for it."
+    with atomic.locked(home.root / ".init.lock", waiting=lambda: report(busy)):
         connection = container_secrets.read("airflow/sql_alchemy_conn", root)
         _wait(connection, report)
         if (root / "mysql" / "root_password").is_file():
@@ -42,17 +43,6 @@ def initialize(*, report: Report, root: Path = container_secrets.ROOT) -> None:
         _migrate(report)
         _make_admin(root, report)
     report(f"Ready. User: {ADMIN}   Password: type {PASSWORD_COMMAND}")
-
-
-@contextmanager
-def _only_one(home: Path, report: Report) -> Iterator[None]:
-    with (home / ".init.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report("Another init is under way; waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def connect(url: str, **options: Any) -> Any:

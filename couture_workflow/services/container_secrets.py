@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from couture_workflow.exceptions import StartError
-from couture_workflow.services import embedded_checks
+from couture_workflow.services import embedded_checks, embedded_settings
 from couture_workflow.store import atomic
 
 ROOT = Path("/run/couture/secrets")
@@ -30,13 +30,11 @@ Known = dict[str, str]
 
 
 def _fernet_key(known: Known) -> str:
-    from cryptography.fernet import Fernet
-
-    return Fernet.generate_key().decode()
+    return embedded_settings.new_fernet_key()
 
 
 def _token(known: Known) -> str:
-    return secrets.token_urlsafe(48)
+    return embedded_settings.new_token()
 
 
 def _password(known: Known) -> str:

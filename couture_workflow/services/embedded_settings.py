@@ -88,19 +88,21 @@ def examples_folder() -> Path | None:
     return None
 
 
-def _fernet_key() -> str:
+def new_fernet_key() -> str:
+    """Return a new Fernet key."""
     return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
 
-def _token() -> str:
+def new_token() -> str:
+    """Return a new secret of 48 random bytes."""
     return secrets.token_urlsafe(48)
 
 
 #: Name of the file below ``keys`` -> (section, option, generator).
 KEYS = {
-    "fernet_key": ("core", "fernet_key", _fernet_key),
-    "api_secret_key": ("api", "secret_key", _token),
-    "jwt_secret": ("api_auth", "jwt_secret", _token),
+    "fernet_key": ("core", "fernet_key", new_fernet_key),
+    "api_secret_key": ("api", "secret_key", new_token),
+    "jwt_secret": ("api_auth", "jwt_secret", new_token),
 }
 
 

@@ -7,20 +7,19 @@ that they started with; an installation that was broken off is continued by the 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from couture_workflow import settings
 from couture_workflow.exceptions import RuntimeMissingError, StorageFullError
+from couture_workflow.store import atomic
 
 INSTALL_COMMAND = "couture-workflow install"
 _PINS = Path(__file__).parent.parent / "runtimes"
@@ -82,7 +81,8 @@ def _ensure(kind: _Kind, report: Callable[[str], None], parent: Path, pins: Path
     if link.is_dir() and not link.is_symlink():
         return _keep_own(link, pins, report)
     parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(kind, parent, report):
+    busy = f"Another installation of the {kind.title} runtime is under way; waiting for it."
+    with atomic.locked(parent / f".{kind.name}.lock", waiting=lambda: report(busy)):
         if not _current(link, wanted):
             _check_disk(kind, parent)
             _install(kind, wanted, pins, python, report)
@@ -122,17 +122,6 @@ def _differences(folder: Path, pins: Path) -> list[str]:
         if equal and not any(folder.glob(f"lib/python3.*/site-packages/{dist_info}")):
             found.append(line.strip())
     return found
-
-
-@contextmanager
-def _only_one(kind: _Kind, parent: Path, report: Callable[[str], None]) -> Iterator[None]:
-    with (parent / f".{kind.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(f"Another installation of the {kind.title} runtime is under way; waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _check_disk(kind: _Kind, folder: Path) -> None:

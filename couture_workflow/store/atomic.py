@@ -74,15 +74,21 @@ def reading_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[int]:
+def locked(path: Path, *, shared: bool = False, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
     """Hold a lock among processes and threads; gives the file descriptor that carries it.
 
     :param shared: let others that ask for a shared lock in too.
+    :param waiting: is called once if another holds it, before the wait for it.
     """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with storage_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(descriptor, kind)
         yield descriptor
     finally:
         os.close(descriptor)
