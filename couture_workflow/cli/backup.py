@@ -32,9 +32,8 @@ def backup(arguments: argparse.Namespace) -> int:
     say(f"{file or 'The backup'}: {made.size:,} bytes.")
     if passphrase is None:
         _aside(
-            "Warning: the keys are in this backup in the clear, so whoever reads it reads every secret. Keep "
-            "it "
-            f"as private as the home, or give a passphrase ({PASSPHRASE}, --passphrase-file, "
+            "Warning: the keys are in this backup in the clear, so whoever reads it reads every secret. "
+            f"Keep it as private as the home, or give a passphrase ({PASSPHRASE}, --passphrase-file, "
             "--ask-passphrase)."
         )
     return 1 if made.problems else 0

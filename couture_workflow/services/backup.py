@@ -111,9 +111,9 @@ def check_free(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE:
         raise StorageFullError(
-            f"{what} needs about {needed // 2**20:,} MiB on the disk of {folder}, and {free // 2**20:,} MiB "
-            "are "
-            f"free ({SPARE // 2**20} of them stay so). Nothing was changed; free some space."
+            f"{what} needs about {needed // 2**20:,} MiB on the disk of {folder}, and "
+            f"{free // 2**20:,} MiB are free ({SPARE // 2**20} of them stay so). "
+            "Nothing was changed; free some space."
         )
 
 

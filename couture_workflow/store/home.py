@@ -61,9 +61,9 @@ class Store:
         store = cls(Path(os.path.abspath(root.expanduser())), secret_key=secret_key)  # noqa: PTH100
         if (store.root / RESTORE_PLAN).exists():
             raise HomeError(
-                f"A restore of the home {store.root} was interrupted while it put everything in place. Type "
-                "the "
-                "same command again (couture-workflow restore FILE --replace): it finishes what is left."
+                f"A restore of the home {store.root} was interrupted while it put everything in place. "
+                "Type the same command again (couture-workflow restore FILE --replace): it finishes "
+                "what is left."
             )
         if store.layout() != LAYOUT or not store._is_complete():
             store._make()
