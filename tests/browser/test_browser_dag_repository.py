@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from couture_workflow.services import git_remote
 from couture_workflow.services.git_remote import Remote
 from couture_workflow.store.home import Store
+from tests.support import remote_page
 from tests.support.api_server import ApiServer
 from tests.support.git_server import GitServer, git_server
 
@@ -54,14 +55,7 @@ def test_connect_sync_and_resolve_a_conflict(
     page.get_by_role("button", name="Save and synchronise").click()
     expect(page.locator("#url-error")).to_contain_text("must not hold a name or password")
 
-    page.get_by_label("Address", exact=True).fill(f"{server.url}/central.git")
-    page.get_by_label("Both ways").check()
-    page.get_by_role("button", name="Add credential").click()
-    page.get_by_label("Addresses that begin with").fill(f"{server.url}/")
-    page.get_by_label("User name of the token").fill("ci")
-    page.get_by_label("Token, or private SSH key").fill(TOKEN)
-    page.get_by_role("button", name="Save and synchronise").click()
-    expect(page.locator("#state-message")).to_contain_text("OK")
+    remote_page.connect(page, server.url, TOKEN)
     assert store.dags.read("remote_dag.py") == b"theirs = 1\n"
     assert TOKEN not in page.content()
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.docker import engine, load_shell
+from support.docker import engine, load_shell, wait_for
 from support.workbench import free_port
 
 from couture_workflow import __version__
@@ -75,13 +75,12 @@ def machine(*, size: str = "") -> Iterator[Machine]:
         process = subprocess.Popen([*OFFLINE, "sh", "-c", start], stdout=output, stderr=output)
     found = Machine(folder, process)
     try:
-        deadline = time.monotonic() + 60
-        while found.run("docker", "version").returncode:
-            log = (folder / "dockerd.log").read_text()
-            if process.poll() is not None:
-                pytest.skip(f"no second engine can be started here: {log.strip().splitlines()[-1:]}")
-            assert time.monotonic() < deadline, log
-            time.sleep(0.2)
+        wait_for(
+            process,
+            lambda: not found.run("docker", "version").returncode,
+            folder / "dockerd.log",
+            "no second engine",
+        )
         yield found
     finally:
         process.terminate()

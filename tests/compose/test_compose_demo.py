@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from couture_workflow.services import demo
+from tests.support import remote_page
 from tests.support.images import PRODUCT, ROOT
 from tests.support.stack import Stack
 
@@ -139,15 +140,8 @@ def git_container(stack: Stack) -> Iterator[str]:
 def test_dags_come_from_a_git_remote_and_go_there(stack: Stack, page: Page, git_container: str) -> None:
     stack.login(page, "superadmin")
     page.goto(f"{stack.url}/couture/dag-repository/")
-    page.get_by_label("Address", exact=True).fill(f"http://{git_container}:8000/central.git")
-    page.get_by_label("Both ways").check()
-    page.get_by_role("button", name="Add credential").click()
-    page.get_by_label("Addresses that begin with").fill(f"http://{git_container}:8000/")
-    page.get_by_label("User name of the token").fill("ci")
-    page.get_by_label("Token, or private SSH key").fill(TOKEN)
-    page.get_by_role("button", name="Save and synchronise").click()
     try:
-        expect(page.locator("#state-message")).to_contain_text("OK")
+        remote_page.connect(page, f"http://{git_container}:8000", TOKEN)
         unpause(stack, "pushed")
         stack.wait_run("pushed", stack.trigger("pushed"))
 

@@ -16,19 +16,13 @@ from couture_workflow.exceptions import CorruptError
 from couture_workflow.services import doctor
 from couture_workflow.services.doctor import Finding
 from couture_workflow.store.home import Store
+from tests.support import homes
 
 
 @pytest.fixture
 def filled(store: Store) -> Store:
     """A home with something of everything."""
-    store.dependencies.put("a.jar", [b"one"], user="ann")
-    store.dependencies.put("a.jar", [b"two"], user="ann")
-    store.artifacts.put("größe.py", [b"two"], user="ann")
-    store.artifacts.put("gone.py", [b"gone"], user="ann")
-    store.artifacts.delete("gone.py")
-    store.secrets.put("keytab", b"secret")
-    token = store.secrets.encrypt("password")
-    store.config.save({"spark.yaml": f"secret: {token}\n".encode()}, author="ann", message="", base=None)
+    homes.fill_store(store)
     return store
 
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,17 +41,25 @@ def engine(folder: Path, *, data: Path | None = None) -> Iterator[str]:
     with (folder / "dockerd.log").open("wb") as output:
         process = subprocess.Popen([str(word) for word in command], stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 60
-        while not _answers(host):
-            log = (folder / "dockerd.log").read_text()
-            if process.poll() is not None:
-                pytest.skip(f"no container engine can be started here: {log.strip().splitlines()[-1:]}")
-            assert time.monotonic() < deadline, log
-            time.sleep(0.2)
+        wait_for(process, lambda: _answers(host), folder / "dockerd.log", "no container engine")
         yield host
     finally:
         process.terminate()
         process.wait(60)
+
+
+def wait_for(process: subprocess.Popen[bytes], answers: Callable[[], bool], log: Path, missing: str) -> None:
+    """Wait until an engine that was started answers; skip where it ends instead.
+
+    :param missing: what there is not then.
+    """
+    deadline = time.monotonic() + 60
+    while not answers():
+        said = log.read_text()
+        if process.poll() is not None:
+            pytest.skip(f"{missing} can be started here: {said.strip().splitlines()[-1:]}")
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
 
 
 def load_shell(host: str, image: str) -> None:

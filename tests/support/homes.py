@@ -27,14 +27,7 @@ def fill(home: Path) -> Store:
     """Put something of everything into a home."""
     key = (home / "airflow" / "keys" / "fernet_key").read_text().strip()
     store = Store.open(home, secret_key=key)
-    store.dependencies.put("a.jar", [b"one"], user="ann")
-    store.dependencies.put("a.jar", [b"two"], user="ann")
-    store.artifacts.put("größe.py", [b"two"], user="a'b\"<&>ü")
-    store.artifacts.put("gone.py", [b"gone"], user="ann")
-    store.artifacts.delete("gone.py")
-    store.secrets.put("keytab", b"secret")
-    token = store.secrets.encrypt("password")
-    store.config.save({"spark.yaml": f"secret: {token}\n".encode()}, author="ann", message="", base=None)
+    fill_store(store)
     store.dags.save({"one.py": DAG}, author="a'b\"<&>ü", message="x", base=None)
     for folder in (store.runs, store.outputs, store.drafts):
         (folder / "sub").mkdir()
@@ -43,6 +36,18 @@ def fill(home: Path) -> Store:
     (store.outputs / "link").symlink_to("/etc/passwd")
     (home / "dag-folder.json").write_text('{"folder": "etl", "known": {}}')
     return store
+
+
+def fill_store(store: Store) -> None:
+    """Put files with versions, a deleted one, and secrets into a store."""
+    store.dependencies.put("a.jar", [b"one"], user="ann")
+    store.dependencies.put("a.jar", [b"two"], user="ann")
+    store.artifacts.put("größe.py", [b"two"], user="a'b\"<&>ü")
+    store.artifacts.put("gone.py", [b"gone"], user="ann")
+    store.artifacts.delete("gone.py")
+    store.secrets.put("keytab", b"secret")
+    token = store.secrets.encrypt("password")
+    store.config.save({"spark.yaml": f"secret: {token}\n".encode()}, author="ann", message="", base=None)
 
 
 def plain_environment(**variables: str) -> dict[str, str]:
