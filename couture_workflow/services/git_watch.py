@@ -38,7 +38,13 @@ def ask(store: Store) -> None:
 
 def is_watched(store: Store) -> bool:
     """Tell whether a watcher runs."""
-    return time.time() - _changed(store, ALIVE) < SILENCE
+    return last_sign(store) > 0
+
+
+def last_sign(store: Store) -> float:
+    """Return when a watcher gave its last sign of life (seconds since the epoch); 0: none runs."""
+    sign = _changed(store, ALIVE)
+    return sign if time.time() - sign < SILENCE else 0
 
 
 def watch(store: Store, stop: threading.Event, *, report: Callable[[str], None]) -> None:
@@ -66,6 +72,8 @@ def watch(store: Store, stop: threading.Event, *, report: Callable[[str], None])
                 report(line)
                 said = line
         stop.wait(TICK)
+    with contextlib.suppress(OSError):
+        (store.root / ALIVE).unlink()
 
 
 def _look(store: Store) -> State:

@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,8 +41,8 @@ from couture_workflow.store.backup_archives import Backup, Visitor
 from couture_workflow.store.blobs import CHUNK
 from couture_workflow.store.home import LAYOUT, Store
 
-#: Seconds since its last sign of life in which a service counts as running.
-ALIVE = 30
+#: Seconds since its last sign of life in which a service may still be running, and between two looks.
+ALIVE, POLL = 30, 0.5
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def restore(
         place = backup_place.target(home, embedded_backup=bool(backup.about.get("embedded")))
         _check_fits(backup, place)
         context = _Context(place, backup, keys, report)
-        stack.enter_context(_stopped(place))
+        stack.enter_context(_stopped(place, report))
         if _finish_earlier(context):
             return _examine(context)
         if not replace:
@@ -155,7 +156,7 @@ def _server(place: Place) -> str:
 
 
 @contextlib.contextmanager
-def _stopped(place: Place) -> Iterator[None]:
+def _stopped(place: Place, report: Report) -> Iterator[None]:
     """Refuse an installation whose services run, and keep another restore, and an embedded workbench, out."""
     with atomic.storage_errors(place.home):
         place.home.mkdir(parents=True, exist_ok=True)
@@ -164,29 +165,41 @@ def _stopped(place: Place) -> Iterator[None]:
         if place.embedded:
             stack.enter_context(embedded_checks.locked(place.layout))
         else:
-            _check_services(place)
+            _check_services(place, report)
         yield
 
 
-def _check_services(place: Place) -> None:
-    running = set(_jobs(place))
-    if place.kind == "mysql":
-        running.update(f"a program on {host}" for host in Schemas(place).users())
-    if git_watch.is_watched(Store(place.home)):
-        running.add("couture-workflow dags sync")
+def _check_services(place: Place, report: Report) -> None:
+    """Refuse services that run. One that was killed shows no further sign of life while it is waited for."""
+    first = _signs(place)
+    connected = Schemas(place).users() if place.kind == "mysql" else []
+    if first and not connected:
+        report(f"Waiting up to {ALIVE} s for {', '.join(sorted(first))}, to see whether they have ended.")
+    now = first
+    while now and not connected and all(first.get(name) == sign for name, sign in now.items()):
+        time.sleep(POLL)
+        now = _signs(place)
+    running = {*now, *(f"a program on {host}" for host in connected)}
     if running:
         raise InUseError(
             f"Services are running: {', '.join(sorted(running))}. Stop all of them, then restore (in "
-            "containers: "
-            "docker compose stop api-server scheduler dag-processor triggerer dag-sync worker). One that was "
-            f"killed counts as running for {ALIVE} seconds."
+            "containers: docker compose stop api-server scheduler dag-processor triggerer dag-sync worker)."
         )
 
 
-def _jobs(place: Place) -> list[str]:
+def _signs(place: Place) -> dict[str, object]:
+    """Return the services that gave a sign of life in the last ``ALIVE`` seconds, each with its last sign."""
     since = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=ALIVE)
-    query = "SELECT job_type, hostname FROM job WHERE state = 'running' AND latest_heartbeat > :since"
-    return [f"{kind} on {host}" for kind, host in _ask(place, query, {"since": str(since)})]
+    query = (
+        "SELECT job_type, hostname, latest_heartbeat FROM job "
+        "WHERE state = 'running' AND latest_heartbeat > :since"
+    )
+    found: dict[str, object] = {
+        f"{kind} on {host}": str(sign) for kind, host, sign in _ask(place, query, {"since": str(since)})
+    }
+    if sign := git_watch.last_sign(Store(place.home)):
+        found["couture-workflow dags sync"] = sign
+    return found
 
 
 def _ask(place: Place, query: str, values: dict[str, Any] | None = None) -> list[Any]:

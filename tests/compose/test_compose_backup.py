@@ -122,6 +122,17 @@ def saving(stack: Stack) -> Iterator[list[int]]:
         thread.join()
 
 
+@contextmanager
+def stopped(stack: Stack) -> Iterator[None]:
+    """Stop the services; they run again afterwards, whatever came of it."""
+    stack.compose("stop", *SERVICES)
+    stack.close()
+    try:
+        yield
+    finally:
+        stack.up()
+
+
 @pytest.fixture(scope="module")
 def backup(stack: Stack) -> bytes:
     """A backup that was taken while people worked."""
@@ -156,13 +167,12 @@ def test_services_that_run_are_not_pulled_away_from_under(stack: Stack, backup: 
 def test_a_stack_is_what_it_was_after_a_restore(stack: Stack, backup: bytes) -> None:
     assert stack.api.delete("/api/v2/connections/backed_up").is_success
     stack.save_dag("backed_up.py", DAG.format(version=2))
-    stack.compose("stop", *SERVICES)
-    stack.close()
-
-    cut = couture(stack, "restore", "-", "--replace", given=backup[:-1000])
-    careful = couture(stack, "restore", "-", given=backup)
-    restore(stack, backup)
-    stack.up()
+    # One that was killed left its row in the database as it was.
+    stack.compose("kill", "triggerer")
+    with stopped(stack):
+        cut = couture(stack, "restore", "-", "--replace", given=backup[:-1000])
+        careful = couture(stack, "restore", "-", given=backup)
+        restore(stack, backup)
 
     assert cut.returncode == 1
     assert b"The archive is broken" in cut.stderr
@@ -218,8 +228,6 @@ def test_the_volumes_of_the_previous_image_are_upgraded(
     stack.up()
     check(stack)
 
-    stack.compose("stop", *SERVICES)
-    stack.close()
-    restore(stack, old)  # a backup of the old database is upgraded as it is restored
-    stack.up()
+    with stopped(stack):
+        restore(stack, old)  # a backup of the old database is upgraded as it is restored
     check(stack)

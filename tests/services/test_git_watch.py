@@ -54,4 +54,5 @@ def test_it_looks_when_connected_and_when_asked(store: Store, server: GitServer)
     finally:
         stop.set()
         watcher.join()
+    assert not git_watch.is_watched(store)
     assert said[0].startswith("ok: Pulled what was new")
