@@ -107,7 +107,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture(scope="session")
 def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Run the real workbench with a user for each role."""
-    from support.workbench import Workbench
+    from tests.support.workbench import Workbench
 
     running = Workbench(tmp_path_factory.mktemp("workbench") / "home")
     try:

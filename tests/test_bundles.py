@@ -10,11 +10,11 @@ import pytest
 from airflow.dag_processing.bundles import base
 from airflow.dag_processing.bundles.base import BundleVersion, BundleVersionLock
 from airflow.dag_processing.dagbag import BundleDagBag
-from support.processes import forked, wait_for
 
 from couture_workflow.bundles import DagRepositoryBundle
 from couture_workflow.exceptions import InvalidError, NotFoundError
 from couture_workflow.store.home import Store
+from tests.support.processes import forked, wait_for
 
 DAG = b"from airflow.sdk import DAG\nimport helper\nDAG(f'dag_{helper.NAME}')\n"
 

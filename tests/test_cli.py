@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.workbench import command
 
 import couture_workflow
 from couture_workflow import cli
+from tests.support.workbench import command
 
 
 def couture(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

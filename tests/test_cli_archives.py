@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.workbench import command
 
 from couture_workflow import cli
 from couture_workflow.store.home import Store
+from tests.support.workbench import command
 
 DAG = 'from airflow.sdk import DAG\n\nwith DAG(dag_id="{0}", schedule=None):\n    pass\n'
 

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import homes
-from support.homes import couture
-from support.workbench import command
 
 from couture_workflow.exceptions import StorageFullError
 from couture_workflow.services import backup, doctor, embedded_database, embedded_settings
 from couture_workflow.store import backup_archives
 from couture_workflow.store.home import Store
+from tests.support import homes
+from tests.support.homes import couture
+from tests.support.workbench import command
 
 PHRASE = "a'b\"<&> ü pass"
 

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.workbench import command
+
+from tests.support.workbench import command
 
 SOUND = "from airflow.sdk import DAG\n\nwith DAG('sound', schedule=None):\n    pass\n"
 BROKEN = "from airflow.sdk import DAG\nimport nowhere\n"

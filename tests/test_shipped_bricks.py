@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.spark import until
-from support.workbench import Workbench
 
 from couture_workflow.services import bricks, runtimes
 from couture_workflow.services.brick_rules import render
 from couture_workflow.store.home import Store
 from tests.support.docker import engine, load_shell
 from tests.support.mail import mail_server
+from tests.support.spark import until
+from tests.support.workbench import Workbench
 
 pytestmark = [pytest.mark.workbench, pytest.mark.slow, pytest.mark.spark]
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
-from support import asynchronous
 
 from couture_workflow.api import auth
 from couture_workflow.api.auth import Guard, User, declared, requires
 from couture_workflow.permissions import DEVELOPER_HUB, READ, RUN_DETAILS, Permission
+from tests.support import asynchronous
 
 MAY = Permission(READ, DEVELOPER_HUB)
 

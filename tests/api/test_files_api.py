@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 import pytest
-from support.workbench import PASSWORD
+
+from tests.support.workbench import PASSWORD
 
 pytestmark = pytest.mark.workbench
 

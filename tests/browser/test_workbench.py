@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
-from support.workbench import ROLES, Workbench
+
+from tests.support.workbench import ROLES, Workbench
 
 pytestmark = pytest.mark.workbench
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.docker import engine, load_shell, wait_for
-from support.workbench import free_port
 
 from couture_workflow import __version__
+from tests.support.docker import engine, load_shell, wait_for
+from tests.support.workbench import free_port
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 

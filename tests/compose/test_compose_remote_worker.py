@@ -22,9 +22,9 @@ from typing import Any
 
 import httpx
 import pytest
-from support.workbench import free_port
 
 from couture_workflow import __version__
+from tests.support.workbench import free_port
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1500)]
 

@@ -18,9 +18,9 @@ import airflow
 import jsonschema
 import pytest
 import yaml
-from support import helm
 
 from couture_workflow import __version__
+from tests.support import helm
 
 ROOT = Path(__file__).parents[2]
 VALUES = ROOT / "deploy/helm/values.yaml"

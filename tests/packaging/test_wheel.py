@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.workbench import Workbench
 
 import couture_workflow
 from couture_workflow import settings
+from tests.support.workbench import Workbench
 
 ROOT = Path(couture_workflow.__file__).parent.parent
 NOT_FROM_HERE = re.compile(r"couture_workflow|__editable__.*couture|.*\.pth$|distutils-precedence")

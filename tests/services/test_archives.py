@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import forked, wait_for
 
 from couture_workflow.exceptions import (
     ArchiveError,
@@ -28,6 +27,7 @@ from couture_workflow.services.archives import Noun
 from couture_workflow.services.spark_configuration import SparkConfiguration
 from couture_workflow.store import trees
 from couture_workflow.store.home import Store
+from tests.support.processes import forked, wait_for
 
 DAG = """
 from airflow.sdk import DAG

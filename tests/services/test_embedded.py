@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from support.workbench import Workbench
 
 from couture_workflow.services.embedded_settings import KEYS, Layout
 from couture_workflow.store.home import Store
+from tests.support.workbench import Workbench
 
 pytestmark = [pytest.mark.workbench, pytest.mark.slow]
 

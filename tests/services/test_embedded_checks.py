@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.workbench import command, free_port
 
 from couture_workflow.services import embedded_checks
 from couture_workflow.services.embedded_settings import Layout
+from tests.support.workbench import command, free_port
 
 
 def refusal(home: Path, *, port: int | None = None, prefix: tuple[str, ...] = (), **variables: str) -> str:

@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.processes import forked, wait_for
 
 from couture_workflow.exceptions import ConflictError, NotFoundError, StorageFullError
 from couture_workflow.services import doctor
 from couture_workflow.store.files import Files
 from couture_workflow.store.home import Store
+from tests.support.processes import forked, wait_for
 
 KILLS = 200
 SHARED = "the same in both files"

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import forked, wait_for
 
 from couture_workflow.exceptions import ConflictError, InvalidNameError, StorageFullError
 from couture_workflow.services import doctor
 from couture_workflow.store import atomic, file_sets
 from couture_workflow.store.file_sets import FileSet
 from couture_workflow.store.home import Store
+from tests.support.processes import forked, wait_for
 
 NAMES = ("a.jar", "b.jar", "c.zip")
 

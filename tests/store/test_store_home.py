@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.processes import forked, wait_for
 
 from couture_workflow.exceptions import HomeError
 from couture_workflow.store.home import Store
+from tests.support.processes import forked, wait_for
 
 
 def test_home_is_made_where_there_is_none(tmp_path: Path) -> None:

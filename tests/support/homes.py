@@ -6,10 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from support.workbench import command
-
 from couture_workflow.services import embedded_checks, embedded_database, embedded_settings
 from couture_workflow.store.home import Store
+from tests.support.workbench import command
 
 DAG = b"from airflow.sdk import dag\n\n@dag(schedule=None)\ndef one():\n    pass\n\none()\n"
 

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from support import asynchronous
 
 from couture_workflow.web import assets
+from tests.support import asynchronous
 
 
 def get(path: str, root_path: str = "") -> tuple[int, dict[str, str], list[str]]:

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from support.workbench import Workbench
 
 from couture_workflow.services.embedded_settings import Layout, environment
 from couture_workflow.store.home import Store
 from couture_workflow.web.dag_states import error_line
+from tests.support.workbench import Workbench
 
 pytestmark = pytest.mark.workbench
 
