@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from benchmarks.compose_stack import (
@@ -185,41 +185,63 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def ablate(rounds: int = ROUNDS) -> None:
-    """Take each setting back alone, in turn with all of ours, and print what that changes."""
+def ablate(rounds: int, loads: Mapping[str, Sequence[str]]) -> None:
+    """Take each setting back alone, and print what that changes.
+
+    Each round measures all of our settings first and last; what is between is compared with their mean.
+    """
     with tempfile.TemporaryDirectory(prefix="couture-benchmark-") as name:
         folder = Path(name)
         write_files(folder / "bench")
         for module, code in _MODULES.items():
             (folder / f"bench/{module}.py").write_text(_WITHOUT.format(code))
         stack = Stack("couturec-ablate", PORT, folder)
+        ratios: dict[str, dict[str, list[float]]] = {
+            title: {load: [] for load in loads} for title in ABLATIONS
+        }
         try:
-            for title, change in ABLATIONS.items():
-                ratios: dict[str, list[float]] = {load: [] for load in LOADS}
-                for _ in range(rounds):
-                    values = []
-                    for changes in ([], [change]):
-                        stack.changes = changes
-                        stack.up()
-                        values.append({load: measure(stack, dags) for load, dags in LOADS.items()})
-                    for load, series in ratios.items():
-                        series.append(values[1][load].per_minute / values[0][load].per_minute)
-                words = "; ".join(f"{load}: {median(series):.2f} ×" for load, series in ratios.items())
-                print(f"{title}: {words}", flush=True)
+            for _ in range(rounds):
+                values = [
+                    _changed(stack, title, changes, loads)
+                    for title, changes in (_OURS, *((each, [ABLATIONS[each]]) for each in ABLATIONS), _OURS)
+                ]
+                for title, value in zip(ABLATIONS, values[1:-1], strict=True):
+                    for load, figure in value.items():
+                        ratios[title][load].append(figure / mean((values[0][load], values[-1][load])))
         finally:
             stack.compose("down", "--volumes", "--timeout", "5")
+    for title, series in ratios.items():
+        print(f"{title}: {'; '.join(f'{load}: {median(each):.2f} ×' for load, each in series.items())}")
+
+
+_OURS: tuple[str, list[dict[str, Any]]] = ("all of our settings", [])
+
+
+def _changed(
+    stack: Stack, title: str, changes: list[dict[str, Any]], loads: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """Return the tasks per minute of each load with these changes."""
+    stack.changes = changes
+    stack.up()
+    found = {}
+    for load, dags in loads.items():
+        figures = measure(stack, dags)
+        print(f"{title}, {load}: {_words(figures)}", file=sys.stderr, flush=True)
+        found[load] = figures.per_minute
+    return found
 
 
 def main() -> int:
     """Compare with the official file, or with ``--ablate`` take single settings back."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compose_throughput", description=__doc__)
     parser.add_argument("--ablate", action="store_true", help="take each setting back alone")
+    parser.add_argument("--load", choices=LOADS, help="this load alone, with --ablate")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often (default: %(default)s)")
     options = parser.parse_args()
     if why := missing(IMAGE):
         parser.error(why)
     if options.ablate:
-        ablate(options.rounds)
+        ablate(options.rounds, {name: LOADS[name] for name in ([options.load] if options.load else LOADS)})
     else:
         for result in run(options.rounds):
             print(" | ".join(result.cells()))

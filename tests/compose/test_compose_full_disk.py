@@ -34,6 +34,8 @@ with DAG("faults_writer", schedule=None):
 
     write()
 """
+#: The Spark job of the other tests of faults, that ends at once.
+SPARK = faults.SPARK.replace("{{ ti.try_number }}", "2")
 #: The home and the logs, where they are in each container of Airflow.
 DISKS = ("/var/lib/couture-workflow", "/opt/airflow/logs")
 
@@ -58,7 +60,7 @@ def small(another: Callable[..., Stack]) -> Iterator[Stack]:
 def test_a_full_disk_is_told_in_sentences_and_survived(small: Stack, report: Report) -> None:
     upload(small, "faults.py", faults.SLEEPER.encode())
     small.save_dag("faults_writer.py", WRITER)
-    small.save_dag("faults_spark.py", faults.SPARK, dag_id="faults_python")
+    small.save_dag("faults_spark.py", SPARK, dag_id="faults_python")
     files = stored(small)
     before = {each["Id"]: each["RestartCount"] for each in small.containers()}
     for disk in DISKS:
