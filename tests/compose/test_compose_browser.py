@@ -17,13 +17,15 @@ pytestmark = [pytest.mark.compose, pytest.mark.browser, pytest.mark.timeout(600)
 
 FRAME = "iframe[title='Developer']"
 SOURCE = """
+import logging
+
 from airflow.sdk import DAG, task
 
 with DAG("in_the_browser", schedule=None):
 
     @task
     def speak():
-        print("spoken in the worker")
+        logging.getLogger(__name__).info("spoken in the worker")
 
     speak()
 """

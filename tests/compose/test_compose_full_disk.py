@@ -65,14 +65,14 @@ def test_a_full_disk_is_told_in_sentences_and_survived(small: Stack, report: Rep
     before = {each["Id"]: each["RestartCount"] for each in small.containers()}
     for disk in DISKS:
         script = f"dd if=/dev/zero of={disk}/ballast bs=64k; cat /dev/zero > {disk}/rest"
-        small.exec("dag-sync", "sh", "-c", script, check=False)
+        small.exec("scheduler", "sh", "-c", script, check=False)
 
     full(small)
     runs = {dag_id: small.trigger(dag_id) for dag_id in ("faults_writer", "faults_python")}
     states = {dag_id: ended(small, dag_id, run_id) for dag_id, run_id in runs.items()}
     assert stored(small) == files
     for disk in DISKS:
-        small.exec("dag-sync", "rm", f"{disk}/ballast", f"{disk}/rest")
+        small.exec("scheduler", "rm", f"{disk}/ballast", f"{disk}/rest")
     began = time.time()
     small.save_dag("faults_writer.py", WRITER + "# saved again\n")
     small.wait_run("faults_writer", small.trigger("faults_writer"))
