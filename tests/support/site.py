@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+
 import httpx
 from playwright.sync_api import Page
 
