@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
 PASSWORD = "benchmark-only"
 FAN_OUT, PIPELINES, STEPS = 500, 50, 10
+#: Seconds between two looks at the runs; a look costs CPU that the stack would use.
+POLL = 3
 
 _FAN_OUT = f"""
 from airflow.sdk import dag, task
@@ -195,7 +197,7 @@ class Stack:
                 return run_id
             if "failed" in states or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.project}: the runs are {states}.")
-            time.sleep(1)
+            time.sleep(POLL)
 
     def query(self, sql: str) -> list[list[str]]:
         """Return the rows that MySQL answers."""

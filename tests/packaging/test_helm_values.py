@@ -32,6 +32,7 @@ JOBS = {"create-user", "run-airflow-migrations"}
 CHARTS_OWN = {
     ("core", "executor"),
     ("core", "dags_folder"),
+    ("core", "hostname_callable"),
     ("core", "execution_api_server_url"),
     ("api", "host"),
     ("api", "port"),
