@@ -268,10 +268,15 @@ def running(stacks: Sequence[Stack]) -> Iterator[None]:
 
 @contextmanager
 def awake(stack: Stack) -> Iterator[None]:
-    """Let a stack run alone for a while, warmed up."""
+    """Let a stack run alone for a while, warmed up: all DAG files, due since it was stopped, are read again."""
     stack.compose("unpause")
     try:
+        ((began,),) = stack.query("SELECT UTC_TIMESTAMP(6)")
         stack.run(["warm_up"])
+        old = f"SELECT COUNT(*) FROM dag WHERE NOT is_stale AND last_parsed_time < '{began}'"
+        deadline = time.monotonic() + 300
+        while stack.query(old) != [["0"]] and time.monotonic() < deadline:
+            time.sleep(POLL)
         yield
     finally:
         stack.freeze()
