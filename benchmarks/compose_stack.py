@@ -268,7 +268,7 @@ def running(stacks: Sequence[Stack]) -> Iterator[None]:
 
 @contextmanager
 def awake(stack: Stack) -> Iterator[None]:
-    """Let a stack run alone for a while, warmed up: all DAG files, due since it was stopped, are read again."""
+    """Let a stack run alone for a while, warmed up, and its DAG files read that were due."""
     stack.compose("unpause")
     try:
         ((began,),) = stack.query("SELECT UTC_TIMESTAMP(6)")

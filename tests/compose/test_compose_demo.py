@@ -90,6 +90,20 @@ def test_a_task_runs_in_the_worker_and_its_log_can_be_read(stack: Stack) -> None
     assert f"read {value['host']}" in stack.task_log("hello_worker", run_id, "read")
 
 
+def test_a_task_that_ends_within_seconds_sends_no_heartbeat(stack: Stack) -> None:
+    stack.save_dag("brief.py", HELLO.replace("hello_worker", "brief"))
+    run_id = stack.trigger("brief")
+    stack.wait_run("brief", run_id)
+
+    ended = [task["id"] for task in stack.task_instances("brief", run_id) if task["duration"] < 2]
+    said = stack.logs("api-server")
+
+    assert ended
+    for task in ended:
+        assert f"/execution/task-instances/{task}/run" in said
+        assert f"/execution/task-instances/{task}/heartbeat" not in said
+
+
 def test_a_notebook_runs_in_the_worker(stack: Stack) -> None:
     unpause(stack, "penguin_notebook")
 

@@ -31,6 +31,7 @@ SECRETS = {
     "dag-sync": {"worker"},
     "worker": {"worker"},
 }
+CORES = len(os.sched_getaffinity(0))
 #: What an entry point needs before it becomes the user of its server.
 CAPABILITIES = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
 #: Lines of the logs that may look like a problem, each with its reason.
@@ -320,3 +321,22 @@ def secret_values(stack: Stack) -> dict[str, str]:
 def secret_digests(stack: Stack) -> str:
     """Return what tells whether a secret was made anew."""
     return json.dumps(sorted(secret_values(stack).items()))
+
+
+@pytest.mark.parametrize(
+    ("options", "slots", "tasks"),
+    [
+        (("--cpus=1",), 4, 12),
+        ((), 2 * CORES + 2, 3 * (2 * CORES + 2)),
+        (("--env=AIRFLOW__CELERY__WORKER_CONCURRENCY=10",), 10, 30),
+        (("--env=AIRFLOW__CORE__PARALLELISM=7", "--cpus=1"), 4, 7),
+    ],
+)
+def test_slots_follow_the_cores_of_the_container(
+    options: tuple[str, ...], slots: int, tasks: int, docker: Docker
+) -> None:
+    said = "echo $AIRFLOW__CELERY__WORKER_CONCURRENCY $AIRFLOW__CORE__PARALLELISM"
+
+    done = docker.run("run", "--rm", "--network=none", *options, PRODUCT, "sh", "-c", said)
+
+    assert done.stdout.split() == [str(slots), str(tasks)]
