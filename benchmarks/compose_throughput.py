@@ -187,6 +187,9 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 
 
+_OURS: tuple[str, list[dict[str, Any]]] = ("all of our settings", [])
+
+
 def ablate(rounds: int, loads: Mapping[str, Sequence[str]]) -> None:
     """Take each setting back alone, and print what that changes.
 
@@ -214,9 +217,6 @@ def ablate(rounds: int, loads: Mapping[str, Sequence[str]]) -> None:
             stack.compose("down", "--volumes", "--timeout", "5")
     for title, series in ratios.items():
         print(f"{title}: {'; '.join(f'{load}: {median(each):.2f} ×' for load, each in series.items())}")
-
-
-_OURS: tuple[str, list[dict[str, Any]]] = ("all of our settings", [])
 
 
 def _changed(
