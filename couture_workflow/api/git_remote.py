@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -17,7 +17,7 @@ from couture_workflow.exceptions import TooLargeError
 from couture_workflow.permissions import DAG_REPOSITORY, EDIT, HOOK, READ, Permission
 from couture_workflow.services import git_remote, git_watch
 from couture_workflow.web.audit import audit
-from couture_workflow.web.git_remote import synchronise
+from couture_workflow.web.git_remote import RUNNING, synchronise
 from couture_workflow.web.state import store
 
 router = APIRouter()
@@ -33,7 +33,9 @@ MAX_HOOK = 25 * 2**20
 class RemoteState(BaseModel):
     """What the last look at the remote found."""
 
-    result: str = Field(description="ok, error, conflict; empty before the first look or without a remote.")
+    result: str = Field(
+        description="ok, error, conflict, running (not ended yet); empty before the first look."
+    )
     message: str = Field(description="What happened, or what is wrong and what to do.")
     when: str = Field(description="Of the last look.")
     success: str = Field(description="Of the last one that went well.")
@@ -50,10 +52,15 @@ def read_state(_user: Reader) -> RemoteState:
     return RemoteState(**asdict(git_remote.state(store())))
 
 
-@router.post("/sync")
-def sync(user: Editor) -> RemoteState:
-    """Look at the remote now and return what was found."""
+@router.post("/sync", responses={202: {"model": RemoteState, "description": "The look goes on."}})
+def sync(user: Editor, response: Response) -> RemoteState:
+    """Look at the remote now and return what was found, within 15 seconds.
+
+    When the remote takes longer, the answer is 202 and ``running``; the state tells the outcome later.
+    """
     found = synchronise()
+    if found.result == RUNNING:
+        response.status_code = 202
     audit("dag_repository.sync", user, result=found.result, local=found.local, remote=found.remote)
     return RemoteState(**asdict(found))
 

@@ -25,6 +25,9 @@ TRACKING = "refs/remotes/origin/main"
 #: Where a head of ours is kept that the remote's took the place of.
 KEPT = "refs/heads/kept"
 
+#: Held, in the home, during a look at the remote.
+LOCK = "git-remote.lock"
+
 _ATTEMPTS = 4
 
 #: Which side a file is taken from where both changed it.
@@ -50,7 +53,7 @@ def synchronise(store: Store, *, moved: Callable[[str | None, str], None] | None
     remote = settings(store)
     if not remote.is_set:
         return record(store, State())
-    with atomic.locked(store.root / "git-remote.lock"):
+    with atomic.locked(store.root / LOCK):
         before = store.dags.head()
         try:
             found = _synchronise(store, remote)
@@ -65,13 +68,18 @@ def synchronise(store: Store, *, moved: Callable[[str | None, str], None] | None
     return found
 
 
+def is_looking(store: Store) -> bool:
+    """Tell whether the remote is looked at in this moment, by any process."""
+    return atomic.is_locked(store.root / LOCK)
+
+
 def resolve(store: Store, choices: Mapping[str, str], *, user: str) -> State:
     """Merge the remote's commits, taking each file that both changed from the chosen side; then look again.
 
     :param choices: ``ours`` or ``theirs`` by path, for every path of the conflict.
     """
     remote = settings(store)
-    with atomic.locked(store.root / "git-remote.lock"):
+    with atomic.locked(store.root / LOCK):
         ours, theirs = store.dags.head(), _tracked(store)
         if not ours or not theirs:
             raise ConflictError("There is no conflict any more. Synchronise again.")
@@ -89,7 +97,7 @@ def resolve(store: Store, choices: Mapping[str, str], *, user: str) -> State:
 
 def take_remote(store: Store, *, user: str) -> State:
     """Put the remote's state in place of ours; what was ours stays as a branch ``kept/<time>``."""
-    with atomic.locked(store.root / "git-remote.lock"):
+    with atomic.locked(store.root / LOCK):
         ours, theirs = store.dags.head(), _tracked(store)
         if not theirs:
             raise RemoteError("Nothing was fetched from the remote yet. Synchronise first.")

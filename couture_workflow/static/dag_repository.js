@@ -6,7 +6,7 @@ import { confirm, notice } from "./dialog.js";
 
 const at = (path) => page(`/dag-repository${path}`);
 const form = document.getElementById("remote");
-const { commit } = JSON.parse(form.dataset.state);
+let { commit } = JSON.parse(form.dataset.state);
 const credentials = document.getElementById("credentials");
 const FIELDS = ["url", "branch", "folder", "interval", "mode", "credentials"];
 
@@ -33,6 +33,16 @@ async function run(button, work) {
 function reload() {
   dirty = false;
   window.location.reload();
+}
+
+const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+/* The remote has not answered in time: say so, and wait until nobody looks at it any more. */
+async function ended(found, place) {
+  if (found.result !== "running") return;
+  place.textContent = found.message;
+  do await wait(1000);
+  while ((await get(at("/state"))).looking);
 }
 
 form.addEventListener("input", () => {
@@ -72,17 +82,31 @@ form.addEventListener("submit", async (event) => {
       Object.fromEntries(["prefix", "username", "secret"].map((name) => [name, row.querySelector(`[name="${name}"]`).value])),
     ),
   };
-  document.getElementById("form-state").textContent = "Saving and looking at the remote…";
+  const said = document.getElementById("form-state");
+  said.textContent = "Saving and looking at the remote…";
   const answer = await run(event.submitter, () => post(at("/save"), settings));
-  document.getElementById("form-state").textContent = answer ? "" : "Not saved.";
-  if (answer) reload();
+  said.textContent = answer ? "" : "Not saved.";
+  if (!answer) return;
+  ({ commit } = answer);
+  dirty = false;
+  await run(event.submitter, () => ended(answer.state, said));
+  if (!dirty) reload();
 });
+
+/* Look at the remote and wait until that has ended; tells whether it could be started. */
+function look(button, call) {
+  const said = document.getElementById("state-message");
+  said.textContent = "Looking at the remote…";
+  return run(button, async () => {
+    await ended(await call(), said);
+    return true;
+  });
+}
 
 const click = (id, work) => document.getElementById(id)?.addEventListener("click", (event) => work(event.currentTarget));
 
 click("sync", async (button) => {
-  document.getElementById("state-message").textContent = "Looking at the remote…";
-  await run(button, () => post(at("/sync")));
+  await look(button, () => post(at("/sync")));
   if (!dirty) reload();
 });
 
@@ -94,7 +118,7 @@ click("resolve", async (button) => {
     notice(`Choose which ${missing} is to be kept.`, "error");
     return;
   }
-  if (await run(button, () => post(at("/resolve"), { choices }))) reload();
+  if (await look(button, () => post(at("/resolve"), { choices }))) reload();
 });
 
 click("take", async (button) => {
@@ -104,7 +128,7 @@ click("take", async (button) => {
     action: "Take it",
     danger: true,
   };
-  if ((await confirm(question)) && (await run(button, () => post(at("/take"))))) reload();
+  if ((await confirm(question)) && (await look(button, () => post(at("/take"))))) reload();
 });
 
 for (const details of document.querySelectorAll("[data-conflict]")) {

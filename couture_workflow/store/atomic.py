@@ -94,6 +94,11 @@ def locked(path: Path, *, shared: bool = False, waiting: Callable[[], None] = la
         os.close(descriptor)
 
 
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody holds a lock at this moment."""
+    return path.exists() and not _abandoned(path, remove=False)
+
+
 def temporary(folder: Path, *, mode: int = 0o644) -> tuple[int, Path]:
     """Make a temporary file that is safe from ``sweep`` while its descriptor is open.
 

@@ -56,8 +56,9 @@ class DagRepositoryPage(CouturePage):
     @expose("/state")
     @requires(CAN_READ)
     def state(self) -> Response:
-        """Return what the last look at the remote found."""
-        return jsonify(asdict(git_remote.state(store())))
+        """Return what the last look at the remote found, and whether there is one now."""
+        looking = git_sync.is_looking(store())
+        return jsonify(looking=looking, **asdict(git_remote.state(store())))
 
     @expose("/save", methods=["POST"])
     @requires(CAN_EDIT)
@@ -104,7 +105,8 @@ class DagRepositoryPage(CouturePage):
         if not isinstance(choices, dict):
             raise InvalidError("The page sent no choices. Reload the page.", field="choices")
         before = store().dags.head()
-        found = git_sync.resolve(store(), choices, user=g.user.get_name())
+        user = g.user.get_name()
+        found = web_git_remote.patiently(lambda: git_sync.resolve(store(), choices, user=user))
         return self._moved("dag_repository.resolve", before, found, choices=choices)
 
     @expose("/take", methods=["POST"])
@@ -112,7 +114,8 @@ class DagRepositoryPage(CouturePage):
     def take(self) -> Response:
         """Put the remote's state in place of ours, which is kept as a branch."""
         before = store().dags.head()
-        found = git_sync.take_remote(store(), user=g.user.get_name())
+        user = g.user.get_name()
+        found = web_git_remote.patiently(lambda: git_sync.take_remote(store(), user=user))
         return self._moved("dag_repository.take_remote", before, found)
 
     @expose("/hook", methods=["POST"])

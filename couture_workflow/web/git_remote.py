@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
 from couture_workflow.services import git_sync
 from couture_workflow.services.git_remote import State
 from couture_workflow.web import dag_processing
 from couture_workflow.web.state import store
 
+log = logging.getLogger(__name__)
+
+#: Seconds that a caller waits for the outcome; many proxies give up after 30 to 60.
+PATIENCE = 15.0
+
+#: The result of a look that goes on.
+RUNNING = "running"
+
 
 def synchronise() -> State:
     """Look at the remote now; what came is parsed at once."""
-    return git_sync.synchronise(store(), moved=moved)
+    return patiently(lambda: git_sync.synchronise(store(), moved=moved))
+
+
+def patiently(look: Callable[[], State]) -> State:
+    """Look at the remote, and hold nobody up: after ``PATIENCE`` the state is ``RUNNING``, the look goes on.
+
+    :param look: a function of ``git_sync``; its errors are raised here while somebody waits.
+    """
+    future: Future[State] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(look())
+        except Exception as error:
+            future.set_exception(error)
+            log.debug("A look at the git remote failed.", exc_info=True)
+
+    threading.Thread(target=run, name="git-remote", daemon=True).start()
+    try:
+        return future.result(PATIENCE)
+    except TimeoutError:
+        return State(RUNNING, "The remote has not answered yet. The look at it goes on.")
 
 
 def moved(old: str | None, new: str) -> None:

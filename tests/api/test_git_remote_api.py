@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from couture_workflow.services import git_remote, git_watch
+from couture_workflow.services import git_remote, git_sync, git_watch
 from couture_workflow.services.git_remote import Credential, Remote
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
@@ -44,6 +45,26 @@ def test_a_look_on_demand_takes_what_is_new_and_is_audited(
     assert rows[-1][0] == "admin"
     requested = api_server.sql("select bundle_name, relative_fileloc from dag_priority_parsing_request")
     assert ("dags", "remote_one.py") in requested
+
+
+def test_a_remote_that_does_not_answer_holds_nobody_up(
+    api_server: ApiServer, store: Store, server: GitServer
+) -> None:
+    server.commit("central.git", {"remote_two.py": "two = 2\n"})
+    server.answering.clear()
+    client = api_server.client("admin")
+
+    answer = client.post("/api/git-remote/sync", headers={"X-Requested-With": "tests"})
+
+    assert (answer.status_code, answer.json()["result"]) == (202, "running")
+    assert git_sync.is_looking(store)
+    server.answering.set()
+    deadline = time.monotonic() + 60
+    while git_sync.is_looking(store):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert client.get("/api/git-remote/").json()["result"] == "ok"
+    assert store.dags.read("remote_two.py") == b"two = 2\n"
 
 
 def test_the_web_hook_asks_for_a_look(api_server: ApiServer, store: Store) -> None:

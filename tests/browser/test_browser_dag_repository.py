@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from couture_workflow.services import git_remote
+from couture_workflow.services import git_remote, git_sync
 from couture_workflow.services.git_remote import Remote
+from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 from tests.support import remote_page
 from tests.support.api_server import ApiServer
@@ -73,6 +74,27 @@ def test_connect_sync_and_resolve_a_conflict(
 
     expect(page.locator("#state-message")).to_contain_text("OK")
     assert server.file("central.git", "remote_dag.py") == "mine = 1"
+
+
+def test_a_remote_that_does_not_answer_at_once(
+    open_page: Callable[..., Page], store: Store, server: GitServer
+) -> None:
+    page = open_page()
+    page.get_by_label("Address", exact=True).fill(f"file://{server.repository('late.git')}")
+    page.get_by_label("Both ways").check()
+    page.get_by_role("button", name="Save and synchronise").click()
+    expect(page.locator("#state-message")).to_contain_text("Made the branch")
+    server.commit("late.git", {"remote_late.py": "late = 1\n"})
+
+    with atomic.locked(store.root / git_sync.LOCK):  # as somebody does whose look takes long
+        page.get_by_label("Interval in seconds").fill("61")
+        page.get_by_role("button", name="Save and synchronise").click()
+        expect(page.locator("#form-state")).to_contain_text("has not answered yet")
+        assert git_remote.load(store).interval == 61
+
+    expect(page.locator("#form-state")).to_be_empty()
+    expect(page.locator("#state-message")).to_contain_text("Pulled what was new there")
+    assert store.dags.read("remote_late.py") == b"late = 1\n"
 
 
 def test_the_web_hook_and_its_secret(open_page: Callable[..., Page], store: Store, server: GitServer) -> None:

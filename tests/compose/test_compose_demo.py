@@ -138,6 +138,7 @@ def test_a_dag_runs_another_and_knows_its_runs(stack: Stack) -> None:
 def git_container(stack: Stack) -> Iterator[str]:
     """Run a git server in a container beside the stack and return its name, which is its host name too."""
     name = f"{stack.project}-git"
+    address = f"http://ci:{quote(TOKEN, safe='')}@127.0.0.1:8000/central.git"
     words = ["create", "--name", name, "--network", f"{stack.project}_default", "--entrypoint", "python3"]
     stack.docker.run(*words, PRODUCT, "-c", GIT_SERVER, TOKEN, HELLO.replace("hello_worker", "pushed"))
     try:
@@ -145,6 +146,13 @@ def git_container(stack: Stack) -> Iterator[str]:
             "cp", str(ROOT / "tests" / "support" / "git_server.py"), f"{name}:/tmp/git_server.py"
         )
         stack.docker.run("start", name)
+        deadline = time.monotonic() + 60
+        while (
+            "refs/heads/main"
+            not in stack.docker.run("exec", name, "git", "ls-remote", address, check=False).stdout
+        ):
+            assert time.monotonic() < deadline, stack.docker.run("logs", name, check=False)
+            time.sleep(0.2)
         yield name
     finally:
         stack.docker.run("rm", "--force", name)

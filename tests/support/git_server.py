@@ -35,12 +35,14 @@ class GitServer:
 
     :param tokens: user name -> token.
     :param seen: "user path" of each call that was admitted, "- path" of each that was not.
+    :param answering: cleared, calls wait until it is set.
     """
 
     root: Path
     tokens: Mapping[str, str]
     url: str = ""
     seen: list[str] = field(default_factory=list)
+    answering: threading.Event = field(default_factory=threading.Event)
 
     def repository(self, name: str) -> Path:
         """Make a bare repository that may be pushed to and return its path."""
@@ -102,6 +104,7 @@ def git_server(
 ) -> Iterator[GitServer]:
     """Serve the repositories below a folder; on loopback, unless it runs in a container."""
     served = GitServer(root, tokens)
+    served.answering.set()
 
     class Handler(_Handler):
         server_of = served
@@ -113,6 +116,7 @@ def git_server(
     try:
         yield served
     finally:
+        served.answering.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -132,6 +136,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         user = self._user()
         path, _, query = self.path.partition("?")
         self.server_of.seen.append(f"{user or '-'} {path}")
+        self.server_of.answering.wait()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if not user:
             self.send_response(401)

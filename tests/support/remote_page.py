@@ -14,4 +14,4 @@ def connect(page: Page, server: str, token: str) -> None:
     page.get_by_label("User name of the token").fill("ci")
     page.get_by_label("Token, or private SSH key").fill(token)
     page.get_by_role("button", name="Save and synchronise").click()
-    expect(page.locator("#state-message")).to_contain_text("OK")
+    expect(page.locator("#state-message")).to_contain_text("OK", timeout=120_000)
