@@ -326,13 +326,15 @@ def secret_digests(stack: Stack) -> str:
 @pytest.mark.parametrize(
     ("options", "slots", "tasks"),
     [
-        (("--cpus=1",), 4, 12),
-        ((), 2 * CORES + 2, 3 * (2 * CORES + 2)),
+        (("--cpus=1", "--memory=6g"), 4, 12),
+        (("--memory=6g",), min(4 * CORES, 8), 12 * CORES),
+        (("--memory=2500m", "--cpus=1"), 3, 12),
+        (("--memory=512m", "--cpus=1"), 2, 12),
         (("--env=AIRFLOW__CELERY__WORKER_CONCURRENCY=10",), 10, 30),
         (("--env=AIRFLOW__CORE__PARALLELISM=7", "--cpus=1"), 4, 7),
     ],
 )
-def test_slots_follow_the_cores_of_the_container(
+def test_slots_follow_the_cores_and_the_memory_of_the_container(
     options: tuple[str, ...], slots: int, tasks: int, docker: Docker
 ) -> None:
     said = "echo $AIRFLOW__CELERY__WORKER_CONCURRENCY $AIRFLOW__CORE__PARALLELISM"
