@@ -155,11 +155,13 @@ _MODULES = {
     "without_ends": "celery_config.notice_ends = lambda: None",
     "without_preload": "celery_config.preload = celery_config.notice_ends",
     "with_heartbeat": "celery_config.start_counts_as_heartbeat = lambda: None",
+    "without_pace": "celery_config.LOOK_INTERVAL = 0",
     "with_started": "celery_config.CELERY_CONFIG['task_track_started'] = True",
 }
 _SCHEDULER = ("scheduler",)
 ABLATIONS: dict[str, dict[str, Any]] = {
     "a task's end noticed at the next heartbeat": _celery("without_ends"),
+    "the scheduler looks again at once": _celery("without_pace"),
     "a heartbeat right after the start": _celery("with_heartbeat"),
     "nothing loaded before the fork": _celery("without_preload"),
     "Celery's state 'started' recorded": _celery("with_started"),

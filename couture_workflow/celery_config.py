@@ -14,10 +14,12 @@ import importlib
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from airflow.executors.base_executor import BaseExecutor
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.backends.database.models import Task
 from celery.signals import heartbeat_sent, task_postrun, worker_init, worker_process_init
@@ -32,6 +34,11 @@ _CLEANUP_INTERVAL = 3600
 
 #: Seconds between two looks at a process that has closed everything and is about to end.
 _END_INTERVAL = 0.02
+
+#: Seconds between two looks of a busy scheduler at its DAG runs; tasks that wait at the workers last longer.
+LOOK_INTERVAL = 0.6
+#: Tasks that are queued or running in a scheduler that counts as busy.
+_BUSY = 4
 
 #: Of the system call prctl: the signal that the kernel sends when the parent has ended.
 _SET_PARENT_DEATH_SIGNAL = 1
@@ -170,19 +177,15 @@ def notice_ends() -> None:
     """
     from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 
-    serve = WatchedSubprocess._service_subprocess
-    if getattr(serve, "notices_ends", False):
-        return
+    def noticing(serve: Callable[..., Any]) -> Callable[..., Any]:
+        def serve_and_notice(self: Any, max_wait_time: float, *arguments: Any, **options: Any) -> Any:
+            if not self._open_sockets:
+                max_wait_time = min(max_wait_time, _END_INTERVAL)
+            return serve(self, max_wait_time, *arguments, **options)
 
-    @functools.wraps(serve)
-    def serve_and_notice(self: Any, max_wait_time: float, *arguments: Any, **options: Any) -> int | None:
-        if not self._open_sockets:
-            max_wait_time = min(max_wait_time, _END_INTERVAL)
-        exit_code: int | None = serve(self, max_wait_time, *arguments, **options)
-        return exit_code
+        return serve_and_notice
 
-    serve_and_notice.notices_ends = True  # type: ignore[attr-defined]
-    WatchedSubprocess._service_subprocess = serve_and_notice  # type: ignore[method-assign]
+    _replace(WatchedSubprocess, "_service_subprocess", noticing)
 
 
 def start_counts_as_heartbeat() -> None:
@@ -193,17 +196,14 @@ def start_counts_as_heartbeat() -> None:
     """
     from airflow.sdk.execution_time.supervisor import ActivitySubprocess
 
-    started = ActivitySubprocess._on_child_started
-    if getattr(started, "counts_as_heartbeat", False):
-        return
+    def counting(started: Callable[..., Any]) -> Callable[..., Any]:
+        def started_with_heartbeat(self: Any, *arguments: Any, **options: Any) -> None:
+            started(self, *arguments, **options)
+            self._last_heartbeat_attempt = time.monotonic()
 
-    @functools.wraps(started)
-    def started_with_heartbeat(self: Any, *arguments: Any, **options: Any) -> None:
-        started(self, *arguments, **options)
-        self._last_heartbeat_attempt = time.monotonic()
+        return started_with_heartbeat
 
-    started_with_heartbeat.counts_as_heartbeat = True  # type: ignore[attr-defined]
-    ActivitySubprocess._on_child_started = started_with_heartbeat  # type: ignore[method-assign]
+    _replace(ActivitySubprocess, "_on_child_started", counting)
 
 
 def end_with_supervisor(**_: Any) -> None:
@@ -236,21 +236,53 @@ def tell_reasons() -> None:
     That is what the task could not tell itself: the signal that killed its supervisor, a full disk under its
     log. Airflow asks Celery's result for an "info" that results from a database do not have.
     """
-    to_dict = Task.to_dict
 
-    @functools.wraps(to_dict)
-    def to_dict_with_info(self: Any) -> dict[str, Any]:
-        found: dict[str, Any] = to_dict(self)
-        result = found.get("result")
-        if found.get("status") == "FAILURE" and isinstance(result, dict):
-            message = result.get("exc_message")
-            words = message if isinstance(message, list | tuple) else [message]
-            found["info"] = f"{result.get('exc_type')}: {' '.join(str(word) for word in words)}"
-        elif isinstance(result, BaseException):
-            found["info"] = f"{type(result).__name__}: {result}"
-        return found
+    def telling(to_dict: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        def to_dict_with_info(self: Any) -> dict[str, Any]:
+            found = to_dict(self)
+            result = found.get("result")
+            if found.get("status") == "FAILURE" and isinstance(result, dict):
+                message = result.get("exc_message")
+                words = message if isinstance(message, list | tuple) else [message]
+                found["info"] = f"{result.get('exc_type')}: {' '.join(str(word) for word in words)}"
+            elif isinstance(result, BaseException):
+                found["info"] = f"{type(result).__name__}: {result}"
+            return found
 
-    Task.to_dict = to_dict_with_info
+        return to_dict_with_info
+
+    _replace(Task, "to_dict", telling)
+
+
+def pace_scheduler() -> None:
+    """Let the scheduler look at all running DAGs at most every ``LOOK_INTERVAL`` while tasks are under way.
+
+    Airflow's loop rests only when nothing has happened. On a busy machine something always has: it looks at
+    everything for each task or two that has ended, and takes from the tasks the CPU that they wait for.
+    """
+    looked = 0.0
+
+    def pacing(heartbeat: Callable[..., None]) -> Callable[..., None]:
+        def paced_heartbeat(self: Any) -> None:
+            nonlocal looked
+            heartbeat(self)
+            rest = looked + LOOK_INTERVAL - time.monotonic()
+            if rest > 0 and len(self.running) >= _BUSY:
+                time.sleep(rest)
+            looked = time.monotonic()
+
+        return paced_heartbeat
+
+    _replace(BaseExecutor, "heartbeat", pacing)
+
+
+def _replace(owner: type, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put what is made of a method in its place; once, however often it is asked for."""
+    method = getattr(owner, name)
+    if getattr(method, "__module__", "") != __name__:
+        made = functools.update_wrapper(make(method), method)
+        made.__module__ = __name__
+        setattr(owner, name, made)
 
 
 _next_cleanup = time.monotonic() + _CLEANUP_INTERVAL
@@ -265,6 +297,7 @@ def clean_up(task: Any, **_: Any) -> None:
 
 
 tell_reasons()
+pace_scheduler()
 heartbeat_sent.connect(touch_alive)
 worker_init.connect(prepare_worker)
 worker_process_init.connect(end_with_supervisor)

@@ -151,6 +151,26 @@ def test_the_end_of_a_task_is_noticed_at_once(settings: str, seconds: set[int]) 
     assert int(in_fresh_process(code)) in seconds
 
 
+@pytest.mark.parametrize(("under_way", "seconds"), [(4, 1.2), (3, 0.0)])
+def test_only_a_busy_scheduler_rests_between_two_looks(under_way: int, seconds: float) -> None:
+    code = f"""
+import time
+from couture_workflow import celery_config
+from airflow.executors.base_executor import BaseExecutor
+celery_config.pace_scheduler()  # a second time changes nothing
+looks = []
+class Executor(BaseExecutor):
+    def sync(self): looks.append(time.monotonic())
+executor = Executor()
+executor.running = set(range({under_way}))
+for _ in range(4):
+    executor.heartbeat()
+print(looks[3] - looks[1])
+"""
+
+    assert float(in_fresh_process(code)) == pytest.approx(seconds, abs=0.3)
+
+
 def test_old_results_are_removed_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     from couture_workflow import celery_config
 
