@@ -36,7 +36,7 @@ _CLEANUP_INTERVAL = 3600
 _END_INTERVAL = 0.02
 
 #: Seconds between two looks of a busy scheduler at its DAG runs; tasks that wait at the workers last longer.
-LOOK_INTERVAL = 0.6
+LOOK_INTERVAL = 0.8
 #: Tasks that are queued or running in a scheduler that counts as busy.
 _BUSY = 4
 

@@ -151,7 +151,7 @@ def test_the_end_of_a_task_is_noticed_at_once(settings: str, seconds: set[int]) 
     assert int(in_fresh_process(code)) in seconds
 
 
-@pytest.mark.parametrize(("under_way", "seconds"), [(4, 1.2), (3, 0.0)])
+@pytest.mark.parametrize(("under_way", "seconds"), [(4, 1.6), (3, 0.0)])
 def test_only_a_busy_scheduler_rests_between_two_looks(under_way: int, seconds: float) -> None:
     code = f"""
 import time
