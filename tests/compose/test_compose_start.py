@@ -326,11 +326,11 @@ def secret_digests(stack: Stack) -> str:
 @pytest.mark.parametrize(
     ("options", "slots", "tasks"),
     [
-        (("--cpus=1", "--memory=6g"), 4, 16),
-        (("--memory=6g",), min(4 * CORES, 8), 16 * CORES),
-        (("--memory=2500m", "--cpus=1"), 3, 16),
-        (("--memory=512m", "--cpus=1"), 2, 16),
-        (("--env=AIRFLOW__CELERY__WORKER_CONCURRENCY=10",), 10, 40),
+        (("--cpus=1", "--memory=6g"), 4, 14),
+        (("--memory=6g",), min(4 * CORES, 8), 14 * CORES),
+        (("--memory=2500m", "--cpus=1"), 3, 14),
+        (("--memory=512m", "--cpus=1"), 2, 14),
+        (("--env=AIRFLOW__CELERY__WORKER_CONCURRENCY=10",), 10, 35),
         (("--env=AIRFLOW__CORE__PARALLELISM=7", "--cpus=1"), 4, 7),
     ],
 )
