@@ -37,8 +37,8 @@ def patiently(look: Callable[[], State]) -> State:
         try:
             future.set_result(look())
         except Exception as error:
+            log.warning("A look at the git remote failed: %s", error)
             future.set_exception(error)
-            log.debug("A look at the git remote failed.", exc_info=True)
 
     threading.Thread(target=run, name="git-remote", daemon=True).start()
     try:
