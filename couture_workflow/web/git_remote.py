@@ -37,7 +37,7 @@ def patiently(look: Callable[[], State]) -> State:
         try:
             future.set_result(look())
         except Exception as error:
-            log.warning("A look at the git remote failed: %s", error)
+            log.warning("A look at the git remote failed.", exc_info=True)
             future.set_exception(error)
 
     threading.Thread(target=run, name="git-remote", daemon=True).start()
