@@ -151,7 +151,7 @@ def git_container(stack: Stack) -> Iterator[str]:
             "refs/heads/main"
             not in stack.docker.run("exec", name, "git", "ls-remote", address, check=False).stdout
         ):
-            assert time.monotonic() < deadline, stack.docker.run("logs", name, check=False)
+            assert time.monotonic() < deadline, stack.docker.run("logs", name, check=False).stdout
             time.sleep(0.2)
         yield name
     finally:
