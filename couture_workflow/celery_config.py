@@ -104,6 +104,10 @@ CELERY_CONFIG: dict[str, Any] = {
     # The message of a process that was killed is not run again by Celery: Airflow sees that the heartbeat
     # of its task has stopped, and decides by the retries of the task.
     "task_reject_on_worker_lost": False,
+    # A worker that comes back asks for as many tasks as it has slots. Celery would ask for fewer, because of
+    # those that still run, and for more as they end; but RabbitMQ 4 keeps to the number that a consumer began
+    # with, and the worker would run one task at a time (https://github.com/celery/celery/issues/9512).
+    "worker_enable_prefetch_count_reduction": False,
     # A process of the pool may need more than four seconds to come up while Spark has all cores.
     "worker_proc_alive_timeout": 60,
     # --- No work that nobody reads. ---

@@ -37,14 +37,14 @@ def test_airflow_builds_its_celery_app_with_our_settings() -> None:
 from airflow.providers.celery.executors.celery_executor_utils import app
 conf = app.conf
 print(conf.task_acks_late, conf.worker_prefetch_multiplier, conf.broker_connection_max_retries,
-      conf.worker_cancel_long_running_tasks_on_connection_loss,
+      conf.worker_cancel_long_running_tasks_on_connection_loss, conf.worker_enable_prefetch_count_reduction,
       conf.broker_transport_options["confirm_publish"], conf.task_default_queue, conf.broker_url)
 """
     said = in_fresh_process(
         code, AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS="couture_workflow.celery_config.CELERY_CONFIG"
     )
 
-    assert said == "True 1 None False True default amqp://user:word@broker:5672//"
+    assert said == "True 1 None False False True default amqp://user:word@broker:5672//"
 
 
 def test_a_queue_and_its_messages_are_kept_by_a_restart_of_the_broker() -> None:

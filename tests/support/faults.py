@@ -299,12 +299,33 @@ def assert_settled(stack: Stack) -> None:
     )
     until(lambda: not any(queues(stack).values()), seconds=SETTLE_TIMEOUT, what="an empty queue")
     stack.wait_healthy()
+    until(
+        lambda: set(asked_for(stack)) == {slots(stack)},
+        seconds=SETTLE_TIMEOUT,
+        what="a worker that asks for as many tasks as it has slots",
+    )
+
+
+def slots(stack: Stack) -> int:
+    """Return how many tasks a worker can run at a time."""
+    said = "echo $AIRFLOW__CELERY__WORKER_CONCURRENCY"
+    return int(stack.exec("worker", "/usr/local/bin/entrypoint", "sh", "-c", said).stdout.split()[-1])
+
+
+def asked_for(stack: Stack) -> list[int]:
+    """Return how many tasks each worker takes from RabbitMQ at a time."""
+    columns = ["queue_name", "prefetch_count"]
+    listed = listing(stack, "list_consumers", *columns)
+    return [int(each["prefetch_count"]) for each in listed if not each["queue_name"].endswith(".pidbox")]
 
 
 def queues(stack: Stack) -> dict[str, int]:
     """Return how many messages each queue of RabbitMQ holds, delivered or not."""
-    said = stack.exec(
-        "rabbitmq", "rabbitmqctl", "list_queues", "-q", "--formatter", "json", "name", "messages"
-    )
-    listed = said.stdout[said.stdout.index("[") :]
-    return {each["name"]: int(each["messages"]) for each in json.loads(listed)}
+    return {each["name"]: int(each["messages"]) for each in listing(stack, "list_queues", "name", "messages")}
+
+
+def listing(stack: Stack, what: str, *columns: str) -> list[Json]:
+    """Return what RabbitMQ lists."""
+    said = stack.exec("rabbitmq", "rabbitmqctl", what, "-q", "--formatter", "json", *columns).stdout
+    found: list[Json] = json.loads(said[said.index("[") :])
+    return found
