@@ -275,7 +275,9 @@ def awake(stack: Stack) -> Iterator[None]:
         stack.run(["warm_up"])
         old = f"SELECT COUNT(*) FROM dag WHERE NOT is_stale AND last_parsed_time < '{began}'"
         deadline = time.monotonic() + 300
-        while stack.query(old) != [["0"]] and time.monotonic() < deadline:
+        while stack.query(old) != [["0"]]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{stack.project} has not read its DAG files within 300 s of its wake-up.")
             time.sleep(POLL)
         yield
     finally:

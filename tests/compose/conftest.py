@@ -3,7 +3,8 @@
 - ``docker``   the client of the engine: the one that runs, or one of our own
 - ``images``   the images, pulled, stood in for, or built; says which database it is
 - ``stack``    the whole stack (one for all tests), brought up by ``up -d worker``, with a user for each role
-- ``another``  makes a further stack, of its own project, that is not up yet
+- ``first_start``  how long that took, how long it might have taken, and the logs of it
+- ``another``  makes a further stack, of its own project, that is not up yet; ``another_for_all`` for a module
 
 With ``COUTURE_KEEP_STACK=NAME`` the stack stays afterwards, under this name, and the next run uses it again.
 """
@@ -14,8 +15,10 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ import pytest
 
 from tests.support.docker import engine
 from tests.support.images import CACHE, NAMES, Docker, Images, prepare
-from tests.support.stack import LONG_RUNNING, Stack
+from tests.support.stack import COLOURS, FirstStart, Stack, start_limit
 
 # Modules of tests read the names when they are imported.
 os.environ.update(NAMES)
@@ -32,6 +35,7 @@ LOGS = CACHE / "logs"
 KEEP = os.environ.get("COUTURE_KEEP_STACK", "")
 STACKS = pytest.StashKey[list[Stack]]()
 SAID = pytest.StashKey[list[str]]()
+FIRST = pytest.StashKey[FirstStart]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,9 +50,11 @@ def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
     capture = request.config.pluginmanager.get_plugin("capturemanager")
 
+    one_at_a_time = threading.Lock()
+
     def tell(line: str) -> None:
-        request.config.stash[SAID].append(line)
-        with capture.global_and_fixture_disabled():
+        with one_at_a_time, capture.global_and_fixture_disabled():
+            request.config.stash[SAID].append(line)
             terminal.write_line(f"  {line}")
 
     return tell
@@ -102,11 +108,12 @@ def _ready(images: Images) -> None:
 
 
 def keep_logs(stack: Stack) -> None:
-    """Write the logs of every service into files."""
+    """Write the log of every container into a file."""
     folder = LOGS / stack.project
     folder.mkdir(parents=True, exist_ok=True)
-    for service in ("secrets", "init", *LONG_RUNNING):
-        (folder / f"{service}.log").write_text(stack.logs(service))
+    for each in stack.containers(stopped=True):
+        said = stack.docker.run("logs", each["Id"], check=False).stdout
+        (folder / f"{each['Name'].strip('/')}.log").write_text(COLOURS.sub("", said))
 
 
 def forget_old_logs() -> None:
@@ -140,7 +147,10 @@ def stack(
     made = Stack(docker, folder, KEEP or f"couture-tests-{os.getpid()}", **kept_port(docker))
     stacks.append(made)
     try:
-        report(f"docker compose up -d worker: all healthy after {made.up():.0f} s.")
+        limit = start_limit()
+        seconds = made.up()
+        report(f"docker compose up -d worker: all healthy after {seconds:.0f} s.")
+        request.config.stash[FIRST] = FirstStart(seconds, limit, made.logs())
         made.create_users()
         yield made
     finally:
@@ -149,6 +159,14 @@ def stack(
             report(f"The stack {KEEP} stays at {made.url}: superadmin, {made.admin_password}")
         else:
             take_down(made, stacks)
+
+
+@pytest.fixture(scope="session")
+def first_start(stack: Stack, request: pytest.FixtureRequest) -> FirstStart:
+    """Return how the stack came up."""
+    if KEEP:
+        pytest.skip("a stack that is kept may have been up already")
+    return request.config.stash[FIRST]
 
 
 def kept_port(docker: Docker) -> dict[str, Any]:
@@ -167,12 +185,27 @@ def another(
     docker: Docker, images: Images, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Stack]]:
     """Return a function that makes a stack of another project; all of them are taken down."""
+    with further_stacks(docker, tmp_path, request.config.stash[STACKS]) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def another_for_all(
+    docker: Docker, images: Images, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Stack]]:
+    """Return what ``another`` does; its stacks are there until the last test of the module."""
+    with further_stacks(docker, tmp_path_factory.mktemp("stacks"), request.config.stash[STACKS]) as make:
+        yield make
+
+
+@contextmanager
+def further_stacks(docker: Docker, folder: Path, stacks: list[Stack]) -> Iterator[Callable[..., Stack]]:
+    """Give a function that makes stacks, and take them all down."""
     made: list[Stack] = []
-    stacks = request.config.stash[STACKS]
 
     def make(name: str, **options: Any) -> Stack:
         project = f"couture-tests-{os.getpid()}-{name}"
-        made.append(Stack(docker, tmp_path / name, project, **options))
+        made.append(Stack(docker, folder / name, project, **options))
         stacks.append(made[-1])
         return made[-1]
 

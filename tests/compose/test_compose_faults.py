@@ -6,7 +6,7 @@ Each test tells how long it took until work went on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -220,30 +220,37 @@ def test_a_plain_task_does_not_go_on_when_its_supervisor_is_killed(loaded: Stack
 # --- a worker cannot reach its broker and the database of results ---
 
 
-@pytest.mark.parametrize("seconds", [45, 180])
-def test_a_task_ends_once_although_its_worker_is_cut_off(seconds: int, loaded: Stack, report: Report) -> None:
+@pytest.fixture(scope="module")
+def two_workers(loaded: Stack) -> Iterator[Stack]:
+    """Have two workers for a while."""
     loaded.up("--scale", "worker=2", "worker")
+    yield loaded
+    loaded.up("--scale", "worker=1", "worker")
+
+
+@pytest.mark.parametrize("seconds", [45, 120])
+def test_a_task_ends_once_although_its_worker_is_cut_off(
+    seconds: int, two_workers: Stack, report: Report
+) -> None:
+    # Long enough to run into the cut, and, of the longer cut, to end before it does.
+    load = Load(two_workers, tasks=6, seconds=60)
+    until(lambda: len(busy(two_workers)) == 2, seconds=300, what="work for both workers")
+    network, worker = f"{two_workers.project}_data", two_workers.container("worker")
+
+    two_workers.docker.run("network", "disconnect", network, worker)
     try:
-        # Long enough to run into the cut, and, of the longer cut, to end before it does.
-        load = Load(loaded, tasks=6, seconds=60)
-        until(lambda: len(busy(loaded)) == 2, seconds=300, what="work for both workers")
-        network, worker = f"{loaded.project}_data", loaded.container("worker")
-
-        loaded.docker.run("network", "disconnect", network, worker)
         time.sleep(seconds)
-        loaded.docker.run("network", "connect", network, worker)
-        back = time.time()
-        load.check()
-        assert_settled(loaded)
-        settled = time.time() - back
-        again = Load(loaded, tasks=TASKS_AFTER)
-        hosts = {each["hostname"] for each in again.check()}
-
-        report(f"A worker cut off from its broker for {seconds} s: settled {settled:.0f} s after it.")
-        assert len(hosts) == 2, f"only {hosts} took tasks after the cut"
-        assert_settled(loaded)
     finally:
-        loaded.up("--scale", "worker=1", "worker")
+        two_workers.docker.run("network", "connect", network, worker)
+    back = time.time()
+    load.check()
+    assert_settled(two_workers)
+    settled = time.time() - back
+    hosts = {each["hostname"] for each in Load(two_workers, tasks=TASKS_AFTER).check()}
+
+    report(f"A worker cut off from its broker for {seconds} s: settled {settled:.0f} s after it.")
+    assert len(hosts) == 2, f"only {hosts} took tasks after the cut"
+    assert_settled(two_workers)
 
 
 #: Enough for each of two workers.

@@ -15,7 +15,7 @@ import pytest
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 
 from tests.support.images import PRODUCT, Docker
-from tests.support.stack import LONG_RUNNING, Stack, compose_1
+from tests.support.stack import LONG_RUNNING, FirstStart, Stack, compose_1, start_limit
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 
@@ -76,29 +76,17 @@ with DAG("where", schedule=None):
 
     here.expand(number=list(range(12)))
 """
-#: Seconds from nothing to all healthy on a machine with two cores, and on one that does other work meanwhile.
-LIMIT, BUSY_LIMIT = 180.0, 600.0
 
 
-def limit() -> float:
-    """Return how long it may take on this machine now."""
-    return BUSY_LIMIT if os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1) else LIMIT
-
-
-def test_all_is_healthy_in_time_and_the_logs_tell_of_no_problem(
-    another: Callable[..., Stack], report: Callable[[str], None]
-) -> None:
-    fresh, allowed = another("fresh"), limit()
-
-    seconds = fresh.up()
+def test_all_is_healthy_in_time_and_the_logs_tell_of_no_problem(first_start: FirstStart) -> None:
     odd = [
         line
-        for line in fresh.logs().splitlines()
+        for line in first_start.logs.splitlines()
         if SUSPICIOUS.search(line) and not any(re.search(reason, line) for reason in EXPECTED)
     ]
 
-    report(f"A stack from empty volumes: all healthy after {seconds:.0f} s.")
-    assert seconds < allowed
+    assert len(first_start.logs.splitlines()) > len(LONG_RUNNING)
+    assert first_start.seconds < first_start.limit
     assert not odd, "\n".join(odd)
 
 
@@ -106,7 +94,7 @@ def test_docker_compose_1_brings_up_the_stack_of_a_person(
     another: Callable[..., Stack], docker: Docker, report: Callable[[str], None]
 ) -> None:
     person = {"COUTURE_WORKFLOW_USER": "alice"}
-    old, allowed = another("v1", composer=compose_1(docker), settings=person), limit()
+    old, allowed = another("v1", composer=compose_1(docker), settings=person), start_limit()
 
     seconds = old.up()
 

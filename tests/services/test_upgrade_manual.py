@@ -173,6 +173,10 @@ class Runs:
             for name in DAGS
             if name != "b2_tutorial_deps_once"  # has the same DAG as b_tutorial
         }
+        # What is late in the manual need not be late here.
+        late = changes["legacy/g_sla.py"]
+        changes["legacy/g_sla.py"] = late.replace(b"sleep 90", b"sleep 1")
+        assert changes["legacy/g_sla.py"] != late
         changes["legacy/child.py"] = CHILD.encode()
         changes["legacy/testFile2.ipynb"] = notebook().encode()
         self.store.dags.save(changes, message="Add the examples", author="admin", base=self.store.dags.head())

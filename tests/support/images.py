@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,14 +148,21 @@ def _client() -> tuple[str, dict[str, str]]:
 def prepare(docker: Docker) -> Images:
     """Make sure that every image of the stack is there and current."""
     base = BASE if _library(docker, BASE) else _stand_in_base(docker, "bookworm")
-    images = Images(base, _database(docker, base), _broker(docker, base))
-    given = os.environ.get(IMAGE_VARIABLE)
-    if given:
+    # Each waits for its downloads, or keeps one core busy.
+    with ThreadPoolExecutor() as pool:
+        database = pool.submit(_database, docker, base)
+        broker = pool.submit(_broker, docker, base)
+        product = pool.submit(_product, docker, base)
+        product.result()
+        return Images(base, database.result(), broker.result())
+
+
+def _product(docker: Docker, base: str) -> None:
+    if given := os.environ.get(IMAGE_VARIABLE):
         docker.report(f"Testing the image {given} as it is.")
         docker.run("tag", given, PRODUCT)
     else:
         build(docker, base)
-    return images
 
 
 def _database(docker: Docker, base: str) -> str:

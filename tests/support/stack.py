@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -33,6 +34,8 @@ LONG_RUNNING = (
     "worker",
 )
 UP_TIMEOUT, HEALTHY_TIMEOUT, DAG_TIMEOUT, RUN_TIMEOUT = 900.0, 300.0, 180.0, 600.0
+#: Seconds from nothing to all healthy on a machine with two cores, and on one that does other work meanwhile.
+LIMIT, BUSY_LIMIT = 180.0, 600.0
 #: What a terminal would do with lines, which some versions of Compose print without one too.
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 COMPOSE_1 = Program("docker-compose", ("docker-compose",), lambda: bool(shutil.which("docker-compose")))
@@ -58,6 +61,24 @@ def compose_1(docker: Docker) -> list[str]:
     if not said.startswith("1."):
         pytest.skip(f"docker-compose is {said} here, not 1.29")
     return ["docker-compose"]
+
+
+@dataclass(frozen=True)
+class FirstStart:
+    """How a stack came up from empty volumes.
+
+    :param seconds: it took.
+    :param limit: seconds that it may take on this machine, by what else the machine did.
+    """
+
+    seconds: float
+    limit: float
+    logs: str
+
+
+def start_limit() -> float:
+    """Return how long a start may take on this machine now."""
+    return BUSY_LIMIT if os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1) else LIMIT
 
 
 @dataclass
@@ -131,7 +152,7 @@ class Stack(Site):
     def down(self) -> None:
         """Take everything away, volumes too."""
         self.close()
-        self.compose("down", "-v", "--remove-orphans", "-t", "10", timeout=300)
+        self.compose("down", "-v", "--remove-orphans", "-t", "0", timeout=300)
 
     def containers(self, service: str = "", *, stopped: bool = False) -> list[Json]:
         """Return what the engine knows of the containers of a service, or of all."""
