@@ -228,7 +228,7 @@ def two_workers(loaded: Stack) -> Iterator[Stack]:
     loaded.up("--scale", "worker=1", "worker")
 
 
-@pytest.mark.parametrize("seconds", [45, 120])
+@pytest.mark.parametrize("seconds", [45, 180])
 def test_a_task_ends_once_although_its_worker_is_cut_off(
     seconds: int, two_workers: Stack, report: Report
 ) -> None:

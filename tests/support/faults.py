@@ -299,8 +299,9 @@ def assert_settled(stack: Stack) -> None:
     )
     until(lambda: not any(queues(stack).values()), seconds=SETTLE_TIMEOUT, what="an empty queue")
     stack.wait_healthy()
+    expected = {slots(stack)}
     until(
-        lambda: set(asked_for(stack)) == {slots(stack)},
+        lambda: set(asked_for(stack)) == expected,
         seconds=SETTLE_TIMEOUT,
         what="a worker that asks for as many tasks as it has slots",
     )
@@ -314,8 +315,7 @@ def slots(stack: Stack) -> int:
 
 def asked_for(stack: Stack) -> list[int]:
     """Return how many tasks each worker takes from RabbitMQ at a time."""
-    columns = ["queue_name", "prefetch_count"]
-    listed = listing(stack, "list_consumers", *columns)
+    listed = listing(stack, "list_consumers", "queue_name", "prefetch_count")
     return [int(each["prefetch_count"]) for each in listed if not each["queue_name"].endswith(".pidbox")]
 
 
