@@ -1,0 +1,1 @@
+"""Archives over HTTP: what each noun with an archive answers."""

@@ -1,0 +1,1 @@
+"""``/api/dependencies`` and ``/api/artifacts``."""

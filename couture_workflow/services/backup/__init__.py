@@ -1,0 +1,1 @@
+"""Backup and restore: all state of an installation in one file, and back, all of it or nothing."""

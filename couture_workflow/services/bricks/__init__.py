@@ -1,0 +1,1 @@
+"""Code bricks: pieces of DAG code that developers insert in the editor, and change themselves."""

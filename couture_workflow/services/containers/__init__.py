@@ -1,0 +1,1 @@
+"""The stack of containers: its secrets, its first start, its health."""

@@ -1,0 +1,1 @@
+"""What the DAG editor needs for one file: its text, completion, help and layout."""

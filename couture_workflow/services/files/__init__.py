@@ -1,0 +1,1 @@
+"""Files that people upload for jobs: dependencies and code artifacts, what is in them, who uses them."""

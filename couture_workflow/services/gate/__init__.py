@@ -1,0 +1,1 @@
+"""The save gate: whether DAG files, as they would be after a change, can go live; with its sandbox."""

@@ -1,0 +1,1 @@
+"""The git remote of the DAG repository: reached, watched, and kept in step without losing anything."""

@@ -1,0 +1,1 @@
+"""Notebooks: run with parameters in the runtime ``jupyter``, results kept."""

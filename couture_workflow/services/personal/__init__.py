@@ -1,0 +1,1 @@
+"""The personal view: whose stack this is."""

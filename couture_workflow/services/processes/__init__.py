@@ -1,0 +1,1 @@
+"""Processes of this machine: ended as a whole tree, led by a reaper, or kept behind walls."""

@@ -1,0 +1,1 @@
+"""What a person looks at before a save: differences of texts and graphs, merges, what others did."""

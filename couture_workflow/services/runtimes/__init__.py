@@ -1,0 +1,1 @@
+"""What jobs need beside Airflow's environment: Spark, Java, Jupyter, class-data archives, system packages."""

@@ -1,0 +1,1 @@
+"""How a change of DAG files goes live: told before, checked by the gate, written as one commit."""

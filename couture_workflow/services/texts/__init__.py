@@ -1,0 +1,1 @@
+"""Text from outside, read so that a small one stays small and none can crash its reader."""

@@ -1,0 +1,1 @@
+"""The embedded workbench: the whole product on one machine, its supervisor, its demo and its doctor."""

@@ -1,0 +1,1 @@
+"""The pages *Manage DAGs* and *DAG History*."""

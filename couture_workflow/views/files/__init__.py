@@ -1,0 +1,1 @@
+"""The pages *Spark Dependencies* and *Code Artifacts*."""

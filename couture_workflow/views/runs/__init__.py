@@ -1,0 +1,1 @@
+"""The pages *Run details* and *Zoom*."""

@@ -1,0 +1,1 @@
+"""DAG files for an account: what the repository and what Airflow knows of them, and their save."""

@@ -1,0 +1,1 @@
+"""What the editor asks Airflow for an account."""

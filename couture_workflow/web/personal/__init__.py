@@ -1,0 +1,1 @@
+"""The personal view in Airflow's own pages."""
