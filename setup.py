@@ -9,7 +9,7 @@ setup(
         "couture_workflow": [
             "templates/**/*.html",
             "static/**/*",
-            "services/data/*",
+            "services/spark/data/*",
             "bricks/*",
             "runtimes/*",
             "web/migrations/**/*",

@@ -28,7 +28,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagbag import DagPriorityParsingRequest
 from airflow.utils.session import create_session
 from couture_workflow.store.home import Store
-from couture_workflow.web.dag_processing import request_parse
+from couture_workflow.web.dags.processing import request_parse
 
 plain, rounds = Path(sys.argv[1]), int(sys.argv[2])
 store = Store.open()

@@ -29,18 +29,18 @@ spark.stop()
 #: Prints the Python of the Spark runtime and its spark-submit, as JSON.
 PREPARE = """
 import json, sys
-from couture_workflow.services import runtimes
+from couture_workflow.services.runtimes import installed
 from couture_workflow.store.home import Store
 Store.open().artifacts.put("trivial.py", [sys.argv[1].encode()], user="benchmark")
-spark = runtimes.spark()
+spark = installed.spark()
 print(json.dumps([spark.python, str(spark.home / "bin" / "spark-submit")]))
 """
 
 #: Starts the making of the archive if there is none; prints "yes" once it is there.
 HAS_ARCHIVE = """
-from couture_workflow.services import runtimes
+from couture_workflow.services.runtimes import class_data, installed
 from couture_workflow.store.home import Store
-archive = runtimes.class_data_archive(runtimes.spark(), Store.open().root / "cache" / "class-data")
+archive = class_data.class_data_archive(installed.spark(), Store.open().root / "cache" / "class-data")
 print("yes" if archive else "no")
 """
 

@@ -22,10 +22,10 @@ from airflow.dag_processing.bundles.base import (
 )
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services import dag_root
+from couture_workflow.services.dags import root as dag_root
 
 if TYPE_CHECKING:
-    from couture_workflow.services.dag_worktrees import Tracking
+    from couture_workflow.services.dags.worktrees import Tracking
     from couture_workflow.store.home import Store
 
 _VERSION = re.compile(r"[0-9a-f]{40}(-[0-9a-f]{8})?")
@@ -36,7 +36,7 @@ class DagRepositoryBundle(BaseDagBundle):
 
     :param home: the home; None: the option ``home``.
     :param version: id of a commit, with the digest of a folder of the repository behind it where one was set
-        (``services.dag_root``); None: always the newest.
+        (``services.dags.root``); None: always the newest.
     """
 
     supports_versioning = True
@@ -75,7 +75,7 @@ class DagRepositoryBundle(BaseDagBundle):
         """Show the newest version in the folder."""
         if self.version:
             raise InvalidError(f"Version {self.version} of the bundle {self.name} cannot change.")
-        from couture_workflow.services import dag_worktrees
+        from couture_workflow.services.dags import worktrees as dag_worktrees
 
         with self.lock():
             self._tracking = self._tracking or dag_worktrees.Tracking(self.base_dir)
@@ -116,7 +116,7 @@ class DagRepositoryBundle(BaseDagBundle):
         return True
 
     def _make_version(self, version: str) -> None:
-        from couture_workflow.services import dag_worktrees
+        from couture_workflow.services.dags import worktrees as dag_worktrees
 
         with self.lock():
             dag_worktrees.make_version(self._store(), self.versions_dir, version)

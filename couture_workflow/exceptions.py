@@ -58,7 +58,7 @@ class InvalidNameError(InvalidError):
 class GateError(InvalidError):
     """The save gate found errors in DAG files; nothing was saved.
 
-    :param problems: all that it found, as JSON objects of ``services.dag_problems.Problem``.
+    :param problems: all that it found, as JSON objects of ``services.gate.problems.Problem``.
     """
 
     def __init__(self, message: str, *, problems: Sequence[Mapping[str, Any]] = ()) -> None:

@@ -83,11 +83,11 @@ class CouturePlugin(AirflowPlugin):
     @cached_property
     def react_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """Return the bar above the list of Dags, if this is a person's stack."""
-        from couture_workflow.services import personal_view
+        from couture_workflow.services.personal import view as personal_view
 
         if not (view := personal_view.present()).user:
             return []
-        from couture_workflow.web.personal_view import bar
+        from couture_workflow.web.personal.view import bar
 
         return [bar(view)]
 
@@ -117,7 +117,7 @@ class CouturePlugin(AirflowPlugin):
             NavFilterMiddleware,
             StartMiddleware,
         )
-        from couture_workflow.web.personal_view import arrival
+        from couture_workflow.web.personal.view import arrival
         from couture_workflow.web.single_writer import SingleWriterMiddleware, needed
 
         entries = [str(entry["name"]) for entry in (*self.external_views, *self.react_apps)]

@@ -27,7 +27,7 @@ def dag_policy(dag: Any) -> None:
     if (folder := _folder()) is None or (not runs_others and not folder.is_dir()):
         return
     from couture_workflow.exceptions import CoutureError
-    from couture_workflow.services import dag_triggers
+    from couture_workflow.services.dags import triggers as dag_triggers
 
     try:
         loop = _loop(dag, folder)
@@ -41,7 +41,7 @@ def dag_policy(dag: Any) -> None:
 
 
 def _loop(dag: Any, folder: Path) -> Any:
-    from couture_workflow.services import dag_triggers
+    from couture_workflow.services.dags import triggers as dag_triggers
 
     root, path = _place(dag)
     notes, file = dag_triggers.Notes(folder), dag_triggers.File.at(root, path)
@@ -75,7 +75,7 @@ def _is_no_matter() -> bool:
     """
     frame: Any = sys._getframe()
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).endswith((".task_runner", "dag_sandbox_parse")):
+        if str(frame.f_globals.get("__name__")).endswith((".task_runner", ".gate.sandbox_parse")):
             return True
         frame = frame.f_back
     return False

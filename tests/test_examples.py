@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services import runtimes
+from couture_workflow.services.runtimes import installed
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def submit(*arguments: object) -> str:
     """Run spark-submit and return what the driver printed."""
-    runtime = runtimes.spark()
+    runtime = installed.spark()
     done = subprocess.run(
         [str(runtime.home / "bin" / "spark-submit"), "--master", "local[1]", *map(str, arguments)],
         env={**os.environ, "JAVA_HOME": str(runtime.java_home), "PYSPARK_PYTHON": runtime.python},
@@ -88,7 +88,7 @@ def test_the_penguins_pipeline_computes_what_was_computed_before(tmp_path: Path)
 def test_the_java_job_is_built_and_counts_words(tmp_path: Path) -> None:
     subprocess.run(
         [str(EXAMPLES / "jobs" / "java" / "build.sh"), str(tmp_path)],
-        env={**os.environ, "SPARK_HOME": str(runtimes.spark().home)},
+        env={**os.environ, "SPARK_HOME": str(installed.spark().home)},
         check=True,
         capture_output=True,
     )

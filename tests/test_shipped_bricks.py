@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services import bricks, runtimes
-from couture_workflow.services.brick_rules import render
+from couture_workflow.services.bricks import library as brick_library
+from couture_workflow.services.bricks.rules import render
+from couture_workflow.services.runtimes import installed
 from couture_workflow.store.home import Store
 from tests.support.docker import engine, load_shell
 from tests.support.mail import mail_server
@@ -64,9 +65,9 @@ STATES = {
 def dag_file(name: str, values: dict[str, str], more: str = "") -> str:
     """Return a DAG file: the skeleton with a brick where it says pass."""
     skeleton = render(
-        bricks.shipped()["dag"], {"dag_id": f"brick_{name.replace('-', '_')}", "schedule": "None"}
+        brick_library.shipped()["dag"], {"dag_id": f"brick_{name.replace('-', '_')}", "schedule": "None"}
     )
-    brick = render(bricks.shipped()[name], values)
+    brick = render(brick_library.shipped()[name], values)
     imports = "\n".join([*skeleton.imports, *brick.imports])
     body = skeleton.body.replace("    pass\n", textwrap.indent(brick.body + more, "    "))
     body = body.replace('"retries": 1', '"retries": 0')
@@ -130,7 +131,7 @@ def prepared(workbench: Workbench, tmp_path_factory: pytest.TempPathFactory, doc
     folder = tmp_path_factory.mktemp("bricks")
     subprocess.run(
         [str(EXAMPLES / "jobs" / "java" / "build.sh"), str(folder)],
-        env={"SPARK_HOME": str(runtimes.spark().home), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        env={"SPARK_HOME": str(installed.spark().home), "PATH": "/usr/local/bin:/usr/bin:/bin"},
         check=True,
         capture_output=True,
     )
@@ -147,7 +148,7 @@ def prepared(workbench: Workbench, tmp_path_factory: pytest.TempPathFactory, doc
         f"brick_{name.replace('-', '_')}.py": dag_file(
             name, VALUES.get(name, {}), engine_of_ours if name == "container-task" else ""
         )
-        for name in bricks.shipped()
+        for name in brick_library.shipped()
         if name != "dag"
     }
     files["brick_child.py"] = dag_file("bash-task", {}).replace("brick_bash_task", "brick_child")
@@ -156,7 +157,7 @@ def prepared(workbench: Workbench, tmp_path_factory: pytest.TempPathFactory, doc
     return workbench
 
 
-@pytest.mark.parametrize("name", [name for name in bricks.shipped() if name != "dag"])
+@pytest.mark.parametrize("name", [name for name in brick_library.shipped() if name != "dag"])
 def test_the_brick_does_what_it_says(prepared: Workbench, mails: list[str], name: str) -> None:
     states = run(prepared, f"brick_{name.replace('-', '_')}")
 

@@ -1,4 +1,4 @@
-"""Makes ``couture_workflow/services/data/spark-options.json``: what Spark itself knows of its options.
+"""Makes ``couture_workflow/services/spark/data/spark-options.json``: what Spark itself knows of its options.
 
 Run it with the Python of a Spark environment after a change of the Spark version::
 
@@ -27,7 +27,9 @@ from pyspark import __version__
 from pyspark.find_spark_home import _find_spark_home
 from pyspark.java_gateway import launch_gateway
 
-TARGET = Path(__file__).parent.parent / "couture_workflow" / "services" / "data" / "spark-options.json"
+TARGET = (
+    Path(__file__).parent.parent / "couture_workflow" / "services" / "spark" / "data" / "spark-options.json"
+)
 BUILDER = b"org/apache/spark/internal/config/ConfigBuilder"
 PREFIX = re.compile(rb"\x01\x00[\x08-\xff](spark\.[a-zA-Z][A-Za-z0-9_.-]*\.)(?=[\x00-\x12])")
 PROBES = ("7391", "spark://host:7391", "cluster")

@@ -19,6 +19,16 @@ from couture_workflow.web.paths import APIS
 
 log = logging.getLogger(__name__)
 
+#: Noun of ``paths.APIS`` -> modules below this package whose ``router`` it is made of.
+_ROUTERS = {
+    "configs": ("archives.configs", "spark.routes"),
+    "dependencies": ("files.dependencies",),
+    "artifacts": ("files.artifacts",),
+    "dags": ("dags.routes",),
+    "runs": ("runs.routes",),
+    "git_remote": ("git.routes",),
+}
+
 
 def api_apps() -> dict[str, FastAPI]:
     """Return noun -> application, to be mounted at ``paths.APIS``."""
@@ -26,9 +36,9 @@ def api_apps() -> dict[str, FastAPI]:
 
 
 def _app(noun: str) -> FastAPI:
-    module = importlib.import_module(f"couture_workflow.api.{noun}")
     app = FastAPI(title=f"Couture Workflow: {noun}", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(module.router)
+    for module in _ROUTERS[noun]:
+        app.include_router(importlib.import_module(f"couture_workflow.api.{module}").router)
     add_description(app, noun)
     app.add_middleware(Guard, routes=lambda: app.routes)
     app.add_exception_handler(CoutureError, _our_error)

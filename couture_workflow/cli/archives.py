@@ -15,19 +15,19 @@ from couture_workflow.cli.commands import HOME, Command, Option, existing_store,
 from couture_workflow.exceptions import CoutureError, InvalidError
 
 if TYPE_CHECKING:
-    from couture_workflow.services.archive_remote import Remote
+    from couture_workflow.services.archives.remote import Remote
 
-#: Same as ``services.archives``, which is not imported before it is needed.
+#: Same as ``services.archives.import_export``, which is not imported before it is needed.
 NOUNS = ("configs", "dependencies", "dags")
 ON_CONFLICT = ("replace", "skip", "fail")
 
 
 def export(arguments: argparse.Namespace) -> int:
     """Write configurations, dependencies or DAGs into an archive."""
-    from couture_workflow.services import archives
+    from couture_workflow.services.archives import import_export
     from couture_workflow.store import atomic
 
-    noun = archives.check_noun(arguments.NOUN)
+    noun = import_export.check_noun(arguments.NOUN)
     target: Path = arguments.FILE
     if target.is_dir():
         raise InvalidError(f"{target} is a folder. Name a file, such as {target / f'{noun}.tar.gz'}.")
@@ -35,9 +35,9 @@ def export(arguments: argparse.Namespace) -> int:
         if remote := _remote(arguments):
             pieces = remote.download(noun, progress=stack.enter_context(_progress(f"Export of {noun}")))
         else:
-            made = archives.export(existing_store(arguments.home), noun)
+            made = import_export.export(existing_store(arguments.home), noun)
             move = stack.enter_context(_progress(f"Export of {noun}", made.size))
-            pieces = archives.write(made, moved=move)
+            pieces = import_export.write(made, moved=move)
         stack.enter_context(atomic.storage_errors(target))
         descriptor, aside = atomic.temporary(target.parent)
         stack.callback(os.close, descriptor)
@@ -72,25 +72,28 @@ def import_(arguments: argparse.Namespace) -> int:
 
 def _import_here(arguments: argparse.Namespace) -> tuple[dict[str, Any], CoutureError | None]:
     from couture_workflow.exceptions import ConflictError, GateError
-    from couture_workflow.services import archives, dag_saving
+    from couture_workflow.services.archives import import_export
+    from couture_workflow.services.saving import save as dag_saving
 
-    noun = archives.check_noun(arguments.NOUN)
+    noun = import_export.check_noun(arguments.NOUN)
     store = existing_store(arguments.home)
     user = _account()
     with _progress(f"Check of {arguments.FILE.name}") as move:
-        source = archives.load(store, noun, arguments.FILE)
-        prepared = archives.plan(store, source, on_conflict=arguments.on_conflict, upgrade=arguments.upgrade)
+        source = import_export.load(store, noun, arguments.FILE)
+        prepared = import_export.plan(
+            store, source, on_conflict=arguments.on_conflict, upgrade=arguments.upgrade
+        )
         move(arguments.FILE.stat().st_size)
     told = {**prepared.plan.json(), "applied": False, "commit": ""}
     if arguments.dry_run:
         return told, None
 
     def save_dags(changes: Mapping[str, bytes], base: str | None) -> str:
-        message = arguments.message or archives.default_message(prepared.plan)
+        message = arguments.message or import_export.default_message(prepared.plan)
         return dag_saving.save(store, changes, user=user, message=message, base=base).commit.id
 
     try:
-        done = archives.apply(
+        done = import_export.apply(
             store, source, prepared, user=user, message=arguments.message, save_dags=save_dags
         )
     except (ConflictError, GateError, InvalidError) as error:
@@ -99,7 +102,7 @@ def _import_here(arguments: argparse.Namespace) -> tuple[dict[str, Any], Couture
 
 
 def _import_there(arguments: argparse.Namespace) -> tuple[dict[str, Any], CoutureError | None]:
-    from couture_workflow.services import archives
+    from couture_workflow.services.archives import import_export
 
     remote = _remote(arguments)
     if remote is None:
@@ -113,14 +116,14 @@ def _import_there(arguments: argparse.Namespace) -> tuple[dict[str, Any], Coutur
     total = arguments.FILE.stat().st_size
     with _progress(f"Import of {arguments.FILE.name}", total) as move:
         return remote.upload(
-            archives.check_noun(arguments.NOUN), arguments.FILE, choices=choices, progress=move
+            import_export.check_noun(arguments.NOUN), arguments.FILE, choices=choices, progress=move
         )
 
 
 def _remote(arguments: argparse.Namespace) -> Remote | None:
     if not arguments.url:
         return None
-    from couture_workflow.services.archive_remote import Remote
+    from couture_workflow.services.archives.remote import Remote
 
     token = os.environ.get("COUTURE_TOKEN", "")
     if arguments.user:

@@ -16,8 +16,8 @@ STREAM = "-"
 
 def backup(arguments: argparse.Namespace) -> int:
     """Write a backup of everything into one file, also while the services run."""
-    from couture_workflow.services import backup as service
-    from couture_workflow.services import backup_keys
+    from couture_workflow.services.backup import backup as service
+    from couture_workflow.services.backup import keys as backup_keys
 
     file = None if arguments.FILE == STREAM else path(arguments.FILE)
     say = report if file else _aside
@@ -41,7 +41,7 @@ def backup(arguments: argparse.Namespace) -> int:
 
 def restore(arguments: argparse.Namespace) -> int:
     """Put a backup in place of everything that is there, all or nothing; the services must be stopped."""
-    from couture_workflow.services import restore as service
+    from couture_workflow.services.backup import restore as service
 
     def passphrase() -> str | None:
         given = _passphrase(arguments)

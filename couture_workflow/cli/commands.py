@@ -51,6 +51,6 @@ def report(line: str) -> None:
 
 def existing_store(home: Path | None) -> Store:
     """Return the store of a home that must be there."""
-    from couture_workflow.services import embedded
+    from couture_workflow.services.workbench import embedded
 
     return embedded.existing_store(home)

@@ -9,7 +9,7 @@ from couture_workflow.cli.commands import Command, Option, report
 
 def secrets(arguments: argparse.Namespace) -> int:
     """Generate the secrets of a stack of containers that are not there yet."""
-    from couture_workflow.services import container_secrets
+    from couture_workflow.services.containers import secrets as container_secrets
 
     made = container_secrets.generate()
     report(f"Generated {', '.join(made)}." if made else "All secrets are there.")
@@ -18,7 +18,7 @@ def secrets(arguments: argparse.Namespace) -> int:
 
 def init(arguments: argparse.Namespace) -> int:
     """Bring the databases, the roles, the first user and the home of a stack of containers up to date."""
-    from couture_workflow.services import container_init
+    from couture_workflow.services.containers import init as container_init
 
     container_init.initialize(report=report)
     return 0
@@ -26,7 +26,7 @@ def init(arguments: argparse.Namespace) -> int:
 
 def password(arguments: argparse.Namespace) -> int:
     """Print the first password of the user superadmin of a stack of containers."""
-    from couture_workflow.services import container_secrets
+    from couture_workflow.services.containers import secrets as container_secrets
 
     report(container_secrets.read("admin/password"))
     return 0
@@ -34,7 +34,7 @@ def password(arguments: argparse.Namespace) -> int:
 
 def health(arguments: argparse.Namespace) -> int:
     """Tell whether the job of this container has a fresh heartbeat."""
-    from couture_workflow.services import container_health
+    from couture_workflow.services.containers import health as container_health
 
     report(container_health.check(arguments.job_type))
     return 0

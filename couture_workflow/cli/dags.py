@@ -14,8 +14,8 @@ from couture_workflow.cli.commands import Command, Option, path, report
 from couture_workflow.exceptions import InvalidError
 
 if TYPE_CHECKING:
-    from couture_workflow.services.dag_folders import Folder
-    from couture_workflow.services.dag_problems import Problem, Report
+    from couture_workflow.services.gate.folders import Folder
+    from couture_workflow.services.gate.problems import Problem, Report
 
 #: Level of a problem -> kind of an annotation on GitHub.
 _GITHUB = {"error": "error", "warning": "warning", "note": "notice"}
@@ -23,7 +23,7 @@ _GITHUB = {"error": "error", "warning": "warning", "note": "notice"}
 
 def lint(arguments: argparse.Namespace) -> int:
     """Check DAG files as the save gate does, without a home or a database."""
-    from couture_workflow.services import dag_folders
+    from couture_workflow.services.gate import folders as dag_folders
 
     dag_folders.without_home()
     try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def sync(arguments: argparse.Namespace) -> int:
     """Synchronise the DAG repository with its git remote, once or for as long as this runs."""
-    from couture_workflow.services import git_sync
+    from couture_workflow.services.git import sync as git_sync
 
     store = existing_store(arguments.home)
     if arguments.watch:
@@ -27,7 +27,7 @@ def _watch(store: Store) -> int:
     import signal
     import threading
 
-    from couture_workflow.services import git_watch
+    from couture_workflow.services.git import watch as git_watch
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

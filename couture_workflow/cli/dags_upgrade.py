@@ -9,7 +9,7 @@ from couture_workflow.cli.commands import Command, Option, path, report
 
 def upgrade(arguments: argparse.Namespace) -> int:
     """Bring DAG files of Airflow 1.10 and 2 up to date, and say what a person has to look at."""
-    from couture_workflow.services import upgrade_files
+    from couture_workflow.services.upgrade import files as upgrade_files
 
     files = changed = notes = refused = 0
     for file in upgrade_files.upgrade_files(arguments.paths):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the whole workbench in the foreground until Ctrl-C."""
-    from couture_workflow.services import embedded
+    from couture_workflow.services.workbench import embedded
 
     options = embedded.Options(
         home=arguments.home or embedded.default_home(),
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def demo(arguments: argparse.Namespace) -> int:
     """Do a first day's work in a temporary home, or with a running installation, and check its result."""
-    from couture_workflow.services import demo as service
+    from couture_workflow.services.workbench import demo as service
 
     if arguments.url:
         return service.run_at(arguments.url, user=arguments.user, report=report)
@@ -38,7 +38,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Look for damage in a home, every byte of every file included."""
-    from couture_workflow.services import doctor as service
+    from couture_workflow.services.workbench import doctor as service
 
     store = existing_store(arguments.home)
     if arguments.clean:
@@ -57,11 +57,12 @@ def gc(arguments: argparse.Namespace) -> int:
 
 
 def _collect(store: Store) -> None:
-    from couture_workflow.services import dag_worktrees, dags
-    from couture_workflow.services import doctor as service
+    from couture_workflow.services.dags import repository as dag_repository
+    from couture_workflow.services.dags import worktrees as dag_worktrees
+    from couture_workflow.services.workbench import doctor as service
 
     removed = service.collect_garbage(store)
-    versions = dag_worktrees.sweep_bundle(dags.BUNDLE)
+    versions = dag_worktrees.sweep_bundle(dag_repository.BUNDLE)
     report(f"{store.root}: removed {len(removed.paths)} file(s), {removed.size} bytes.")
     if versions:
         report(f"Removed the folders of {len(versions)} version(s) of the DAGs that no run needs.")
@@ -69,12 +70,12 @@ def _collect(store: Store) -> None:
 
 def install(arguments: argparse.Namespace) -> int:
     """Install what does not come with the package: Java, git, the Spark and the Jupyter runtime."""
-    from couture_workflow.services import runtimes, system_packages
+    from couture_workflow.services.runtimes import install, system_packages
 
     programs = system_packages.FOR_TESTS if arguments.tests else system_packages.FOR_RUNNING
     system_packages.ensure(programs, report=report)
-    runtimes.install_spark(report=report)
-    runtimes.install_jupyter(report=report)
+    install.install_spark(report=report)
+    install.install_jupyter(report=report)
     return 0
 
 

@@ -23,8 +23,8 @@ from airflow.sdk.exceptions import (
 from couture_workflow.operators import dag_wait
 from couture_workflow.operators.dag_requests import Requests
 from couture_workflow.operators.links import ZoomLink
-from couture_workflow.services import child_runs
-from couture_workflow.services.child_runs import WHEN_CLEARED, WHEN_KILLED, WHEN_PAUSED, ChildRun, Step
+from couture_workflow.services.runs import children as child_runs
+from couture_workflow.services.runs.children import WHEN_CLEARED, WHEN_KILLED, WHEN_PAUSED, ChildRun, Step
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError, ErrorType
 
 from couture_workflow.operators.dag_wait import reason_of, status_of, text
-from couture_workflow.services.child_runs import RECORD_KEY
+from couture_workflow.services.runs.children import RECORD_KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from couture_workflow.services.notebook_run import NotebookRun
+    from couture_workflow.services.notebooks.run import NotebookRun
 
 _LEVELS = {"log": "warning"}
 
@@ -61,7 +61,7 @@ class CoutureJupyterOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Run the notebook to its end and return where its output is."""
-        from couture_workflow.services import notebook_run
+        from couture_workflow.services.notebooks import run as notebook_run
         from couture_workflow.store.home import Store
 
         store = Store.open()

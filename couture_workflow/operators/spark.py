@@ -13,8 +13,8 @@ from couture_workflow.operators.links import RunDetailsLink, SparkUILink
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from couture_workflow.services.spark_jobs import JobRequest, Origin, SparkJob
-    from couture_workflow.services.spark_tracking import Tracking
+    from couture_workflow.services.spark.jobs import JobRequest, Origin, SparkJob
+    from couture_workflow.services.spark.tracking import Tracking
 
 _LEVELS = {"WARN": "warning", "ERROR": "error", "FATAL": "error", "DEBUG": "debug", "TRACE": "debug"}
 
@@ -94,7 +94,7 @@ class CoutureSparkOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Run the job to its end."""
-        from couture_workflow.services.spark_jobs import SparkJob
+        from couture_workflow.services.spark.jobs import SparkJob
         from couture_workflow.store.home import Store
 
         ti = context["ti"]
@@ -119,7 +119,7 @@ class CoutureSparkOperator(BaseOperator):
             self._job.stop()
 
     def _request(self) -> JobRequest:
-        from couture_workflow.services.spark_jobs import JobRequest, split_arguments
+        from couture_workflow.services.spark.jobs import JobRequest, split_arguments
 
         return JobRequest(
             app_name=self.app_name or self.task_id,
@@ -137,8 +137,8 @@ class CoutureSparkOperator(BaseOperator):
     def _origin(self, ti: Any) -> Origin:
         from airflow.sdk.log import mask_secret, redact  # type: ignore[attr-defined]
 
-        from couture_workflow.services.runs import RunKey
-        from couture_workflow.services.spark_jobs import Origin
+        from couture_workflow.services.runs.records import RunKey
+        from couture_workflow.services.spark.jobs import Origin
 
         bundle = getattr(ti, "bundle_instance", None)
         version = getattr(bundle, "version", None) or getattr(ti, "dag_version_id", None)
@@ -159,7 +159,7 @@ class CoutureSparkOperator(BaseOperator):
 
     def _show(self, stream: str, line: str) -> None:
         """Write a line of the driver into the task's log, with the level that Spark gave it."""
-        from couture_workflow.services.spark_diagnosis import level
+        from couture_workflow.services.spark.diagnosis import level
 
         getattr(self.log, _LEVELS.get(level(line), "info"))("%s", line)
 

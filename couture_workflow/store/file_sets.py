@@ -1,9 +1,8 @@
 """New versions of many files, put in place together: all of them, or none.
 
 The contents go to the blobs first, where nobody sees them yet. The new manifests are written into a folder
-aside; renaming that folder is the moment from which the new state counts. Moving its manifests into place
-needs no more space and can be done again from any point, so whoever comes next finishes what a killed process
-left: ``Files`` before each change, ``Store.open`` and the garbage collection.
+aside; renaming that folder is the moment from which the new state counts. ``pending_files`` moves its
+manifests into place, now or after a kill.
 """
 
 from __future__ import annotations
@@ -12,22 +11,19 @@ import contextlib
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from couture_workflow.store import atomic
+from couture_workflow.store import atomic, pending_files
 from couture_workflow.store.blobs import LEFTOVER_AGE
+from couture_workflow.store.files import Files
 from couture_workflow.store.manifests import SUFFIX, FileVersion, StoredFile, dump
 from couture_workflow.store.names import check_name
 
-if TYPE_CHECKING:
-    from couture_workflow.store.files import Files
-
-READY = ".import.ready"
 _PREPARED = ".import-"
 
 
@@ -79,13 +75,13 @@ class FileSet:
     def commit(self) -> list[StoredFile]:
         """Put all in place and return what changed; ``ConflictError`` if one was changed meanwhile."""
         root = self._kinds[0].blobs.root.parent
-        with _all_locked(self._kinds), atomic.storage_errors(root):
-            finish(self._kinds)
+        with pending_files.all_locked(root), atomic.storage_errors(root):
+            pending_files.finish(root)
             made = [self._new(staged) for staged in self._staged]
             changed = [(staged.files, file) for staged, file in zip(self._staged, made, strict=True) if file]
             if changed:
                 _prepare(root, changed)
-                finish(self._kinds)
+                pending_files.finish(root)
         return [file for _, file in changed]
 
     def _new(self, staged: _Staged) -> StoredFile | None:
@@ -101,22 +97,6 @@ class FileSet:
         return StoredFile(staged.name, (*earlier, version), number)
 
 
-def is_pending(root: Path) -> bool:
-    """Tell whether a process was killed while it put files in place.
-
-    :param root: the ``files`` folder of the home.
-    """
-    return (root / READY).exists()
-
-
-def recover(kinds: Sequence[Files]) -> None:
-    """Finish what a killed process left."""
-    root = kinds[0].blobs.root.parent
-    if is_pending(root):
-        with _all_locked(kinds), atomic.storage_errors(root):
-            finish(kinds)
-
-
 def sweep(root: Path) -> list[Path]:
     """Remove what was prepared by processes that were killed before it counted."""
     removed = []
@@ -126,15 +106,6 @@ def sweep(root: Path) -> list[Path]:
                 shutil.rmtree(folder)
                 removed.append(folder)
     return removed
-
-
-@contextlib.contextmanager
-def _all_locked(kinds: Sequence[Files]) -> Iterator[None]:
-    """Hold the locks of all kinds, always taken in the same order."""
-    with contextlib.ExitStack() as stack:
-        for files in kinds:
-            stack.enter_context(atomic.locked(files.lock))
-        yield
 
 
 def _prepare(root: Path, changed: Iterable[tuple[Files, StoredFile]]) -> None:
@@ -148,23 +119,8 @@ def _prepare(root: Path, changed: Iterable[tuple[Files, StoredFile]]) -> None:
         for target in folder.iterdir():
             atomic.sync_folder(target)
         atomic.sync_folder(folder)
-        folder.rename(root / READY)
+        folder.rename(root / pending_files.READY)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    atomic.sync_folder(root)
-
-
-def finish(kinds: Sequence[Files]) -> None:
-    """Move what is ready into place; the caller holds all locks."""
-    root = kinds[0].blobs.root.parent
-    ready = root / READY
-    if not ready.exists():
-        return
-    for files in kinds:
-        for path in sorted((ready / files.kind).glob(f"*{SUFFIX}")):
-            path.replace(files.folder / path.name)
-            (files.deleted_manifests.folder / path.name).unlink(missing_ok=True)
-        atomic.sync_folder(files.folder)
-    shutil.rmtree(ready)
     atomic.sync_folder(root)

@@ -23,15 +23,12 @@ from couture_workflow.exceptions import (
     StorageError,
     TooLargeError,
 )
-from couture_workflow.store import atomic, file_sets
+from couture_workflow.store import atomic, pending_files
 from couture_workflow.store.blobs import CHUNK, Blobs
-from couture_workflow.store.manifests import FileVersion, Manifests, StoredFile
+from couture_workflow.store.manifests import DELETED, KINDS, FileVersion, Manifests, StoredFile
 from couture_workflow.store.names import check_name, parse_reference, quote
 
 __all__ = ["ANY_VERSION", "KINDS", "FileVersion", "Files", "StoredFile", "Upload"]
-
-#: Every kind of file, in the order in which locks are taken.
-KINDS = ("dependencies", "artifacts")
 
 #: For ``Files.upload(expect=...)``: whatever is there now.
 ANY_VERSION: Final = -1
@@ -48,7 +45,7 @@ class Files:
         self.folder = root / kind
         self.blobs = Blobs(root)
         self.manifests = Manifests(self.folder, temporary=self.blobs.temporary)
-        self.deleted_manifests = Manifests(self.folder / ".deleted", temporary=self.blobs.temporary)
+        self.deleted_manifests = Manifests(self.folder / DELETED, temporary=self.blobs.temporary)
 
     def list(self, *, search: str = "") -> Sequence[StoredFile]:
         """Return the files by name, without damaged ones (``doctor`` names those).
@@ -172,7 +169,7 @@ class Files:
     @property
     def lock(self) -> Path:
         """The file that whoever changes a manifest holds a lock on."""
-        return self.folder / ".lock"
+        return pending_files.lock_of(self.folder)
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -181,10 +178,10 @@ class Files:
             while True:
                 stack.enter_context(self.blobs.lock())
                 stack.enter_context(atomic.locked(self.lock))
-                if not file_sets.is_pending(root):
+                if not pending_files.is_pending(root):
                     break
                 stack.close()  # somebody was killed in the middle of an import; it needs all the locks
-                file_sets.recover([Files(root, kind) for kind in KINDS])
+                pending_files.recover(root)
             yield
 
     def _add_version(

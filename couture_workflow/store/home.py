@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from couture_workflow.exceptions import HomeError
-from couture_workflow.store import atomic, file_sets
+from couture_workflow.store import atomic, pending_files
 from couture_workflow.store.blobs import Blobs
 from couture_workflow.store.files import KINDS, Files
 from couture_workflow.store.repository import Repository
@@ -68,7 +68,7 @@ class Store:
         if store.layout() != LAYOUT or not store._is_complete():
             store._make()
         store._check_rights()
-        file_sets.recover(store.kinds)
+        pending_files.recover(store.blobs.root.parent)
         return store
 
     @property

@@ -17,7 +17,12 @@ from couture_workflow.exceptions import CorruptError, NotFoundError, StorageErro
 from couture_workflow.store import atomic
 from couture_workflow.store.blobs import is_sha256
 
+#: Every kind of file, in the order in which locks are taken.
+KINDS = ("dependencies", "artifacts")
+
 SUFFIX = ".json"
+#: Folder of the manifests of deleted files, below that of the kind.
+DELETED = ".deleted"
 LAYOUT = 1
 #: Two changes of a folder within this many seconds may leave it the same modification time ...
 GRANULARITY = 0.05

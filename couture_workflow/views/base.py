@@ -79,7 +79,7 @@ class CouturePage(BaseView):  # type: ignore[misc]
             @expose("/")
             @requires(Permission(READ, SPARK_CONFIGURATION))
             def index(self) -> str:
-                return self.page("spark_configuration.html", configuration=...)
+                return self.page("spark/configuration.html", configuration=...)
     """
 
     default_view = "index"

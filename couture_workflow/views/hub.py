@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from couture_workflow.permissions import DEVELOPER_HUB, READ, Permission
-from couture_workflow.services import personal_view
+from couture_workflow.services.personal import view as personal_view
 from couture_workflow.views.base import CouturePage, expose, requires
 
 

@@ -14,10 +14,11 @@ from itsdangerous import BadSignature
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from couture_workflow.web import child_runs, navigation, selftest
+from couture_workflow.web import navigation, selftest
 from couture_workflow.web.assets import AssetsFirst
 from couture_workflow.web.audit import audit, client_address
 from couture_workflow.web.paths import route_path
+from couture_workflow.web.runs import children as child_runs
 from couture_workflow.web.security import user_of_request
 
 log = logging.getLogger(__name__)

@@ -88,7 +88,7 @@ def test_garbage_is_collected(store: Any, capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_command_line_imports_nothing_heavy() -> None:
     code = "import sys; from couture_workflow import cli; cli.parser(); print(*sys.modules)"
-    code = "import couture_workflow.services.embedded;" + code
+    code = "import couture_workflow.services.workbench.embedded;" + code
 
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -21,7 +21,10 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import StorageFullError
-from couture_workflow.services import backup, doctor, embedded_database, embedded_settings
+from couture_workflow.services.backup import backup
+from couture_workflow.services.workbench import airflow_settings as embedded_settings
+from couture_workflow.services.workbench import database as embedded_database
+from couture_workflow.services.workbench import doctor
 from couture_workflow.store import backup_archives
 from couture_workflow.store.home import Store
 from tests.support import homes
@@ -498,7 +501,7 @@ def test_a_killed_restore_leaves_the_old_state_or_is_finished(home: Path, archiv
 
 MOVES = """
 import os, sys
-from couture_workflow.services import restore_plan
+from couture_workflow.services.backup import restore_plan
 make, left = restore_plan.Move.make, int(sys.argv.pop(1))
 def killed(self):
     global left

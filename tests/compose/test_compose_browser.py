@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import ConsoleMessage, FrameLocator, Page, Response, expect
 
-from couture_workflow.services import demo
+from couture_workflow.services.workbench import demo
 from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.compose, pytest.mark.browser, pytest.mark.timeout(600)]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from couture_workflow.services import demo
+from couture_workflow.services.workbench import demo
 from tests.support import remote_page
 from tests.support.images import PRODUCT, ROOT
 from tests.support.stack import Stack

@@ -22,7 +22,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 
 from couture_workflow.operators import DagOperator
 from couture_workflow.operators.dag_wait import ChildRunTrigger, pause
-from couture_workflow.services.child_runs import RECORD_KEY
+from couture_workflow.services.runs.children import RECORD_KEY
 from couture_workflow.store.home import Store
 
 DAGS = """

@@ -15,7 +15,8 @@ import pytest
 
 from couture_workflow.exceptions import InvalidError, NotebookError, NotFoundError, RuntimeMissingError
 from couture_workflow.operators import CoutureJupyterOperator
-from couture_workflow.services import notebook_run, runtimes
+from couture_workflow.services.notebooks import run as notebook_run
+from couture_workflow.services.runtimes import installed
 from couture_workflow.store.home import Store
 from tests.support.spark import processes_of, until
 
@@ -27,7 +28,7 @@ HOSTILE = "a'b\"<&>ü"
 def jupyter() -> str:
     """Return the Python of the runtime; skip where there is none."""
     try:
-        return runtimes.jupyter()
+        return installed.jupyter()
     except RuntimeMissingError as error:
         pytest.skip(f"needs Jupyter: {error}")
 
@@ -251,7 +252,7 @@ def test_without_the_runtime_the_line_to_type_is_told(
 TASK = """
 import signal, sys
 from pathlib import Path
-from couture_workflow.services.notebook_run import NotebookRequest, NotebookRun
+from couture_workflow.services.notebooks.run import NotebookRequest, NotebookRun
 run = NotebookRun(
     NotebookRequest(source=Path(sys.argv[1]), output=Path(sys.argv[2])),
     on_line=lambda kind, line: print(kind, line, flush=True),

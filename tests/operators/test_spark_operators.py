@@ -26,13 +26,13 @@ from couture_workflow.exceptions import (
 )
 from couture_workflow.operators import CouturePySparkOperator, CoutureSparkOperator
 from couture_workflow.operators.links import RunDetailsLink, SparkUILink
-from couture_workflow.services import runs
-from couture_workflow.services.spark_jobs import split_arguments
+from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.spark.jobs import split_arguments
 from couture_workflow.store.home import Store
 from tests.support.spark import SMALL, UI_PORT, compile_job, processes_of
 
 HOSTILE = "a'b\"<&>ü"
-KEY = runs.RunKey("dag", f"manual/{HOSTILE}", "task", -1, 2)
+KEY = run_records.RunKey("dag", f"manual/{HOSTILE}", "task", -1, 2)
 
 JOB = """
 import sys
@@ -292,7 +292,7 @@ def test_what_is_wrong_before_the_start_is_said_in_one_sentence(
         execute(operator(artifact, **options))
 
     assert str(caught.value) == message
-    run = runs.read(jobs, KEY)
+    run = run_records.read(jobs, KEY)
     assert (run.state, run.error) == ("failed", message)
 
 
@@ -335,7 +335,7 @@ def test_a_python_job_succeeds_with_links_and_provenance_even_with_a_silent_log(
         "_link_RunDetailsLink": "http://host:8080/couture/runs/dag/manual%2Fa%27b%22%3C%26%3E%C3%BC/task"
         "?map_index=-1&try_number=2",
     }
-    run = runs.read(jobs, KEY)
+    run = run_records.read(jobs, KEY)
     assert (run.state, run.error, run.dag_version, run.app_name) == ("success", None, "7", "doubles")
     assert (run.master, run.deploy_mode, run.tracking_url) == (
         "local[1]",
@@ -370,7 +370,7 @@ def test_a_jar_succeeds_and_ends_early_with_spark_s_own_reason(jobs: Store, jar:
 
     assert ("output", f"arguments [a b, {HOSTILE}]") in lines
     assert ("output", "count 1000") in lines
-    assert re.fullmatch(r"local-\d+", runs.read(jobs, KEY).application_id or "")
+    assert re.fullmatch(r"local-\d+", run_records.read(jobs, KEY).application_id or "")
 
     with pytest.raises(SparkJobError) as missing:
         run("x", class_path="com.example.Nope")
@@ -389,7 +389,9 @@ def test_a_jar_succeeds_and_ends_early_with_spark_s_own_reason(jobs: Store, jar:
         "Give the driver or the executors more memory: the arguments driver-memory and executor-memory.",
         "java.lang.OutOfMemoryError: Java heap space",
     ]
-    assert (runs.read(jobs, KEY).error or "").splitlines()[0] == "java.lang.OutOfMemoryError: Java heap space"
+    assert (run_records.read(jobs, KEY).error or "").splitlines()[
+        0
+    ] == "java.lang.OutOfMemoryError: Java heap space"
 
 
 @pytest.mark.spark
@@ -398,7 +400,7 @@ def test_a_python_error_in_an_executor_is_the_last_line(jobs: Store) -> None:
         execute(operator("error.py"))
 
     assert str(caught.value).splitlines()[-1] == "ValueError: the value 'a<b>&c' is odd"
-    run = runs.read(jobs, KEY)
+    run = run_records.read(jobs, KEY)
     assert (run.state, run.error) == ("failed", "ValueError: the value 'a<b>&c' is odd")
 
 
@@ -417,7 +419,7 @@ def test_on_kill_and_a_timeout_leave_nothing(jobs: Store, monkeypatch: pytest.Mo
         SparkKilledError, match="The Spark job 'task' was killed. Nothing of it is left running."
     ):
         execute(killed)
-    assert runs.read(jobs, KEY).state == "killed"
+    assert run_records.read(jobs, KEY).state == "killed"
 
     from airflow.sdk.exceptions import AirflowTaskTimeout
 
@@ -429,7 +431,7 @@ def test_on_kill_and_a_timeout_leave_nothing(jobs: Store, monkeypatch: pytest.Mo
     late._show = time_out  # type: ignore[method-assign]
     with pytest.raises(AirflowTaskTimeout):
         execute(late)
-    run = runs.read(jobs, KEY)
+    run = run_records.read(jobs, KEY)
     assert (run.state, run.error) == ("killed", "The task was ended by AirflowTaskTimeout: Timeout")
 
     assert processes_of(marker) == []
@@ -486,5 +488,5 @@ def test_a_dag_run_through_airflow_renders_templates_and_keeps_its_links(jobs: S
     assert "state success" in ran.stdout
     assert re.search(r"link \S*/couture/runs/templated/\S+/task\?map_index=-1&try_number=\d", ran.stdout)
     assert f"ui http://127.0.0.1:{UI_PORT}" in ran.stdout
-    run = next(iter(runs.tries(jobs, runs.RunKey("templated", run_id[1], "task"))))
+    run = next(iter(run_records.tries(jobs, run_records.RunKey("templated", run_id[1], "task"))))
     assert (run.state, run.app_name) == ("success", "templated")

@@ -108,12 +108,13 @@ def test_the_workbench_runs_from_the_wheel(environment: Path, tmp_path: Path) ->
         client = workbench.client("superadmin")
         token = workbench.token("superadmin")
         page = httpx.get(f"{workbench.url}/couture/developer/", cookies={"_token": token}, timeout=60)
-        style = re.findall(r'href="(/couture/assets/\w+/app.css)"', page.text)
+        style = re.findall(r'href="(/couture/assets/\w+/common/app.css)"', page.text)
         plugins = client.get("/api/v2/plugins").json()["plugins"]
 
         assert page.status_code == 200
         assert (
-            httpx.get(workbench.url + style[0]).text == (ROOT / "couture_workflow/static/app.css").read_text()
+            httpx.get(workbench.url + style[0]).text
+            == (ROOT / "couture_workflow/static/common/app.css").read_text()
         )
         assert [plugin["name"] for plugin in plugins].count("couture_workflow") == 1
         assert workbench.stop() == 0

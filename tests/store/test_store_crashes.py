@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.exceptions import ConflictError, NotFoundError, StorageFullError
-from couture_workflow.services import doctor
+from couture_workflow.services.workbench import doctor
 from couture_workflow.store.files import Files
 from couture_workflow.store.home import Store
 from tests.support.processes import forked, wait_for

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import ConflictError, InvalidNameError, StorageFullError
-from couture_workflow.services import doctor
-from couture_workflow.store import atomic, file_sets
+from couture_workflow.services.workbench import doctor
+from couture_workflow.store import atomic, pending_files
 from couture_workflow.store.file_sets import FileSet
 from couture_workflow.store.home import Store
 from tests.support.processes import forked, wait_for
@@ -49,7 +49,7 @@ def test_files_of_both_kinds_get_new_versions_together(store: Store) -> None:
     assert [version.uploaded_by for version in store.dependencies.get("a.jar").versions] == ["bob", "ann"]
     assert store.dependencies.get("b.jar").current == 1
     assert store.dependencies.deleted() == ()
-    assert not file_sets.is_pending(store.root / "files")
+    assert not pending_files.is_pending(store.root / "files")
 
 
 def test_what_is_there_already_makes_no_version(store: Store) -> None:
@@ -92,7 +92,7 @@ def test_name_that_differs_in_case_is_refused(store: Store) -> None:
 
 COLLECT = """
 import pathlib, sys
-from couture_workflow.services import doctor
+from couture_workflow.services.workbench import doctor
 from couture_workflow.store.home import Store
 
 print("begins", flush=True)
@@ -164,7 +164,7 @@ def test_kill_at_every_step_leaves_the_old_or_the_new_state(store: Store, heal: 
     while True:
         text = str(step + 1)
         killed = killed_at(step, partial(put, Store(store.root), text, expect=version))
-        pending = file_sets.is_pending(store.root / "files")
+        pending = pending_files.is_pending(store.root / "files")
         if heal == "open":
             Store.open(store.root)
         elif heal == "gc":
@@ -174,7 +174,7 @@ def test_kill_at_every_step_leaves_the_old_or_the_new_state(store: Store, heal: 
         found = contents(store)
 
         assert len(found) == 1, (step, found)
-        assert not file_sets.is_pending(store.root / "files")
+        assert not pending_files.is_pending(store.root / "files")
         assert store.dependencies.get("c.zip").current == store.artifacts.get("job.py").current
         after_the_point += pending and found == {text}
         version = store.dependencies.get("a.jar").current

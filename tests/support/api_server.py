@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from couture_workflow.services import dags
+from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
 
 #: Account -> its role. The password is the account's name.
@@ -150,7 +150,7 @@ class ApiServer:
     def without_dags(self) -> Store:
         """Return the store, once what other tests left of DAG files, drafts and import errors is gone."""
         store = self.store()
-        if left := [file.path for file in dags.files(store)]:
+        if left := [file.path for file in dag_repository.files(store)]:
             store.dags.save(dict.fromkeys(left), author="tests", message="Empty", base=store.dags.head())
         for drafts in store.drafts.iterdir():
             shutil.rmtree(drafts)

@@ -6,7 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from couture_workflow.services import embedded_checks, embedded_database, embedded_settings
+from couture_workflow.services.workbench import airflow_settings as embedded_settings
+from couture_workflow.services.workbench import checks as embedded_checks
+from couture_workflow.services.workbench import database as embedded_database
 from couture_workflow.store.home import Store
 from tests.support.workbench import command
 

@@ -23,8 +23,8 @@ import pytest
 
 import couture_workflow
 from couture_workflow.exceptions import RuntimeMissingError
-from couture_workflow.services import system_packages
-from couture_workflow.services.system_packages import Program
+from couture_workflow.services.runtimes import system_packages
+from couture_workflow.services.runtimes.system_packages import Program
 
 ROOT = Path(couture_workflow.__file__).parent.parent
 RECIPES = ROOT / "tests" / "docker"

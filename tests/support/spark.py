@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from couture_workflow.services import runtimes
+from couture_workflow.services.runtimes import installed
 
 
 def free_ports(count: int) -> list[int]:
@@ -69,8 +69,8 @@ public class Job {
 TASK = """
 import json, sys
 from couture_workflow.exceptions import SparkError
-from couture_workflow.services.runs import RunKey
-from couture_workflow.services.spark_jobs import JobRequest, Origin, SparkJob
+from couture_workflow.services.runs.records import RunKey
+from couture_workflow.services.spark.jobs import JobRequest, Origin, SparkJob
 from couture_workflow.store.home import Store
 given = json.loads(sys.argv[1])
 key = RunKey("dag", given.pop("run_id"), "task")
@@ -86,12 +86,12 @@ except SparkError as error:
 """
 
 
-def runtime_or_skip() -> runtimes.SparkRuntime:
+def runtime_or_skip() -> installed.SparkRuntime:
     """Return the Spark runtime; skip where there is none."""
     from couture_workflow.exceptions import RuntimeMissingError
 
     try:
-        return runtimes.spark()
+        return installed.spark()
     except RuntimeMissingError as error:
         pytest.skip(f"needs Spark: {error}")
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from couture_workflow.services.system_packages import Program, ensure
+from couture_workflow.services.runtimes.system_packages import Program, ensure
 from tests.support.images import NAMES, ROOT, Docker, RuntimeMissingError
 from tests.support.site import Site
 from tests.support.workbench import free_port

@@ -40,7 +40,7 @@ def get(path: str, root_path: str = "") -> tuple[int, dict[str, str], list[str]]
 
 @pytest.mark.parametrize("root_path", ["", "/airflow"])
 def test_static_files_do_not_reach_airflow(root_path: str) -> None:
-    status, headers, passed = get(f"/couture/assets/{assets.version()}/app.css", root_path)
+    status, headers, passed = get(f"/couture/assets/{assets.version()}/common/app.css", root_path)
 
     assert (status, passed) == (200, [])
     assert headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -57,4 +57,4 @@ def test_only_files_of_the_folder_are_served(name: str) -> None:
 
 
 def test_old_version_in_the_address_is_not_kept_for_long() -> None:
-    assert get("/couture/assets/000000000000/app.css")[0] == 404
+    assert get("/couture/assets/000000000000/common/app.css")[0] == 404

@@ -81,11 +81,11 @@ def test_body_that_is_too_large_is_refused(api_server: ApiServer) -> None:
 
 def test_static_files_need_no_log_in_and_may_be_kept(api_server: ApiServer) -> None:
     page = api_server.client("dev").get(HUB).text
-    (address,) = re.findall(r'href="(/airflow/couture/assets/\w+/app.css)"', page)
+    (address,) = re.findall(r'href="(/airflow/couture/assets/\w+/common/app.css)"', page)
 
     kept = httpx.get(api_server.root + address)
     other = httpx.get(api_server.root + re.sub(r"assets/\w+/", "assets/", address))
-    missing = httpx.get(api_server.root + re.sub(r"app.css", "../plugin.py", address))
+    missing = httpx.get(api_server.root + re.sub(r"app.css", "../../plugin.py", address))
 
     assert (kept.status_code, other.status_code, missing.status_code) == (200, 200, 404)
     assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"

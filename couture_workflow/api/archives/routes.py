@@ -9,16 +9,16 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
-from couture_workflow.api.archive_upload import receive_archive
+from couture_workflow.api.archives.upload import receive_archive
 from couture_workflow.api.auth import User, requires
 from couture_workflow.exceptions import ConflictError, CoutureError, GateError, InvalidError
-from couture_workflow.services import archive_uploads
-from couture_workflow.services import archives as service
-from couture_workflow.services.archive_plans import OnConflict, Prepared
-from couture_workflow.services.archive_uploads import ArchiveUpload
-from couture_workflow.services.archives import Noun
-from couture_workflow.web import archives
-from couture_workflow.web.archives import EXPORTS, IMPORTS, Choices
+from couture_workflow.services.archives import import_export as service
+from couture_workflow.services.archives import uploads as archive_uploads
+from couture_workflow.services.archives.import_export import Noun
+from couture_workflow.services.archives.plans import OnConflict, Prepared
+from couture_workflow.services.archives.uploads import ArchiveUpload
+from couture_workflow.web.archives import import_export as account_archives
+from couture_workflow.web.archives.import_export import EXPORTS, IMPORTS, Choices
 from couture_workflow.web.errors import describe
 from couture_workflow.web.state import store
 
@@ -98,7 +98,7 @@ def _add_export(router: APIRouter, noun: Noun) -> None:
     @router.get("/", responses=_EXPORTED, response_class=StreamingResponse, name=f"export_{noun}")
     def export(request: Request, user: User = exporter) -> Response:
         """Return everything that the caller may read as a gzip tar; secrets are left out."""
-        made = archives.export(noun, user)
+        made = account_archives.export(noun, user)
         headers = {
             "ETag": f'"{made.tag}"',
             "Cache-Control": "private, no-cache",
@@ -106,7 +106,7 @@ def _add_export(router: APIRouter, noun: Noun) -> None:
         }
         if request.headers.get("if-none-match", "").strip().removeprefix("W/") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        archives.sent(made, user)
+        account_archives.sent(made, user)
         headers["Content-Disposition"] = f'attachment; filename="couture-{noun}.tar.gz"'
         return StreamingResponse(
             _in_pieces(service.write(made)), media_type="application/gzip", headers=headers
@@ -149,7 +149,7 @@ def _dry_run(
     noun: Noun, upload: ArchiveUpload, choices: Choices, user: User, *, keep: bool
 ) -> tuple[int, dict[str, Any]]:
     source = service.load(store(), noun, upload.path)
-    prepared = archives.plan(source, choices, user)
+    prepared = account_archives.plan(source, choices, user)
     archive_uploads.sweep(store())
     kept = upload.keep(noun, user=user.get_name()).id if keep else ""
     return 200, {**prepared.plan.json(), "applied": False, "commit": "", "kept": kept}
@@ -157,9 +157,9 @@ def _dry_run(
 
 def _import(noun: Noun, upload: ArchiveUpload, choices: Choices, user: User) -> tuple[int, dict[str, Any]]:
     source = service.load(store(), noun, upload.path)
-    prepared = archives.plan(source, choices, user, gate=False)
+    prepared = account_archives.plan(source, choices, user, gate=False)
     try:
-        applied = archives.apply(source, prepared, choices, user)
+        applied = account_archives.apply(source, prepared, choices, user)
     except (ConflictError, GateError, InvalidError) as error:
         return _refused(error, prepared)
     return 200, {**applied.plan.json(), "applied": True, "commit": applied.commit, "kept": ""}

@@ -9,9 +9,9 @@ from typing import Any, Generic, Self, TypeVar
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
-from couture_workflow.api.file_upload import FIELD, Form, announced_size, receive
+from couture_workflow.api.files.upload import FIELD, Form, announced_size, receive
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services.archive_uploads import ArchiveUpload
+from couture_workflow.services.archives.uploads import ArchiveUpload
 from couture_workflow.web.state import store
 
 Result = TypeVar("Result")

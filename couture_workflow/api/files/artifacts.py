@@ -1,8 +1,8 @@
-"""REST API of the code artifacts; ``files`` has the routes."""
+"""REST API of the code artifacts; ``routes`` has the routes."""
 
 from __future__ import annotations
 
-from couture_workflow.api.files import make_router
-from couture_workflow.services.artifacts import KIND
+from couture_workflow.api.files.routes import make_router
+from couture_workflow.services.files.artifacts import KIND
 
 router = make_router(KIND)

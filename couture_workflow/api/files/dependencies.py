@@ -1,10 +1,10 @@
-"""REST API of the Spark dependencies; ``files`` and ``archives`` have the routes."""
+"""REST API of the Spark dependencies; ``routes`` and ``archives.routes`` have them."""
 
 from __future__ import annotations
 
-from couture_workflow.api.archives import add_archive
-from couture_workflow.api.files import make_router
-from couture_workflow.services.dependencies import KIND
+from couture_workflow.api.archives.routes import add_archive
+from couture_workflow.api.files.routes import make_router
+from couture_workflow.services.files.dependencies import KIND
 
 router = make_router(KIND)
 add_archive(router, "dependencies")

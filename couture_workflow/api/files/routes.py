@@ -17,13 +17,13 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
 
 from couture_workflow.api.auth import User, requires
-from couture_workflow.api.file_upload import Begin, receive_body, receive_form
+from couture_workflow.api.files.upload import Begin, receive_body, receive_form
 from couture_workflow.permissions import CREATE, DELETE, EDIT, READ, Permission
-from couture_workflow.services import files
-from couture_workflow.services.files import FileKind, Received, Reception, Sort
+from couture_workflow.services.files import kinds as file_kinds
+from couture_workflow.services.files.kinds import FileKind, Received, Reception, Sort
 from couture_workflow.store.files import FileVersion, StoredFile
 from couture_workflow.web.audit import audit
-from couture_workflow.web.file_users import users_by_name
+from couture_workflow.web.files.users import users_by_name
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -98,7 +98,7 @@ def _add_reading(router: APIRouter, kind: FileKind) -> None:
         user: User = reader,
     ) -> FileList:
         """List a part of the files that a search finds."""
-        found = files.find(
+        found = file_kinds.find(
             kind.files(store()), search=search, sort=sort, limit=limit, offset=offset, deleted=deleted
         )
         users = users_by_name(kind, user)
@@ -160,21 +160,21 @@ def _add_changing(router: APIRouter, kind: FileKind) -> None:
     ) -> FileModel:
         """Delete a file; it can be brought back."""
         users = users_by_name(kind, user)(kind.files(store()).get(name).name)
-        file = files.delete(store(), kind, name, users=users, force=force)
+        file = file_kinds.delete(store(), kind, name, users=users, force=force)
         _audit(kind, "delete", user, file, used_by=users)
         return _file(file, users)
 
     @router.post("/files/{name}/restore")
     def restore(name: str, body: Restore, user: User = editor) -> FileModel:
         """Make an earlier version current, as a new version with the same content."""
-        file = files.restore(store(), kind, name, body.version, user=user.get_name())
+        file = file_kinds.restore(store(), kind, name, body.version, user=user.get_name())
         _audit(kind, "restore", user, file, restored=body.version)
         return _file(file)
 
     @router.post("/files/{name}/undelete")
     def undelete(name: str, user: User = editor) -> FileModel:
         """Bring a deleted file back with all its versions."""
-        file = files.undelete(store(), kind, name)
+        file = file_kinds.undelete(store(), kind, name)
         _audit(kind, "undelete", user, file)
         return _file(file)
 

@@ -16,7 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from couture_workflow.exceptions import CoutureError, InvalidError
-from couture_workflow.services.files import Received, Reception
+from couture_workflow.services.files.kinds import Received, Reception
 from couture_workflow.web.errors import describe
 
 #: Bytes that are handed to a thread at once; two such pieces are in memory: one arrives, one is written.

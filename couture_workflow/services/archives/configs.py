@@ -12,15 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from couture_workflow.exceptions import ArchiveError, CoutureError, InvalidError
 from couture_workflow.permissions import CODE_BRICKS, SPARK_CONFIGURATION
-from couture_workflow.services import (
-    archive_secrets,
-    archive_trees,
-    brick_document,
-    brick_rules,
-    spark_configuration,
-    spark_document,
-)
-from couture_workflow.services.archive_plans import (
+from couture_workflow.services.archives import secrets, trees
+from couture_workflow.services.archives.plans import (
     Item,
     Missing,
     OnConflict,
@@ -29,9 +22,13 @@ from couture_workflow.services.archive_plans import (
     Readable,
     action,
 )
-from couture_workflow.services.archive_spark import read_settings
-from couture_workflow.services.spark_document import PATH, Document, Sealed
-from couture_workflow.services.spark_rules import errors, validate
+from couture_workflow.services.archives.spark import read_settings
+from couture_workflow.services.bricks import document as brick_document
+from couture_workflow.services.bricks import rules as brick_rules
+from couture_workflow.services.spark import configuration as spark_configuration
+from couture_workflow.services.spark import document as spark_document
+from couture_workflow.services.spark.document import PATH, Document, Sealed
+from couture_workflow.services.spark.rules import errors, validate
 from couture_workflow.store import archives
 from couture_workflow.store.archive_reader import Archive
 from couture_workflow.store.archives import Entry, Export
@@ -51,7 +48,7 @@ def export(store: Store, *, readable: Readable) -> Export:
 
     :param readable: what it refuses is not in it.
     """
-    entries, left_out = archive_trees.entries(store.config, store.config.head(), folder=f"{FOLDER}/")
+    entries, left_out = trees.entries(store.config, store.config.head(), folder=f"{FOLDER}/")
     kept = []
     for entry in entries:
         path = entry.path.removeprefix(f"{FOLDER}/")
@@ -74,7 +71,7 @@ def _without_secrets(path: str, entry: Entry) -> tuple[Entry, tuple[str, ...]]:
         names = tuple(document.configurations.keys() - public.keys())
         content = spark_document.dump(replace(document, configurations=public))
     else:
-        content, names = archive_secrets.without_secrets(content)
+        content, names = secrets.without_secrets(content)
     return Entry(entry.path, len(content), hashlib.sha256(content).hexdigest(), lambda: (content,)), names
 
 
@@ -96,7 +93,7 @@ class _Planning:
     changes: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.present = archive_trees.present(self.store.config, self.base)
+        self.present = trees.present(self.store.config, self.base)
 
     def add(self, member: str, path: str, content: bytes) -> None:
         """Plan one file."""
@@ -117,16 +114,16 @@ class _Planning:
     def _add(self, path: str, content: bytes, *, same: bool | None = None, note: str = "") -> None:
         before = self.present[path].blob if path in self.present else ""
         if same is None:
-            same = before == archive_trees.blob_id(content)
+            same = before == trees.blob_id(content)
         chosen = action(before, same=same, on_conflict=self.on_conflict)
         self.items.append(Item(path, chosen, len(content), _resource(path), before=before, note=note))
         if chosen in ("create", "update"):
             self.changes[path] = content
 
     def _add_hadoop(self, member: str, path: str, content: bytes) -> None:
-        archive_secrets.check_xml(content, member)
+        secrets.check_xml(content, member)
         present = self.store.config.read(path, commit=self.base) if path in self.present else b""
-        content, wanting = archive_secrets.with_secrets(content, present)
+        content, wanting = secrets.with_secrets(content, present)
         self._note_secrets(path, wanting)
         self._add(path, content)
 
@@ -221,4 +218,4 @@ def _places(contents: Mapping[str, bytes]) -> dict[str, str]:
     paths = {path: path for path in contents}
     tops = {path.partition("/")[0] for path in contents}
     top = tops.pop() if len(tops) == 1 else ""
-    return paths if top in ("", "hadoop", "bricks") else archive_trees.without_folder(paths, top)
+    return paths if top in ("", "hadoop", "bricks") else trees.without_folder(paths, top)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from couture_workflow.permissions import DAG_FILES
-from couture_workflow.services import archive_trees, dag_saving, upgrade, upgrade_apart
-from couture_workflow.services.archive_plans import (
+from couture_workflow.services.archives import trees
+from couture_workflow.services.archives.plans import (
     Item,
     Missing,
     OnConflict,
@@ -16,7 +16,10 @@ from couture_workflow.services.archive_plans import (
     Prepared,
     action,
 )
-from couture_workflow.services.dag_problems import Known, Report
+from couture_workflow.services.gate.problems import Known, Report
+from couture_workflow.services.saving import save as dag_saving
+from couture_workflow.services.upgrade import apart as upgrade_apart
+from couture_workflow.services.upgrade import upgrading
 from couture_workflow.store import archives
 from couture_workflow.store.archive_reader import Archive
 from couture_workflow.store.archives import Export
@@ -27,7 +30,7 @@ FOLDER = "dags"
 
 def export(store: Store) -> Export:
     """Return the newest version as an archive; submodules and links are left out and named."""
-    entries, left_out = archive_trees.entries(store.dags, store.dags.head(), folder=f"{FOLDER}/")
+    entries, left_out = trees.entries(store.dags, store.dags.head(), folder=f"{FOLDER}/")
     return archives.export(FOLDER, entries, left_out=left_out)
 
 
@@ -45,8 +48,8 @@ def prepare(
     :param upgraded: rewrite files that were written for an older Airflow.
     """
     base = store.dags.head()
-    present = archive_trees.present(store.dags, base)
-    paths = archive_trees.without_folder({path: path for path in contents}, FOLDER)
+    present = trees.present(store.dags, base)
+    paths = trees.without_folder({path: path for path in contents}, FOLDER)
     files = [(path, contents[member]) for member, path in sorted(paths.items(), key=lambda pair: pair[1])]
     items, changes, told = [], {}, {}
     if upgraded:
@@ -55,7 +58,7 @@ def prepare(
         files = [(path, content) for (path, _), (content, _) in zip(files, done, strict=True)]
     for path, content in files:
         before = present[path].blob if path in present else ""
-        same = before == archive_trees.blob_id(content)
+        same = before == trees.blob_id(content)
         item = Item(
             path, action(before, same=same, on_conflict=on_conflict), len(content), DAG_FILES, before=before
         )
@@ -83,11 +86,11 @@ def _gate(report: Report) -> dict[str, Any]:
     return {"passed": report.passed, "problems": [problem.json() for problem in report.problems]}
 
 
-def _says(done: upgrade.Upgrade) -> bool:
+def _says(done: upgrading.Upgrade) -> bool:
     return bool(done.changes or done.notes)
 
 
-def _told(done: upgrade.Upgrade) -> dict[str, Any]:
+def _told(done: upgrading.Upgrade) -> dict[str, Any]:
     return {
         "changes": [{"line": change.line, "message": change.message} for change in done.changes],
         "notes": [{"line": note.line, "message": note.message, "advice": note.advice} for note in done.notes],

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from couture_workflow.exceptions import ArchiveError, InvalidError, NotFoundError
-from couture_workflow.services import artifacts, dependencies, file_contents
-from couture_workflow.services.archive_plans import Item, OnConflict, Plan, Prepared, Readable, action
-from couture_workflow.services.files import FileKind
+from couture_workflow.services.archives.plans import Item, OnConflict, Plan, Prepared, Readable, action
+from couture_workflow.services.files import artifacts, dependencies
+from couture_workflow.services.files import contents as file_contents
+from couture_workflow.services.files.kinds import FileKind
 from couture_workflow.store import archive_reader, archives, atomic
 from couture_workflow.store.archive_reader import Archive, Limits
 from couture_workflow.store.archives import Entry, Export

@@ -20,8 +20,9 @@ from couture_workflow.permissions import (
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
 )
-from couture_workflow.services import archive_configs, archive_dags, archive_files, archive_trees
-from couture_workflow.services.archive_plans import (
+from couture_workflow.services.archives import configs, dags, trees
+from couture_workflow.services.archives import files as archive_files
+from couture_workflow.services.archives.plans import (
     ON_CONFLICT,
     Applied,
     OnConflict,
@@ -29,7 +30,7 @@ from couture_workflow.services.archive_plans import (
     Prepared,
     Readable,
 )
-from couture_workflow.services.dag_problems import Known
+from couture_workflow.services.gate.problems import Known
 from couture_workflow.store import archive_reader, archives
 from couture_workflow.store.archive_reader import Archive, Limits
 from couture_workflow.store.archives import Export, Manifest, write
@@ -105,10 +106,10 @@ def export(store: Store, noun: Noun, *, readable: Readable = lambda _resource: T
     :param readable: tells whether the caller may read a resource; what it may not is not in the archive.
     """
     if noun == "configs":
-        return archive_configs.export(store, readable=readable)
+        return configs.export(store, readable=readable)
     if noun == "dependencies":
         return archive_files.export(store, readable=readable)
-    return archive_dags.export(store)
+    return dags.export(store)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def holdings(store: Store, noun: Noun, *, readable: Readable) -> list[Holding]:
         stored = [(kind.resource, kind.files(store).list()) for kind in kinds]
         return [Holding(what, len(files), sum(file.size for file in files)) for what, files in stored]
     repository = store.dags if noun == "dags" else store.config
-    entries = archive_trees.present(repository, repository.head()).values()
+    entries = trees.present(repository, repository.head()).values()
     groups: dict[str, list[int]] = {what: [] for what in NOUN_PARTS[noun]}
     for entry in entries:
         what = next(name for name, prefix in NOUN_PARTS[noun].items() if entry.path.startswith(prefix))
@@ -199,13 +200,11 @@ def plan(
     if upgrade and source.noun != "dags":
         raise InvalidError(f"Only DAGs can be upgraded, not {source.noun}.", field="upgrade")
     if source.noun == "configs":
-        return archive_configs.prepare(store, source.archive, source.contents, on_conflict=on_conflict)
+        return configs.prepare(store, source.archive, source.contents, on_conflict=on_conflict)
     if source.noun == "dependencies":
         return archive_files.prepare(store, source.archive, source.warnings, on_conflict=on_conflict)
-    prepared = archive_dags.prepare(
-        store, source.archive, source.contents, on_conflict=on_conflict, upgraded=upgrade
-    )
-    return archive_dags.checked(store, prepared, known=known) if gate else prepared
+    prepared = dags.prepare(store, source.archive, source.contents, on_conflict=on_conflict, upgraded=upgrade)
+    return dags.checked(store, prepared, known=known) if gate else prepared
 
 
 def apply(

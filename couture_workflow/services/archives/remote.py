@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from couture_workflow.exceptions import CoutureError, InvalidError
-from couture_workflow.services.archives import Noun
+from couture_workflow.services.archives.import_export import Noun
 from couture_workflow.store.blobs import CHUNK
 
 #: Seconds without a byte after which the other side counts as gone; the save gate may think for long.

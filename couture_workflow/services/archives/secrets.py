@@ -8,7 +8,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import unescape
 
 from couture_workflow.exceptions import ArchiveError
-from couture_workflow.services.spark_document import MASK, is_secret
+from couture_workflow.services.spark.document import MASK, is_secret
 from couture_workflow.store.names import quote
 
 _PROPERTY = re.compile(r"<property\b[^>]*>.*?</property\s*>", re.DOTALL)

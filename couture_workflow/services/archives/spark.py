@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from couture_workflow.exceptions import ArchiveError
-from couture_workflow.services import plain_yaml
-from couture_workflow.services.spark_document import VERSION, Document
+from couture_workflow.services.spark.document import VERSION, Document
+from couture_workflow.services.texts import plain_yaml
 from couture_workflow.store.names import quote
 
 #: Setting that is an argument here -> the argument.

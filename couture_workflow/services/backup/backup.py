@@ -1,7 +1,7 @@
 """`couture-workflow backup`: all state of an installation in one file, while it runs.
 
 The database comes first and what it refers to after it, each part as it was at one instant
-(``backup_database``, ``backup_home``), then the manifest and the keys.
+(``database``, ``home``), then the manifest and the keys.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from pathlib import Path
 
 import couture_workflow
 from couture_workflow.exceptions import InUseError, InvalidError, StorageFullError
-from couture_workflow.services import backup_database, backup_home, backup_keys, backup_place
-from couture_workflow.services.backup_place import Place
+from couture_workflow.services.backup import database as backup_database
+from couture_workflow.services.backup import home as backup_home
+from couture_workflow.services.backup import keys as backup_keys
+from couture_workflow.services.backup import place as backup_place
+from couture_workflow.services.backup.place import Place
 from couture_workflow.store import atomic
 from couture_workflow.store.backup_archives import Writer
 from couture_workflow.store.home import LAYOUT, Store

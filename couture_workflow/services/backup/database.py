@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.exceptions import ArchiveError, StorageError
-from couture_workflow.services.backup_place import Place
+from couture_workflow.services.backup.place import Place
 from couture_workflow.store import atomic
 from couture_workflow.store.backup_archives import Writer
 from couture_workflow.store.blobs import CHUNK

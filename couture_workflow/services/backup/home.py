@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from couture_workflow.exceptions import CorruptError, StorageError
-from couture_workflow.services import dags
-from couture_workflow.store import atomic, file_sets
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.store import atomic, pending_files
 from couture_workflow.store.backup_archives import Writer
 from couture_workflow.store.blobs import CHUNK, is_sha256
 from couture_workflow.store.home import Store
@@ -70,7 +70,7 @@ def size(store: Store) -> tuple[int, int]:
 
 def repositories(store: Store) -> list[Repository]:
     """Return the repositories of the home, mirrors of submodules included."""
-    mirrors = sorted(dags.mirrors(store).glob("*.git"))
+    mirrors = sorted(dag_repository.mirrors(store).glob("*.git"))
     return [found for found in (*store.repositories, *map(Repository, mirrors)) if found.exists()]
 
 
@@ -178,10 +178,9 @@ def _dump_manifests(store: Store, writer: Writer) -> tuple[dict[str, int], list[
     used: dict[str, int] = {}
     problems: list[str] = []
     contents: list[tuple[Path, bytes]] = []
-    with contextlib.ExitStack() as stack:
-        for files in store.kinds:
-            stack.enter_context(atomic.locked(files.lock))
-        file_sets.finish(store.kinds)
+    root = store.blobs.root.parent
+    with pending_files.all_locked(root):
+        pending_files.finish(root)
         for manifests in (m for files in store.kinds for m in (files.manifests, files.deleted_manifests)):
             for name in manifests.names():
                 path = manifests.folder / f"{name}{SUFFIX}"

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services import container_secrets, embedded, embedded_settings
-from couture_workflow.services.embedded_settings import Layout
+from couture_workflow.services.containers import secrets as container_secrets
+from couture_workflow.services.workbench import airflow_settings as embedded_settings
+from couture_workflow.services.workbench import embedded
+from couture_workflow.services.workbench.airflow_settings import Layout
 
 #: Key -> where a container has it.
 CONTAINER_KEYS = {"fernet_key": "airflow/fernet_key", "secret_key": "worker/secret_key"}

@@ -19,23 +19,21 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from couture_workflow.exceptions import ArchiveError, ConflictError, CoutureError, InUseError, InvalidError
-from couture_workflow.services import (
-    backup_database,
-    backup_keys,
-    backup_place,
-    doctor,
-    embedded_checks,
-    embedded_database,
-    embedded_settings,
-    git_watch,
-    restore_plan,
-)
-from couture_workflow.services.backup import Report, alone, check_free
-from couture_workflow.services.backup_home import RESTORED_KEYS, is_state
-from couture_workflow.services.backup_place import Place
-from couture_workflow.services.restore_database import Schemas, check_revisions, migrate
-from couture_workflow.services.restore_plan import Move, Plan
-from couture_workflow.services.restore_staging import FOLDER, Staging
+from couture_workflow.services.backup import database as backup_database
+from couture_workflow.services.backup import keys as backup_keys
+from couture_workflow.services.backup import place as backup_place
+from couture_workflow.services.backup import restore_plan
+from couture_workflow.services.backup.backup import Report, alone, check_free
+from couture_workflow.services.backup.home import RESTORED_KEYS, is_state
+from couture_workflow.services.backup.place import Place
+from couture_workflow.services.backup.restore_database import Schemas, check_revisions, migrate
+from couture_workflow.services.backup.restore_plan import Move, Plan
+from couture_workflow.services.backup.restore_staging import FOLDER, Staging
+from couture_workflow.services.git import watch as git_watch
+from couture_workflow.services.workbench import airflow_settings as embedded_settings
+from couture_workflow.services.workbench import checks as embedded_checks
+from couture_workflow.services.workbench import database as embedded_database
+from couture_workflow.services.workbench import doctor
 from couture_workflow.store import atomic, backup_archives
 from couture_workflow.store.backup_archives import Backup, Visitor
 from couture_workflow.store.blobs import CHUNK

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.exceptions import ArchiveError, StartError
-from couture_workflow.services import container_secrets
-from couture_workflow.services.backup_database import connect, errors, prepare_session, quoted
-from couture_workflow.services.backup_place import Place
-from couture_workflow.services.restore_staging import Staging
+from couture_workflow.services.backup.database import connect, errors, prepare_session, quoted
+from couture_workflow.services.backup.place import Place
+from couture_workflow.services.backup.restore_staging import Staging
+from couture_workflow.services.containers import secrets as container_secrets
 
 _MIGRATIONS = {
     "alembic_version": ("Airflow", "migrations"),
@@ -64,7 +64,7 @@ def migrate(url: str, place: Place, log: Path) -> None:
     """
     with log.open("wb") as output:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "couture_workflow.services.embedded_database"],
+            [sys.executable, "-P", "-m", "couture_workflow.services.workbench.database"],
             input=b"{}",
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from couture_workflow.exceptions import ArchiveError, CoutureError
-from couture_workflow.services import backup_database
-from couture_workflow.services.backup_home import HOME, REPOSITORIES, is_state
+from couture_workflow.services.backup import database
+from couture_workflow.services.backup.home import HOME, REPOSITORIES, is_state
 from couture_workflow.store import atomic
 from couture_workflow.store.repository import BRANCH, Repository
 
@@ -79,9 +79,9 @@ class Staging:
         for folder_name, _, _ in os.walk(self.home):
             atomic.sync_folder(Path(folder_name))
 
-    def tables(self) -> list[backup_database.Table]:
+    def tables(self) -> list[database.Table]:
         """Return the tables of a backup of MySQL."""
-        return backup_database.parse_schema((self.database / "schema.json").read_bytes())
+        return database.parse_schema((self.database / "schema.json").read_bytes())
 
     def rows(self, number: int) -> list[Path]:
         """Return the files with the rows of a table, by its number in ``tables``."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services import plain_yaml
+from couture_workflow.services.texts import plain_yaml
 from couture_workflow.store.names import quote
 
 #: Type of a parameter -> how its value stands in the code.

@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 
 from couture_workflow.exceptions import CoutureError, InvalidError, NotFoundError
-from couture_workflow.services import brick_document
-from couture_workflow.services.brick_document import Brick
-from couture_workflow.services.brick_rules import check
+from couture_workflow.services.bricks import document
+from couture_workflow.services.bricks.document import Brick
+from couture_workflow.services.bricks.rules import check
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_name, quote
 from couture_workflow.store.repository import Commit
@@ -29,7 +29,7 @@ SHIPPED, CHANGED, OWN = "shipped", "changed", "own"
 #: Airflow's default for the owner of a task.
 NOBODY = "airflow"
 
-_SHIPPED_FOLDER = Path(__file__).parent.parent / "bricks"
+_SHIPPED_FOLDER = Path(__file__).parents[2] / "bricks"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def path_of(name: str) -> str:
 def shipped() -> Mapping[str, Brick]:
     """Return the bricks that come with the package, by name."""
     paths = sorted(_SHIPPED_FOLDER.glob(f"*{SUFFIX}"))
-    return {path.stem: brick_document.parse(path.stem, path.read_text(encoding="utf-8")) for path in paths}
+    return {path.stem: document.parse(path.stem, path.read_text(encoding="utf-8")) for path in paths}
 
 
 def all_of(store: Store) -> list[Listed]:
@@ -104,7 +104,7 @@ def get(store: Store, name: str, *, commit: str | None = None) -> Brick:
     if text is None:
         brick = shipped().get(name)
     else:
-        brick = brick_document.parse(name, text)
+        brick = document.parse(name, text)
     if brick is None or brick.hidden:
         raise NotFoundError(f"There is no brick {quote(name)}. Choose one of Developer > Code Bricks.")
     return brick
@@ -122,7 +122,7 @@ def text_of(store: Store, name: str, *, commit: str | None = None) -> str:
     text = _own_text(store, name, commit=commit)
     if text is not None:
         return text
-    return brick_document.dump(shipped()[name]) if name in shipped() else ""
+    return document.dump(shipped()[name]) if name in shipped() else ""
 
 
 def save(
@@ -144,7 +144,7 @@ def save(
         )
     verb = "Change" if brick.name in known else "Add"
     return store.config.save(
-        {path: brick_document.dump(brick).encode()},
+        {path: document.dump(brick).encode()},
         author=user,
         message=message.strip() or f"{verb} the brick {brick.name}",
         base=base,
@@ -156,7 +156,7 @@ def delete(store: Store, name: str, *, user: str, base: str | None) -> Commit:
     brick = get(store, name)
     content = None
     if name in shipped():
-        content = brick_document.dump(replace(brick, hidden=True)).encode()
+        content = document.dump(replace(brick, hidden=True)).encode()
     return store.config.save(
         {path_of(name): content}, author=user, message=f"Delete the brick {name}", base=base
     )
@@ -194,7 +194,7 @@ def _own_text(store: Store, name: str, *, commit: str | None = None) -> str | No
 def _listed(store: Store, name: str) -> Listed | None:
     origin_ = CHANGED if name in shipped() else OWN
     try:
-        brick = brick_document.parse(name, _own_text(store, name) or "")
+        brick = document.parse(name, _own_text(store, name) or "")
         if brick.hidden:
             return None
         check(brick)

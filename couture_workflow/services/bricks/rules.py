@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services.brick_document import TYPES, Brick, Parameter, tidy
+from couture_workflow.services.bricks.document import TYPES, Brick, Parameter, tidy
 from couture_workflow.store.names import check_name, quote
 
 MAX_CODE, MAX_TITLE, MAX_TAGS, MAX_PARAMETERS = 64 * 1024, 100, 10, 30

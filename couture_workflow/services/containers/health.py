@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from couture_workflow.exceptions import StartError
-from couture_workflow.services import container_init, container_secrets
+from couture_workflow.services.containers import init, secrets
 
 #: Seconds after which a heartbeat counts as missed; they come every five.
 SILENCE = 60
@@ -23,7 +23,7 @@ WHERE job_type = %s AND state = 'running' AND hostname IN (%s, %s)
 """
 
 
-def check(job_type: str, root: Path = container_secrets.ROOT) -> str:
+def check(job_type: str, root: Path = secrets.ROOT) -> str:
     """Return how old the heartbeat of this container's job is, in words.
 
     :param job_type: Airflow's name of it, such as ``TriggererJob``.
@@ -31,13 +31,13 @@ def check(job_type: str, root: Path = container_secrets.ROOT) -> str:
     """
     import MySQLdb
 
-    url = os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") or container_secrets.read(
+    url = os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") or secrets.read(
         "airflow/sql_alchemy_conn", root
     )
     if not url.startswith("mysql"):
         return f"The heartbeat of the {job_type} is not looked at: the database is not MySQL."
     try:
-        with closing(container_init.connect(url)) as connection:
+        with closing(init.connect(url)) as connection:
             cursor = connection.cursor()
             cursor.execute(_QUERY, (job_type, socket.gethostname(), socket.getfqdn()))
             age = cursor.fetchone()[0]

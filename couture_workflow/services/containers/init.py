@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from couture_workflow.exceptions import StartError
-from couture_workflow.services import container_secrets
-from couture_workflow.services.embedded_database import ADMIN, create_user
+from couture_workflow.services.containers import secrets
+from couture_workflow.services.workbench.database import ADMIN, create_user
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 
@@ -27,7 +27,7 @@ Report = Callable[[str], None]
 PASSWORD_COMMAND = "docker compose run --rm --no-deps init couture-workflow container password"  # noqa: S105
 
 
-def initialize(*, report: Report, root: Path = container_secrets.ROOT) -> None:
+def initialize(*, report: Report, root: Path = secrets.ROOT) -> None:
     """Bring everything up to date.
 
     :param report: gets a line for each thing that was done.
@@ -36,7 +36,7 @@ def initialize(*, report: Report, root: Path = container_secrets.ROOT) -> None:
     home = Store.open()
     busy = "Another init is under way; waiting for it."
     with atomic.locked(home.root / ".init.lock", waiting=lambda: report(busy)):
-        connection = container_secrets.read("airflow/sql_alchemy_conn", root)
+        connection = secrets.read("airflow/sql_alchemy_conn", root)
         _wait(connection, report)
         if (root / "mysql" / "root_password").is_file():
             _make_result_database(connection, root)
@@ -90,10 +90,10 @@ def _make_result_database(url: str, root: Path) -> None:
     from celery.backends.database.session import ResultModelBase
     from sqlalchemy import create_engine
 
-    address = container_secrets.read("worker/result_backend", root).removeprefix("db+")
+    address = secrets.read("worker/result_backend", root).removeprefix("db+")
     parts = urlsplit(address)
     name, user = parts.path.lstrip("/"), parts.username or ""
-    server = container_secrets.read("mysql/root_password", root)
+    server = secrets.read("mysql/root_password", root)
     with closing(connect(url, user="root", password=server, database="")) as connection:
         cursor = connection.cursor()
         account = f"'{user}'@'%%'"  # the driver formats it
@@ -114,4 +114,4 @@ def _migrate(report: Report) -> None:
 
 
 def _make_admin(root: Path, report: Report) -> None:
-    create_user(ADMIN, role="Admin", password=container_secrets.read("admin/password", root))
+    create_user(ADMIN, role="Admin", password=secrets.read("admin/password", root))

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from couture_workflow.exceptions import StartError
-from couture_workflow.services import embedded_checks, embedded_settings
+from couture_workflow.services.workbench import airflow_settings as embedded_settings
+from couture_workflow.services.workbench import checks as embedded_checks
 from couture_workflow.store import atomic
 
 ROOT = Path("/run/couture/secrets")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services.embedded_settings import examples_folder
+from couture_workflow.services.workbench.airflow_settings import examples_folder
 from couture_workflow.store.names import check_path, quote
 
 #: What the id of a copied DAG ends in where the copy is nobody's in particular: the original keeps its id in

@@ -1,7 +1,7 @@
 """DAG files: what is in ``dags.git``, who changed it, and the changes that rename or bring back something.
 
 Reading is all that happens here. What these functions return as changes is saved by
-``services.dag_saving``, behind the gate.
+``services.saving.save``, behind the gate.
 """
 
 from __future__ import annotations

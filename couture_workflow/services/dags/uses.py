@@ -1,8 +1,8 @@
 """Where a DAG file is used: files that import it or name it, and tasks that start or wait for its DAGs.
 
-The source is read in a process of its own (see ``apart``), never run. What is put together at run time
-(``importlib``, a DAG id from a variable) is not found, so a list of uses is a help before a rename or delete
-and not a proof.
+The source is read in a process of its own (see ``processes.apart``), never run. What is put together at run
+time (``importlib``, a DAG id from a variable) is not found, so a list of uses is a help before a rename or
+delete and not a proof.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ast
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from couture_workflow.services import apart
+from couture_workflow.services.processes import apart
 
 #: Arguments of operators and sensors that name another DAG: those of Airflow and ours.
 DAG_ID_ARGUMENTS = frozenset({"trigger_dag_id", "external_dag_id", "run_dag_id"})
@@ -58,7 +58,7 @@ def uses(files: Mapping[str, bytes], paths: Collection[str], dag_ids: Collection
     if not concerned:
         return []
     wanted = [modules, texts, sorted(dag_ids)]
-    answers = apart.each("dag_uses.of_file", wanted, concerned, seconds=_PATIENCE, total=_TOTAL)
+    answers = apart.each("dags.uses.of_file", wanted, concerned, seconds=_PATIENCE, total=_TOTAL)
     found = {
         Use(path, line, what)
         for (path, _), answer in zip(concerned, answers, strict=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services import dags
+from couture_workflow.services.dags import repository
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit, is_readable
 
@@ -68,7 +68,7 @@ def history(store: Store, path: str = "", *, limit: int = 50, skip: int = 0) -> 
 
     :param path: only those that changed this file or folder.
     """
-    commits = dags.history(store, path or None, limit=limit, skip=skip)
+    commits = repository.history(store, path or None, limit=limit, skip=skip)
     command = (
         "diff-tree",
         "--stdin",
@@ -175,14 +175,14 @@ def content(store: Store, path: str, commit: str | None) -> bytes | None:
     if commit is None:
         return None
     try:
-        return dags.read(store, path, commit=commit)
+        return repository.read(store, path, commit=commit)
     except NotFoundError:
         return None
 
 
 def decoded(content: bytes | None) -> str | None:
     """Return the text that a file holds, None if a page cannot show it as text."""
-    if content is None or len(content) > dags.MAX_EDITABLE or b"\0" in content:
+    if content is None or len(content) > repository.MAX_EDITABLE or b"\0" in content:
         return None
     try:
         return content.decode("utf-8")

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from couture_workflow.exceptions import CoutureError
-from couture_workflow.services import dag_imports, dag_root, dags
+from couture_workflow.services.dags import imports, repository, root
 from couture_workflow.store import atomic, submodules, trees
 from couture_workflow.store.home import Store
 
@@ -50,7 +50,7 @@ def make_version(store: Store, versions: Path, version: str) -> Path:
     target = versions / version
     if not target.is_dir():
         with _aside(versions) as folder:
-            dags.materialize(store, folder, commit=dag_root.commit_of(version))
+            repository.materialize(store, folder, commit=root.commit_of(version))
             folder.rename(target)
     return target
 
@@ -63,7 +63,7 @@ class Tracking:
     """
 
     base: Path
-    _imports: dag_imports.Imports = field(default_factory=dict)
+    _imports: imports.Imports = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -101,7 +101,9 @@ class Tracking:
         return tree if tree.is_dir() else None
 
     def _fill(self, store: Store, folder: Path, commit: str, old: Path | None) -> None:
-        parts = tuple(submodules.parts(store.dags.git, commit, mirrors=dags.mirrors(store), sizes=False))
+        parts = tuple(
+            submodules.parts(store.dags.git, commit, mirrors=repository.mirrors(store), sizes=False)
+        )
         wanted = _files(parts)
         kept: set[str] = set()
         concerned: set[str] = set()
@@ -115,7 +117,7 @@ class Tracking:
         for path in kept:
             if not _share(old, folder, path, copy=path in concerned):
                 fresh.add(path)
-        dags.write_files(folder, submodules.contents(parts, fresh))
+        repository.write_files(folder, submodules.contents(parts, fresh))
         if old is not None:
             _date(folder, fresh | (concerned & kept), time.time() + AHEAD)
 
@@ -125,7 +127,7 @@ class Tracking:
         if commit is None:
             return {}
         try:
-            parts = submodules.parts(store.dags.git, commit, mirrors=dags.mirrors(store), sizes=False)
+            parts = submodules.parts(store.dags.git, commit, mirrors=repository.mirrors(store), sizes=False)
             return _files(parts)
         except CoutureError:
             return {}
@@ -138,14 +140,14 @@ class Tracking:
         self._imports = {blob: known[blob] for blob in python.values() if blob in known}
         unknown = {path for path, blob in python.items() if blob not in known}
         for path, _, content in submodules.contents(parts, unknown):
-            self._imports[python[path]] = dag_imports.words(content)
+            self._imports[python[path]] = imports.words(content)
 
         def mentioning(words: Collection[str]) -> Iterator[str]:
             for part in parts:
                 for path in trees.mentioning(part.git, part.commit, words):
                     yield f"{part.prefix}{path}"
 
-        return dag_imports.concerned(changed, python, self._imports, mentioning=mentioning)
+        return imports.concerned(changed, python, self._imports, mentioning=mentioning)
 
     def _remove_replaced(self, *, keep: Collection[Path | None]) -> None:
         for tree in (self.base / "trees").iterdir():

@@ -18,7 +18,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from couture_workflow.exceptions import CoutureError
-from couture_workflow.services import completion_index
+from couture_workflow.services.editor import completion_index
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 
@@ -101,7 +101,7 @@ def _fingerprint() -> str:
         digest.update(f"{name}={version}\n".encode())
     # The arguments of ours change without a new version while somebody works on them.
     here = Path(__file__).parent
-    for path in sorted([*(here.parent / "operators").glob("*.py"), *here.glob("completion*.py")]):
+    for path in sorted([*(here.parents[1] / "operators").glob("*.py"), *here.glob("completion*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

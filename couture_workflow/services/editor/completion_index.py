@@ -1,7 +1,8 @@
 """What a DAG file may import and call, read from the installed packages.
 
 Run as a program, apart from the server, because it imports a great deal: ``python -m
-couture_workflow.services.completion_index`` prints the index as JSON. Nobody needs it while a DAG runs.
+couture_workflow.services.editor.completion_index`` prints the index as JSON. Nobody needs it while a DAG
+runs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from couture_workflow.services.completion_signature import arguments, function_arguments, summary
+from couture_workflow.services.editor.completion_signature import arguments, function_arguments, summary
 
 #: Seconds after which no further module is read; the index then says that it is not complete.
 BUDGET = 90.0

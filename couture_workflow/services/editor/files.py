@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services import dag_drafts, dags
-from couture_workflow.services.dag_drafts import Draft
-from couture_workflow.services.dag_versions import content as content_of
+from couture_workflow.services.dags import drafts as dag_drafts
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags.drafts import Draft
+from couture_workflow.services.dags.versions import content as content_of
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_path, quote
 from couture_workflow.store.repository import Commit
@@ -41,19 +42,21 @@ def open_file(store: Store, path: str) -> Opened:
     """Open a file of the newest version, or a new one; ``InvalidNameError`` if no file can be called that."""
     base = store.dags.head()
     file = (
-        next((file for file in dags.files(store, commit=base) if file.path == path), None) if base else None
+        next((file for file in dag_repository.files(store, commit=base) if file.path == path), None)
+        if base
+        else None
     )
     if file is None:
         return Opened(check_path(path), exists=False, base=base)
     if file.submodule:
-        content = content_of(store, path, base) if file.size <= dags.MAX_EDITABLE else b""
+        content = content_of(store, path, base) if file.size <= dag_repository.MAX_EDITABLE else b""
         text, _ = _decoded(content or b"")
         why = f"It belongs to the submodule {file.submodule}, so it is changed in that repository."
         return Opened(path, True, base, text or "", why, file.size)
-    if file.size > dags.MAX_EDITABLE:
-        why = f"It has {file.size:,} bytes; the editor opens {dags.MAX_EDITABLE:,} at most."
+    if file.size > dag_repository.MAX_EDITABLE:
+        why = f"It has {file.size:,} bytes; the editor opens {dag_repository.MAX_EDITABLE:,} at most."
         return Opened(path, True, base, "", why, file.size)
-    text, why = _decoded(dags.read(store, path, commit=base))
+    text, why = _decoded(dag_repository.read(store, path, commit=base))
     return Opened(path, True, base, text or "", why, file.size)
 
 
@@ -79,7 +82,7 @@ def keep(
     """Keep a text as the account's draft; None if it is what is saved, so that there is nothing to keep.
 
     :param base: commit that the text started from.
-    :param expected: see ``dag_drafts.put``.
+    :param expected: see ``dags.drafts.put``.
     """
     if base is not None:
         store.dags.commit(base)
@@ -97,7 +100,7 @@ def changed_since(store: Store, path: str, base: str | None) -> Commit | None:
     head = store.dags.head()
     if head == base or head is None or content_of(store, path, head) == content_of(store, path, base):
         return None
-    return next(iter(dags.history(store, path, limit=1)), None)
+    return next(iter(dag_repository.history(store, path, limit=1)), None)
 
 
 def modules(files: Mapping[str, bytes]) -> dict[str, list[str]]:

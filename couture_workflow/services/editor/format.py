@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from couture_workflow.exceptions import InvalidError, TooLargeError
-from couture_workflow.services.dag_drafts import LARGEST
+from couture_workflow.services.dags.drafts import LARGEST
 from couture_workflow.store.names import quote
 
 #: Characters in a line of formatted code.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from couture_workflow.permissions import CODE_ARTIFACTS
-from couture_workflow.services.files import FileKind
+from couture_workflow.services.files.kinds import FileKind
 
 KIND = FileKind(
     noun="artifacts",

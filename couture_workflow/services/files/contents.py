@@ -1,6 +1,6 @@
 """What is inside an uploaded file: is it sound, and what does the viewer show of it.
 
-Archives and Python files are looked into by a child process with limits (``file_reader``): a hostile file can
+Archives and Python files are looked into by a child process with limits (``reader``): a hostile file can
 make that process fail, never the API server.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.exceptions import InvalidError, RuntimeMissingError
-from couture_workflow.services import file_reader
+from couture_workflow.services.files import reader
 from couture_workflow.store.names import quote
 
 log = logging.getLogger(__name__)
@@ -106,10 +106,10 @@ def _syntax_warning(path: Path, name: str) -> str:
 
 def _runtime_python() -> str:
     """Return the Python that runs the jobs; our own if there is no Spark runtime yet."""
-    from couture_workflow.services import runtimes
+    from couture_workflow.services.runtimes import installed
 
     try:
-        python = runtimes.spark().python
+        python = installed.spark().python
     except RuntimeMissingError:
         return sys.executable
     return python if Path(python).is_file() else sys.executable
@@ -117,7 +117,7 @@ def _runtime_python() -> str:
 
 def _look(look: str, path: Path, *, python: str = sys.executable) -> dict[str, Any] | None:
     """Run the child process; None if the file made it fail."""
-    command = [python, "-I", "-S", file_reader.__file__, look, str(path)]
+    command = [python, "-I", "-S", reader.__file__, look, str(path)]
     try:
         done = subprocess.run(  # noqa: S603
             command,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from couture_workflow.permissions import SPARK_DEPENDENCIES
-from couture_workflow.services.files import FileKind
+from couture_workflow.services.files.kinds import FileKind
 
 KIND = FileKind(
     noun="dependencies",

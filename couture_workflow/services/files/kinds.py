@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from couture_workflow import settings
 from couture_workflow.exceptions import InUseError, NotAllowedError, NotFoundError, TooLargeError
-from couture_workflow.services import file_contents
+from couture_workflow.services.files import contents
 from couture_workflow.store.files import ANY_VERSION, Files, StoredFile, Upload
 from couture_workflow.store.names import check_name, quote
 
@@ -153,7 +153,7 @@ class Reception:
 
     def finish(self) -> Received:
         """Check the whole file and make it the current version of its name."""
-        warning = file_contents.check(self._upload.path, self.name)
+        warning = contents.check(self._upload.path, self.name)
         file = self._upload.commit()
         if self._before is None:
             return Received(file, "created", warning)
@@ -175,7 +175,7 @@ def restore(store: Store, kind: FileKind, name: str, version: int, *, user: str)
 def delete(store: Store, kind: FileKind, name: str, *, users: Sequence[str], force: bool) -> StoredFile:
     """Delete a file; it can be brought back.
 
-    :param users: who uses it, from ``file_uses``; with any, it is refused.
+    :param users: who uses it, from ``files.uses``; with any, it is refused.
     :param force: delete it although it is in use.
     """
     file = kind.files(store).get(name)

@@ -1,6 +1,6 @@
 """A program that looks into one uploaded file, which may be hostile, and writes what it found as JSON.
 
-``file_contents`` runs it as a child process, so that whatever the file does costs no more than the limits
+``contents`` runs it as a child process, so that whatever the file does costs no more than the limits
 below. It imports nothing but the standard library, because the Python of the Spark runtime runs it too.
 """
 

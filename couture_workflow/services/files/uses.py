@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from couture_workflow.services import spark_configuration
-from couture_workflow.services.artifacts import KIND as ARTIFACTS
-from couture_workflow.services.dependencies import KIND as DEPENDENCIES
+from couture_workflow.services.files.artifacts import KIND as ARTIFACTS
+from couture_workflow.services.files.dependencies import KIND as DEPENDENCIES
+from couture_workflow.services.spark import configuration as spark_configuration
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from couture_workflow.services.files import FileKind
+    from couture_workflow.services.files.kinds import FileKind
     from couture_workflow.store.home import Store
 
 

@@ -11,23 +11,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from couture_workflow.services import (
-    dag_failures,
-    dag_lint,
-    dag_parses,
-    dag_root,
-    dag_rules,
-    dag_sandbox,
-    dag_sources,
-)
-from couture_workflow.services.dag_graph import DagGraph, graph_of
-from couture_workflow.services.dag_lint import quick
-from couture_workflow.services.dag_parses import Parse, Parses
-from couture_workflow.services.dag_problems import Known, Problem, Report, ordered
-from couture_workflow.services.dag_sandbox import Parsed, Question, warm
-from couture_workflow.services.dag_sandbox_walls import Limits
-from couture_workflow.services.dag_sources import Sources
-from couture_workflow.services.upgrade import looks_old
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.dags import sources as dag_sources
+from couture_workflow.services.dags.sources import Sources
+from couture_workflow.services.gate import failures, lint, parses, rules, sandbox
+from couture_workflow.services.gate.graph import DagGraph, graph_of
+from couture_workflow.services.gate.lint import quick
+from couture_workflow.services.gate.parses import Parse, Parses
+from couture_workflow.services.gate.problems import Known, Problem, Report, ordered
+from couture_workflow.services.gate.sandbox import Parsed, Question, warm
+from couture_workflow.services.processes.walls import Limits
+from couture_workflow.services.upgrade.upgrading import looks_old
 
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
@@ -83,7 +77,7 @@ def graphs(
     named = _inside(folder, dict.fromkeys(paths))
     chosen = [path for path in sorted(named) if path.endswith(".py") and path in tree_files]
     if chosen:
-        with dag_sandbox.Tree(tree_files) as tree:
+        with sandbox.Tree(tree_files) as tree:
             asked.parse(tree, chosen)
     return _whole(folder, Report((), tuple(asked.graphs))).graphs
 
@@ -141,15 +135,15 @@ class _Check:
     def run(self, *, parse: bool) -> Report:
         """Apply every rule."""
         written = {path: self.files[path] for path in sorted(self.changed) if path in self.files}
-        self.problems += dag_rules.colliding_paths(self.files.keys(), written.keys())
-        self.problems += dag_rules.ignore_files(self.files, written.keys(), syntax=_ignore_syntax())
+        self.problems += rules.colliding_paths(self.files.keys(), written.keys())
+        self.problems += rules.ignore_files(self.files, written.keys(), syntax=_ignore_syntax())
         self.problems += self._linted({path: text for path, text in written.items() if path.endswith(".py")})
         if parse and self.changed:
-            with dag_sandbox.Tree(self.files, limits=self.limits) as tree:
+            with sandbox.Tree(self.files, limits=self.limits) as tree:
                 self._parse_all(tree, written)
         return Report(ordered(self.problems), tuple(self.graphs))
 
-    def parse(self, tree: dag_sandbox.Tree, paths: Sequence[str], *, seconds: float = math.inf) -> None:
+    def parse(self, tree: sandbox.Tree, paths: Sequence[str], *, seconds: float = math.inf) -> None:
         """Parse files that were not parsed yet.
 
         :param seconds: after which the rest is left out.
@@ -161,7 +155,7 @@ class _Check:
             self.graphs += [graph for graph in found if graph.dag_id]
             if each.found and not each.found.get("errors"):
                 reads = [str(read) for read in each.found.get("reads") or ()]
-                self.parses.put(each.path, self.files[each.path], dag_parses.of(found, reads))
+                self.parses.put(each.path, self.files[each.path], parses.of(found, reads))
 
     def _question(self) -> Question:
         literals = self.sources.literals()
@@ -176,7 +170,7 @@ class _Check:
         )
 
     def _linted(self, written: Mapping[str, bytes]) -> Iterator[Problem]:
-        found = dag_lint.lint(written)
+        found = lint.lint(written)
         yield from found
         for path, content in written.items():
             old = [problem for problem in found if problem.path == path and problem.code in _OLD_RULES]
@@ -191,7 +185,7 @@ class _Check:
                     advice="Upgrade this file: that rewrites them, and shows you what it did.",
                 )
 
-    def _parse_all(self, tree: dag_sandbox.Tree, written: Mapping[str, bytes]) -> None:
+    def _parse_all(self, tree: sandbox.Tree, written: Mapping[str, bytes]) -> None:
         listed = tree.dag_files()
         if listed.why:
             self.problems.append(
@@ -242,13 +236,13 @@ class _Check:
         known = self.parsed.keys() | remembered.keys()
         return {path for path, found in ids.items() if path not in known and children & set(found)}
 
-    def _calls(self, remembered: Mapping[str, Parse]) -> list[dag_parses.Call]:
+    def _calls(self, remembered: Mapping[str, Parse]) -> list[parses.Call]:
         others = (parse for path, parse in remembered.items() if path not in self.parsed)
-        return [*dag_parses.calls(self.graphs), *(call for parse in others for call in parse.calls)]
+        return [*parses.calls(self.graphs), *(call for parse in others for call in parse.calls)]
 
     def _duplicates(self, ids: Mapping[str, Collection[str]]) -> list[Problem]:
         return list(
-            dag_rules.duplicates(ids, self.graphs, self.known, concerned=self.parsed.keys() & self._own())
+            rules.duplicates(ids, self.graphs, self.known, concerned=self.parsed.keys() & self._own())
         )
 
     def _own(self) -> set[str]:
@@ -260,24 +254,24 @@ class _Check:
     ) -> Iterator[Problem]:
         every = {dag_id for found in ids.values() for dag_id in found}
         wrong = {(problem.path, problem.code) for problem in self.problems}
-        for problem in dag_failures.failures(self.parsed.values(), self.files, limits=self.limits):
+        for problem in failures.failures(self.parsed.values(), self.files, limits=self.limits):
             if (problem.path, problem.code) != (problem.path, "syntax") or (
                 problem.path,
                 "syntax",
             ) not in wrong:
                 yield problem
-        yield from dag_failures.parse_warnings(self.parsed.values(), concerned=self.changed)
+        yield from failures.parse_warnings(self.parsed.values(), concerned=self.changed)
         yield from self._duplicates(ids)
         calls = self._calls(remembered)
-        yield from dag_rules.call_loops(calls, self.graphs)
+        yield from rules.call_loops(calls, self.graphs)
         if self.store is not None:
-            yield from dag_rules.missing_children(self.graphs, every, self.known)
+            yield from rules.missing_children(self.graphs, every, self.known)
         failed = {path for path, each in self.parsed.items() if each.why or each.found.get("errors")}
-        yield from dag_rules.vanished(self._old_ids(failed), every, calls)
+        yield from rules.vanished(self._old_ids(failed), every, calls)
         for each in self.parsed.values():
             for dag in _rows(each.found.get("dags")):
-                yield from dag_rules.references(graph_of(dag), dag, store=self.store, known=self.known)
-        yield from dag_rules.walls_missing(listed.walls)
+                yield from rules.references(graph_of(dag), dag, store=self.store, known=self.known)
+        yield from rules.walls_missing(listed.walls)
 
     def _old_ids(self, failed: Collection[str]) -> dict[str, Collection[str]]:
         """Return what the changed files defined before; those that fail now say nothing about it."""
@@ -292,7 +286,7 @@ class _Check:
                 found[path] = dag_sources.dag_ids(text)
         return found
 
-    def _data_problems(self, tree: dag_sandbox.Tree, written: Mapping[str, bytes]) -> Iterator[Problem]:
+    def _data_problems(self, tree: sandbox.Tree, written: Mapping[str, bytes]) -> Iterator[Problem]:
         paths = [path for path in written if path.endswith((".yaml", ".yml", ".json"))]
         if not paths:
             return

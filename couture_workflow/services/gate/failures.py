@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from couture_workflow.services.dag_problems import Problem
-from couture_workflow.services.dag_sandbox import Parsed
-from couture_workflow.services.dag_sandbox_walls import Limits
-from couture_workflow.services.upgrade import looks_old
+from couture_workflow.services.gate.problems import Problem
+from couture_workflow.services.gate.sandbox import Parsed
+from couture_workflow.services.processes.walls import Limits
+from couture_workflow.services.upgrade.upgrading import looks_old
 from couture_workflow.store.names import quote
 
 UPGRADE = "It was written for an older Airflow. Upgrade this file."

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services import dag_gate
-from couture_workflow.services.dag_problems import Known, Report
+from couture_workflow.services.gate import check as dag_gate
+from couture_workflow.services.gate.problems import Known, Report
 
 #: Bytes from which on a file is no source of a DAG.
 _LARGEST = 8 * 2**20

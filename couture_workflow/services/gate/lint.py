@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from couture_workflow.services.dag_problems import Level, Problem
+from couture_workflow.services.gate.problems import Level, Problem
 
 #: Rules that a DAG file is looked at with. AIR: Airflow's own; PLE and F: code that fails when it is reached;
 #: B023: a loop variable that every task of a loop sees with its last value.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from couture_workflow.store import atomic
 
 if TYPE_CHECKING:
-    from couture_workflow.services.dag_graph import DagGraph
+    from couture_workflow.services.gate.graph import DagGraph
     from couture_workflow.store.home import Store
 
 #: (DAG, task, DAG that the task runs, operator)

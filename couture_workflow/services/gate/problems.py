@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from couture_workflow.services.dag_graph import DagGraph
+from couture_workflow.services.gate.graph import DagGraph
 
 Level = Literal["error", "warning", "note"]
 

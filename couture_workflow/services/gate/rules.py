@@ -9,13 +9,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from couture_workflow.exceptions import CoutureError
-from couture_workflow.services.artifacts import KIND as ARTIFACTS
-from couture_workflow.services.dag_graph import DagGraph
-from couture_workflow.services.dag_parses import Call
-from couture_workflow.services.dag_problems import Known, Level, Problem
-from couture_workflow.services.dag_triggers import loops
-from couture_workflow.services.dependencies import KIND as DEPENDENCIES
-from couture_workflow.services.files import FileKind
+from couture_workflow.services.dags.triggers import loops
+from couture_workflow.services.files.artifacts import KIND as ARTIFACTS
+from couture_workflow.services.files.dependencies import KIND as DEPENDENCIES
+from couture_workflow.services.files.kinds import FileKind
+from couture_workflow.services.gate.graph import DagGraph
+from couture_workflow.services.gate.parses import Call
+from couture_workflow.services.gate.problems import Known, Level, Problem
 from couture_workflow.store.names import quote
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Parse DAG files where they can do no harm: in processes of their own, behind the walls of the sandbox.
 
-This is the side that asks. It keeps one *nursery* (``dag_sandbox_child``) with Airflow loaded, writes the
+This is the side that asks. It keeps one *nursery* (``sandbox_child``) with Airflow loaded, writes the
 tree into a temporary folder, and for each file lets the nursery fork a process that parses it. What comes
 back is data from a hostile process: of limited size, read with care, never executed.
 """
@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.exceptions import StorageError
-from couture_workflow.services import dag_sandbox_paths as paths
-from couture_workflow.services.dag_sandbox_walls import Grants, Limits
+from couture_workflow.services.gate import sandbox_paths as paths
+from couture_workflow.services.processes.walls import Grants, Limits
 from couture_workflow.store.names import quote
 
 #: Files that are parsed at the same time, by one process of the server.
@@ -45,7 +45,7 @@ _PREFIX = "couture-check-"
 _ABANDONED = 3600.0
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from couture_workflow.services.dag_sandbox_child import main; main()"
+    "from couture_workflow.services.gate.sandbox_child import main; main()"
 )
 
 
@@ -71,7 +71,7 @@ class Question:
 class Parsed:
     """What became of one file.
 
-    :param found: the answer of ``dag_sandbox_parse.run``, empty if there is none.
+    :param found: the answer of ``sandbox_parse.run``, empty if there is none.
     :param why: why there is none: "time", "memory", "threads", "scratch", "output", "ended", "failed", or
         "late" if it was not begun.
     :param status: how the process ended: an exit code, or a signal as a negative number.

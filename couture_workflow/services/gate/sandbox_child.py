@@ -2,7 +2,7 @@
 
 ``import airflow`` takes more than a second, so it is done once, in the *nursery*: a process with a clean
 environment and no secrets, which runs nobody's DAG files. For each file it forks a *guard*, and that one
-forks the process that parses the file behind ``dag_sandbox_walls``. The guard enforces what the kernel does
+forks the process that parses the file behind ``processes.walls``. The guard enforces what the kernel does
 not, and kills its only child by the number that it alone knows. A reply is a line of JSON by the guard,
 then what the process wrote: a line by us, and the result.
 """
@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from couture_workflow.services import dag_sandbox_walls as walls
+from couture_workflow.services.processes import walls
 
 #: Seconds without a request after which the nursery ends.
 IDLE = 900.0
@@ -65,9 +65,9 @@ def main() -> None:
 
 def _preload() -> None:
     """Import what nearly every DAG file needs, and keep the garbage collector from copying its pages."""
-    from couture_workflow.services import dag_sandbox_parse
+    from couture_workflow.services.gate import sandbox_parse
 
-    dag_sandbox_parse.preload()
+    sandbox_parse.preload()
     gc.collect()
     gc.freeze()
 
@@ -210,9 +210,9 @@ def _checked(
     standing = walls.raise_walls(grants, limits, standing=standing, without=job["without"])
     os.write(3, json.dumps(sorted(standing)).encode() + b"\n")
 
-    from couture_workflow.services import dag_sandbox_parse
+    from couture_workflow.services.gate import sandbox_parse
 
-    found = dag_sandbox_parse.run(job["question"])
+    found = sandbox_parse.run(job["question"])
     text = memoryview(json.dumps(found, ensure_ascii=True).encode())
     while text:
         text = text[os.write(3, text) :]

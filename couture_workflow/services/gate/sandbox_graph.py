@@ -1,4 +1,4 @@
-"""Inside the sandbox: a DAG of Airflow's SDK as plain data, in the form of ``dag_graph``."""
+"""Inside the sandbox: a DAG of Airflow's SDK as plain data, in the form of ``gate.graph``."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def _setting(dag: Any, name: str) -> str:
 
 
 def _mentions(stored: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    from couture_workflow.services.file_uses import mentioned
+    from couture_workflow.services.files.uses import mentioned
 
     yield from dict.fromkeys(mentioned(stored))
 

@@ -37,9 +37,9 @@ PRELOADED = (
     "couture_workflow.operators",
     "couture_workflow.operators.dag",
     "couture_workflow.operators.spark",
-    "couture_workflow.services.dag_sandbox_answers",
-    "couture_workflow.services.dag_sandbox_graph",
-    "couture_workflow.services.file_uses",
+    "couture_workflow.services.gate.sandbox_answers",
+    "couture_workflow.services.gate.sandbox_graph",
+    "couture_workflow.services.files.uses",
     "airflow.decorators",
     "encodings.idna",
     "pendulum",
@@ -114,11 +114,11 @@ def _data_problem(tree: str, path: str) -> dict[str, Any] | None:
 def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
     from airflow.dag_processing.dagbag import BundleDagBag
 
-    from couture_workflow.services import dag_sandbox_answers, dag_sandbox_graph
+    from couture_workflow.services.gate import sandbox_answers, sandbox_graph
 
     recorder = _Recorder(tree)
     recorder.install()
-    asked = dag_sandbox_answers.install(question)
+    asked = sandbox_answers.install(question)
     file = str(Path(tree, path))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
@@ -131,7 +131,7 @@ def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     for dag in bag.dags.values():
         try:
-            found.append(dag_sandbox_graph.described(dag, path=path, origin=recorder.origin))
+            found.append(sandbox_graph.described(dag, path=path, origin=recorder.origin))
         except Exception as error:  # noqa: BLE001 (whatever the file's own objects raise)
             recorder.errors.append(recorder.told(error))
     if not recorder.errors:  # found by Airflow after the file was run: cycles, wrong settings

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from couture_workflow.exceptions import InvalidError, NotFoundError
-from couture_workflow.services import dag_root
+from couture_workflow.services.dags import root as dag_root
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_path

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from couture_workflow.exceptions import ConflictError, CoutureError, InvalidError, RemoteError
-from couture_workflow.services import dags, git_transport
-from couture_workflow.services.git_remote import FOLLOW, Remote, State, record, settings
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.git import transport
+from couture_workflow.services.git.remote import FOLLOW, Remote, State, record, settings
 from couture_workflow.store import atomic, submodules, trees
 from couture_workflow.store.git_process import Git
 from couture_workflow.store.home import Store
@@ -116,7 +117,7 @@ def _synchronise(store: Store, remote: Remote) -> State:
         if theirs is None:
             if remote.mode == FOLLOW or ours is None:
                 raise RemoteError(f"{remote.url} has no branch {remote.branch}. Choose one that it has.")
-            if git_transport.push(store, store.dags.git, remote, ours):
+            if transport.push(store, store.dags.git, remote, ours):
                 return _done(store, "Made the branch with what is here.")
             continue
         if (found := _step(store, remote, ours, theirs)) is not None:
@@ -144,7 +145,7 @@ def _step(store: Store, remote: Remote, ours: str | None, theirs: str) -> State 
         if merged is None:
             return None
     head = store.dags.head() or ""
-    if git_transport.push(store, store.dags.git, remote, head):
+    if transport.push(store, store.dags.git, remote, head):
         _track(store, head)
         return _done(store, "Pushed what was new here.")
     return None
@@ -158,9 +159,7 @@ def _fetch(store: Store, remote: Remote) -> str | None:
             writer.run("config", "remote.origin.url", remote.url)
             writer.run("update-ref", "-d", TRACKING, accept=(0, 1, 128))
     try:
-        git_transport.fetch(
-            store, git, remote, remote.url, f"+refs/heads/{remote.branch}:{TRACKING}", own=True
-        )
+        transport.fetch(store, git, remote, remote.url, f"+refs/heads/{remote.branch}:{TRACKING}", own=True)
     except RemoteError as error:
         if "couldn't find remote ref" in str(error):
             return None
@@ -205,14 +204,14 @@ def _fetch_submodules(store: Store, remote: Remote, commit: str) -> None:
 
 
 def _mirror(store: Store, remote: Remote, submodule: submodules.Submodule) -> Git:
-    folder = dags.mirrors(store)
+    folder = dag_repository.mirrors(store)
     folder.mkdir(exist_ok=True)
     git = Git(submodules.mirror(folder, submodule.url))
     if not (git.path / "HEAD").is_file():
         git.create(BRANCH)
     if not _has(git, submodule.commit):
         own = remote.url.startswith("file://")
-        git_transport.fetch(
+        transport.fetch(
             store,
             git,
             remote,
@@ -224,7 +223,7 @@ def _mirror(store: Store, remote: Remote, submodule: submodules.Submodule) -> Gi
         if not _has(git, submodule.commit):
             # A commit that no branch holds any more; many servers give it when it is asked for by name.
             kept = f"refs/kept/{submodule.commit}"
-            git_transport.fetch(store, git, remote, submodule.url, f"+{submodule.commit}:{kept}", own=own)
+            transport.fetch(store, git, remote, submodule.url, f"+{submodule.commit}:{kept}", own=own)
     return git
 
 

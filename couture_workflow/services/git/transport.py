@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from couture_workflow.exceptions import RemoteError
-from couture_workflow.services import git_remote
-from couture_workflow.services.git_remote import Remote
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git.remote import Remote
 from couture_workflow.store.git_process import Git
 from couture_workflow.store.home import Store
 

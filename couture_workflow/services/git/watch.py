@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 
 from couture_workflow.exceptions import CoutureError
-from couture_workflow.services import git_remote, git_sync
-from couture_workflow.services.git_remote import Remote, State
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git import sync
+from couture_workflow.services.git.remote import Remote, State
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 
@@ -78,7 +79,7 @@ def watch(store: Store, stop: threading.Event, *, report: Callable[[str], None])
 
 def _look(store: Store) -> State:
     try:
-        return git_sync.synchronise(store)
+        return sync.synchronise(store)
     except CoutureError as error:  # the state could not be written: a full disk, say
         return State("error", str(error))
 

@@ -16,13 +16,13 @@ from typing import Any
 
 from couture_workflow import settings
 from couture_workflow.exceptions import InvalidError, NotebookError, NotFoundError
-from couture_workflow.services import runtimes
-from couture_workflow.services.spark_environment import private_folder
-from couture_workflow.services.spark_submit import OUTPUT, Submission
+from couture_workflow.services.runtimes import installed
+from couture_workflow.services.spark.environment import private_folder
+from couture_workflow.services.spark.submit import OUTPUT, Submission
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 
-_RUNNER = Path(runtimes.__file__).parent.parent / "runtimes" / "notebook_runner.py"
+_RUNNER = Path(__file__).parents[2] / "runtimes" / "notebook_runner.py"
 _SUFFIX = ".ipynb"
 _KERNEL = "couture"
 #: Not for a notebook to see: Airflow's secrets, and what belongs to the Python of Airflow.
@@ -120,7 +120,7 @@ class NotebookRun:
 
     def run(self) -> Path:
         """Run the notebook and return its output, or raise ``NotebookError``; its last line is the cause."""
-        runner = runtimes.jupyter()
+        runner = installed.jupyter()
         python = self.request.python or runner
         if not os.access(python, os.X_OK):
             raise NotebookError(f"There is no Python {python} to run here. Correct python.")

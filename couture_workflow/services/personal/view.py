@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from couture_workflow import settings
 from couture_workflow.exceptions import InvalidNameError
-from couture_workflow.services import dag_root
+from couture_workflow.services.dags import root as dag_root
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_name, quote
 

@@ -2,7 +2,7 @@
 
 Parsers can be crashed by text that is made for it (libcst's ends the process when ``1 and 1 and ...`` is long
 enough), and they hold Python's lock while they work: in the server either would take every other request
-along. The text is only read here, never executed; what executes it is ``dag_sandbox``.
+along. The text is only read here, never executed; what executes it is ``gate.sandbox``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BATCH = 16 * 2**20
 _PACKAGE = "couture_workflow.services."
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from couture_workflow.services.apart import main; main()"
+    "from couture_workflow.services.processes.apart import main; main()"
 )
 _places = threading.BoundedSemaphore(PARALLEL)
 
@@ -118,7 +118,7 @@ def _run(function: str, common: Any, batch: Sequence[str], seconds: float, patie
 
 def main() -> None:
     """Be that process: answer each line of the standard input with a line."""
-    from couture_workflow.services.dag_sandbox_walls import die_with_parent
+    from couture_workflow.services.processes.walls import die_with_parent
 
     die_with_parent()
     given, *lines = sys.stdin.buffer.read().split(b"\n")

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from couture_workflow.services import dag_sandbox_syscalls as syscalls
+from couture_workflow.services.processes import syscalls
 
 # asm/unistd: the same numbers on every machine
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446

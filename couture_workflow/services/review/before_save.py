@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from couture_workflow.exceptions import InvalidError, NotFoundError
-from couture_workflow.services import dag_drafts, dags
-from couture_workflow.services.dag_drafts import Draft
-from couture_workflow.services.dag_merge import Part, merge
-from couture_workflow.services.dag_versions import content, decoded, renamed_since
+from couture_workflow.services.dags import drafts as dag_drafts
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags.drafts import Draft
+from couture_workflow.services.dags.versions import content, decoded, renamed_since
+from couture_workflow.services.review.merge import Part, merge
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import quote
 from couture_workflow.store.repository import Commit
@@ -135,7 +136,7 @@ def _reviewed(store: Store, draft: Draft, head: str | None) -> Reviewed:
     before = content(store, source, _known(store, draft.base))
     if before == present:
         return plain
-    theirs = next(iter(dags.history(store, draft.path, limit=1)), None)
+    theirs = next(iter(dag_repository.history(store, draft.path, limit=1)), None)
     changed = {**plain.__dict__, "theirs": theirs}
     if present is None:
         new = renamed_since(store, draft.base, head).get(draft.path, "") if draft.base and head else ""

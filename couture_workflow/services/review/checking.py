@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from couture_workflow.services import dag_gate, dag_saving, dags
-from couture_workflow.services.dag_difference import DagDifference, difference, message
-from couture_workflow.services.dag_problems import Known, Report
-from couture_workflow.services.dag_versions import changed_files
-from couture_workflow.services.dags import Changes
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags.repository import Changes
+from couture_workflow.services.dags.versions import changed_files
+from couture_workflow.services.gate import check as dag_gate
+from couture_workflow.services.gate.problems import Known, Report
+from couture_workflow.services.review.difference import DagDifference, difference, message
+from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.store.home import Store
 
 
@@ -41,7 +43,7 @@ class Checked:
 def check(store: Store, changes: Changes, *, known: Known | None = None) -> Checked:
     """Check what the newest version would become by some changes, and compare its DAGs with today's."""
     head = store.dags.head()
-    before = dags.read_all(store, commit=head) if head else {}
+    before = dag_repository.read_all(store, commit=head) if head else {}
     report = dag_saving.check(store, changes, known=known)
     concerned = {*changes, *(graph.path for graph in report.graphs)}
     drawn = {graph.path for graph in report.graphs}
@@ -59,8 +61,8 @@ def between(store: Store, old: str | None, new: str, *, path: str = "") -> list[
     :param path: only this file or folder.
     """
     changes = changed_files(store, old, new, path)
-    before = dags.read_all(store, commit=old) if old else {}
-    after = dags.read_all(store, commit=new)
+    before = dag_repository.read_all(store, commit=old) if old else {}
+    after = dag_repository.read_all(store, commit=new)
     paths = {change.path for change in changes} | {change.old_path for change in changes}
     first, second = (
         dag_gate.graphs(files, [each for each in sorted(paths) if each in files], store=store)

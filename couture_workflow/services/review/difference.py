@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from couture_workflow.services.dag_graph import DagGraph, GraphTask
-from couture_workflow.services.dag_merge_graph import merged
-from couture_workflow.services.dag_task_renames import renames
+from couture_workflow.services.gate.graph import DagGraph, GraphTask
+from couture_workflow.services.review.merge_graph import merged
+from couture_workflow.services.review.task_renames import renames
 
 ADDED, REMOVED, CHANGED, SAME = "added", "removed", "changed", "same"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from couture_workflow.services.dag_graph import DagGraph, GraphTask
+from couture_workflow.services.gate.graph import DagGraph, GraphTask
 
 
 def merged(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 
-from couture_workflow.services.dag_graph import DagGraph, GraphTask
+from couture_workflow.services.gate.graph import DagGraph, GraphTask
 
 _Key = Callable[[GraphTask], Hashable]
 

@@ -1,7 +1,8 @@
 """What a task that runs another DAG remembers of its child, and what its next try does with that child.
 
 The record is one small JSON document in Airflow's task state store, which outlives the tries of a task. The
-task writes it before it starts the child; ``web.child_runs`` reads it to stop a child whose parent is gone.
+task writes it before it starts the child; ``web.runs.children`` reads it to stop a child whose parent is
+gone.
 """
 
 from __future__ import annotations

@@ -20,14 +20,12 @@ import tempfile
 import time
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from couture_workflow.services.runtimes import SparkRuntime
+from couture_workflow.services.runtimes.installed import SparkRuntime
 
 log = logging.getLogger(__name__)
 
-TRAINING_JOB = Path(__file__).parent.parent / "runtimes" / "class_data_job.py"
+TRAINING_JOB = Path(__file__).parents[2] / "runtimes" / "class_data_job.py"
 
 _KEPT = 3
 _TRY_AGAIN_AFTER = 24 * 3600.0

@@ -22,7 +22,7 @@ from couture_workflow.exceptions import RuntimeMissingError, StorageFullError
 from couture_workflow.store import atomic
 
 INSTALL_COMMAND = "couture-workflow install"
-_PINS = Path(__file__).parent.parent / "runtimes"
+_PINS = Path(__file__).parents[2] / "runtimes"
 PINS = _PINS / "spark.txt"
 JUPYTER_PINS = _PINS / "jupyter.txt"
 

@@ -15,20 +15,7 @@ from pathlib import Path
 
 from couture_workflow import settings
 from couture_workflow.exceptions import RuntimeMissingError
-from couture_workflow.services.class_data import class_data_archive, class_data_options
-from couture_workflow.services.runtime_install import INSTALL_COMMAND, install_jupyter, install_spark
-
-__all__ = [
-    "INSTALL_COMMAND",
-    "SparkRuntime",
-    "class_data_archive",
-    "class_data_options",
-    "install_jupyter",
-    "install_spark",
-    "java",
-    "jupyter",
-    "spark",
-]
+from couture_workflow.services.runtimes.install import INSTALL_COMMAND
 
 _CORE_JAR = re.compile(r"spark-core_\d+\.\d+-(.+)\.jar")
 _RUNTIME_VERSION = re.compile(r'^JAVA_RUNTIME_VERSION="([^"]+)"', re.MULTILINE)

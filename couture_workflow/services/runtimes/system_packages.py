@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from couture_workflow.exceptions import RuntimeMissingError
-from couture_workflow.services import runtimes
+from couture_workflow.services.runtimes import installed
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Program:
 
 def _has_java() -> bool:
     try:
-        runtimes.java()
+        installed.java()
     except RuntimeMissingError:
         return False
     return True

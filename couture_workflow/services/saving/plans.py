@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from couture_workflow.services import upgrade, upgrade_apart
-from couture_workflow.services.dag_uploads import Incoming
+from couture_workflow.services.dags.uploads import Incoming
+from couture_workflow.services.upgrade import apart as upgrade_apart
+from couture_workflow.services.upgrade import upgrading
 
 Kind = Literal["new", "replaces", "same", "deleted", "renamed", "refused"]
 
@@ -102,12 +103,12 @@ def upgraded(files: Sequence[Incoming], chosen: Collection[str]) -> tuple[list[I
     return result, offers
 
 
-def _upgrades(files: Sequence[Incoming]) -> dict[str, tuple[upgrade.Upgrade, str]]:
+def _upgrades(files: Sequence[Incoming]) -> dict[str, tuple[upgrading.Upgrade, str]]:
     """Return what an upgrade does to those that look old, with the difference, by source."""
     old: list[tuple[str, str]] = []
     for file in files:
         source = None if file.refused or not file.path.endswith(".py") else text(file.content)
-        if source is not None and upgrade.looks_old(source):
+        if source is not None and upgrading.looks_old(source):
             old.append((file.source, source))
     if not old:
         return {}

@@ -7,18 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from couture_workflow.exceptions import ConflictError, GateError, InvalidError, NotAllowedError
-from couture_workflow.services import (
-    dag_gate,
-    dag_root,
-    dag_sources,
-    dag_versions,
-    dags,
-    git_remote,
-    git_watch,
-)
-from couture_workflow.services.dag_parses import Parses
-from couture_workflow.services.dag_problems import Known, Report
-from couture_workflow.services.dags import Changes
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.dags import sources as dag_sources
+from couture_workflow.services.dags import versions as dag_versions
+from couture_workflow.services.dags.repository import Changes
+from couture_workflow.services.gate import check as dag_gate
+from couture_workflow.services.gate.parses import Parses
+from couture_workflow.services.gate.problems import Known, Report
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git import watch as git_watch
 from couture_workflow.store.names import check_path, quote
 from couture_workflow.store.repository import Commit
 
@@ -46,7 +44,7 @@ def check(store: Store, changes: Changes, *, known: Known | None = None) -> Repo
     """Check what the newest version would become; ``InvalidError`` for a path that may not be."""
     _refuse_following(store)
     checked = _checked(changes)
-    before = dags.read_all(store)
+    before = dag_repository.read_all(store)
     _refuse_submodules(store, checked)
     after = {path: content for path, content in before.items() if path not in checked}
     after |= {path: content for path, content in checked.items() if content is not None}
@@ -149,7 +147,7 @@ def _refuse_following(store: Store) -> None:
 
 
 def _refuse_submodules(store: Store, changes: Changes) -> None:
-    inside = {file.path: file.submodule for file in dags.files(store) if file.submodule}
+    inside = {file.path: file.submodule for file in dag_repository.files(store) if file.submodule}
     folders = set(inside.values())
     for path in changes:
         for folder in folders:

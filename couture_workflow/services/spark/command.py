@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from couture_workflow.services.spark_configuration import SparkConfiguration, is_secret
+from couture_workflow.services.spark.configuration import SparkConfiguration, is_secret
 
 #: Options of spark-submit that take no value.
 FLAGS = frozenset({"supervise", "verbose", "load-spark-defaults"})
@@ -102,7 +102,7 @@ def standalone_request(
     which ``spark-submit --deploy-mode cluster`` refuses, and it reads secrets from the properties file. So
     the paths must be the same on the workers.
 
-    :param python_starter: copy of ``spark_driver.py`` that a Python file is started by.
+    :param python_starter: copy of ``driver.py`` that a Python file is started by.
     """
     outer = {key: value for key, value in configurations(job).items() if not is_secret(key)}
     arguments = dict(job.configuration.arguments)

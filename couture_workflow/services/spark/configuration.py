@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from couture_workflow.exceptions import InvalidError, NotFoundError, SecretKeyError
-from couture_workflow.services import spark_document
-from couture_workflow.services.spark_document import MASK, PATH, Document, Sealed, is_secret
-from couture_workflow.services.spark_rules import Problem, errors, validate
+from couture_workflow.services.spark import document as spark_document
+from couture_workflow.services.spark.document import MASK, PATH, Document, Sealed, is_secret
+from couture_workflow.services.spark.rules import Problem, errors, validate
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit
 

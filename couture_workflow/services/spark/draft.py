@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.exceptions import InvalidError, NotFoundError, RuntimeMissingError
-from couture_workflow.services import runtimes, spark_command
-from couture_workflow.services.spark_configuration import SparkConfiguration, read
-from couture_workflow.services.spark_document import (
+from couture_workflow.services.runtimes import installed
+from couture_workflow.services.spark import command as spark_command
+from couture_workflow.services.spark.configuration import SparkConfiguration, read
+from couture_workflow.services.spark.document import (
     DEFAULT,
     SECRET,
     Change,
@@ -26,7 +27,7 @@ from couture_workflow.services.spark_document import (
     changes,
     is_secret,
 )
-from couture_workflow.services.spark_rules import (
+from couture_workflow.services.spark.rules import (
     ERROR,
     JAR_SUFFIXES,
     NAME,
@@ -200,7 +201,7 @@ def preview(document: Document) -> str:
 
 def _spark_home() -> Path:
     try:
-        return runtimes.spark().home
+        return installed.spark().home
     except RuntimeMissingError:
         return Path("$SPARK_HOME")
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from couture_workflow.services.runtimes import SparkRuntime
-from couture_workflow.services.spark_command import Job, secret_properties
+from couture_workflow.services.runtimes.installed import SparkRuntime
+from couture_workflow.services.spark.command import Job, secret_properties
 
 #: The JVM's optimising compiler begins ten times later. A driver's start is thousands of methods that are
 #: called some thousand times each, and compiling them takes longer than it saves. A hot loop still gets to

@@ -26,17 +26,20 @@ from couture_workflow.exceptions import (
     SparkSubmitError,
     StorageError,
 )
-from couture_workflow.services import runs, runtimes, spark_configuration, spark_masters
-from couture_workflow.services.runs import FileUse, Role, Run, RunKey
-from couture_workflow.services.runtimes import SparkRuntime
-from couture_workflow.services.spark_command import Job, display, masked, spark_submit
-from couture_workflow.services.spark_configuration import SparkConfiguration
-from couture_workflow.services.spark_diagnosis import diagnose
-from couture_workflow.services.spark_environment import LATE_COMPILER, environment, private_folder
-from couture_workflow.services.spark_masters import Client, StandaloneCluster, Target
-from couture_workflow.services.spark_rules import errors
-from couture_workflow.services.spark_submit import Outcome, Submission, submission
-from couture_workflow.services.spark_tracking import Tracking
+from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.runs.records import FileUse, Role, Run, RunKey
+from couture_workflow.services.runtimes import class_data, installed
+from couture_workflow.services.runtimes.installed import SparkRuntime
+from couture_workflow.services.spark import configuration as spark_configuration
+from couture_workflow.services.spark import masters
+from couture_workflow.services.spark.command import Job, display, masked, spark_submit
+from couture_workflow.services.spark.configuration import SparkConfiguration
+from couture_workflow.services.spark.diagnosis import diagnose
+from couture_workflow.services.spark.environment import LATE_COMPILER, environment, private_folder
+from couture_workflow.services.spark.masters import Client, StandaloneCluster, Target
+from couture_workflow.services.spark.rules import errors
+from couture_workflow.services.spark.submit import Outcome, Submission, submission
+from couture_workflow.services.spark.tracking import Tracking
 from couture_workflow.store.files import Files
 from couture_workflow.store.home import Store
 
@@ -149,9 +152,9 @@ class SparkJob:
             self._submission.stop()
 
     def _submit(self) -> None:
-        runtime = runtimes.spark()
+        runtime = installed.spark()
         configuration = self._configuration()
-        target = spark_masters.target(configuration, spark_home=runtime.home, spark_version=runtime.version)
+        target = masters.target(configuration, spark_home=runtime.home, spark_version=runtime.version)
         shared = self.store.root / "submissions" if isinstance(target, StandaloneCluster) else None
         with private_folder(shared) as folder:
             configuration = self._with_python(configuration, runtime, target)
@@ -196,7 +199,7 @@ class SparkJob:
         given = configuration.configurations
         if ".py" not in self.request.suffixes or self.request.python or _PYTHON in given:
             return configuration
-        kind = spark_masters.master(configuration).kind
+        kind = masters.master(configuration).kind
         if kind in {"local", "spark"}:
             return spark_configuration.merge(configuration, configurations={_PYTHON: runtime.python})
         if isinstance(target, Client) and _DRIVER_PYTHON not in given:
@@ -206,7 +209,7 @@ class SparkJob:
     def _collect(self, configuration: SparkConfiguration, folder: Path) -> tuple[Job, tuple[FileUse, ...]]:
         """Copy every file into the folder; return the job and what it uses."""
         python = self.request.python
-        if python and Path(python).is_absolute() and spark_masters.master(configuration).kind == "local":
+        if python and Path(python).is_absolute() and masters.master(configuration).kind == "local":
             if not os.access(python, os.X_OK):
                 raise SparkSubmitError(f"There is no Python {python} to run here. Correct python_conf.")
         artifacts, dependencies = self.store.artifacts, self.store.dependencies
@@ -238,9 +241,9 @@ class SparkJob:
     ) -> dict[str, str]:
         options = LATE_COMPILER if isinstance(target, Client) else ()
         if isinstance(target, Client) and settings.class_data_archive():
-            archive = runtimes.class_data_archive(runtime, self.store.root / "cache" / "class-data")
-            options += runtimes.class_data_options(archive) if archive else ()
-        local = spark_masters.master(configuration).kind == "local"
+            archive = class_data.class_data_archive(runtime, self.store.root / "cache" / "class-data")
+            options += class_data.class_data_options(archive) if archive else ()
+        local = masters.master(configuration).kind == "local"
         own_place = local and "spark.local.dir" not in configuration.configurations
         return environment(
             runtime,
@@ -265,8 +268,8 @@ class SparkJob:
             files=uses,
             spark_version=runtime.version,
             java_version=runtime.java_version,
-            master=spark_masters.master(configuration).url,
-            deploy_mode=spark_masters.deploy_mode(configuration),
+            master=masters.master(configuration).url,
+            deploy_mode=masters.deploy_mode(configuration),
             command=display(map(redact, line)),
         )
 
@@ -288,14 +291,14 @@ class SparkJob:
         head = f"The Spark job {name!r} failed (exit code {outcome.exit_code}{application})."
         raise SparkJobError("\n".join(filter(None, (head, remedy, cause))))
 
-    def _end(self, state: runs.State, error: str | None) -> None:
+    def _end(self, state: run_records.State, error: str | None) -> None:
         self._record(state=state, ended_at=datetime.now(UTC), error=error and self.origin.redact(error))
 
     def _record(self, **news: object) -> None:
         """Write the record; a job does not fail because it cannot be written."""
         self._run = replace(self._run, **news)  # type: ignore[arg-type]
         try:
-            runs.write(self.store, self._run)
+            run_records.write(self.store, self._run)
         except (StorageError, OSError) as error:
             log.warning("The run's details cannot be kept: %s", error)
 

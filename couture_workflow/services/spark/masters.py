@@ -18,9 +18,10 @@ from typing import Protocol
 
 from couture_workflow import settings
 from couture_workflow.exceptions import SparkSubmitError
-from couture_workflow.services import spark_driver, spark_rest
-from couture_workflow.services.spark_command import Job, spark_submit, standalone_request
-from couture_workflow.services.spark_configuration import SparkConfiguration
+from couture_workflow.services.spark import driver
+from couture_workflow.services.spark import rest as spark_rest
+from couture_workflow.services.spark.command import Job, spark_submit, standalone_request
+from couture_workflow.services.spark.configuration import SparkConfiguration
 
 _LOCAL = re.compile(r"local(\[(\d+|\*)(, *\d+)?\])?|local-cluster\[ *\d+ *, *\d+ *, *\d+ *\]")
 _API_SERVER = re.compile(r"(https?://)?[^\s/]+\S*")
@@ -96,7 +97,7 @@ class StandaloneCluster:
         """Write what the cluster needs into the folder; return the command that follows the driver."""
         starter = None
         if job.application.suffix.lower() == ".py":
-            starter = Path(shutil.copy(spark_driver.__file__, folder / "start.py"))
+            starter = Path(shutil.copy(driver.__file__, folder / "start.py"))
         request = standalone_request(
             job,
             spark_home=spark_home,

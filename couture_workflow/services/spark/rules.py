@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from couture_workflow.exceptions import CoutureError
-from couture_workflow.services.spark_document import Sealed, is_secret
-from couture_workflow.services.spark_options import Known, Option, known, nearest
-from couture_workflow.services.spark_values import check
+from couture_workflow.services.spark.document import Sealed, is_secret
+from couture_workflow.services.spark.options import Known, Option, known, nearest
+from couture_workflow.services.spark.values import check
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import parse_reference, quote
 

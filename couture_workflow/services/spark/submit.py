@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from couture_workflow.services import reaper
-from couture_workflow.services.runtimes import SparkRuntime
-from couture_workflow.services.spark_command import Job
-from couture_workflow.services.spark_environment import write_properties
-from couture_workflow.services.spark_masters import Client, Target
-from couture_workflow.services.spark_tracking import Tracker, Tracking
+from couture_workflow.services.processes import reaper
+from couture_workflow.services.runtimes.installed import SparkRuntime
+from couture_workflow.services.spark.command import Job
+from couture_workflow.services.spark.environment import write_properties
+from couture_workflow.services.spark.masters import Client, Target
+from couture_workflow.services.spark.tracking import Tracker, Tracking
 
 OUTPUT, LOG = "output", "log"
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from couture_workflow.services.spark_diagnosis import level
+from couture_workflow.services.spark.diagnosis import level
 
 _APPLICATION = re.compile(r"\b(application_\d{10,}_\d+|app-\d{14}-\d{4,}|local-\d{13})\b")
 _KUBERNETES = re.compile(

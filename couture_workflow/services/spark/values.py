@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from couture_workflow.services.spark_options import Option
+from couture_workflow.services.spark.options import Option
 from couture_workflow.store.names import quote
 
 SIZE = re.compile(r"[0-9]+(b|k|kb|m|mb|g|gb|t|tb|p|pb)?", re.IGNORECASE)

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
-from couture_workflow.services import apart
-from couture_workflow.services.upgrade import (
+from couture_workflow.services.processes import apart
+from couture_workflow.services.upgrade.upgrading import (
     LONGEST,
     TEMPLATES,
     Change,
@@ -41,7 +41,7 @@ def texts(files: Sequence[tuple[str, str]]) -> list[tuple[Upgrade, str]]:
     :param files: (path, text).
     :return: of each what came of it, and the difference in the unified form, "" if that is too long.
     """
-    answers = apart.each("upgrade_apart.text", None, files, seconds=PATIENCE)
+    answers = apart.each("upgrade.apart.text", None, files, seconds=PATIENCE)
     return [
         (_upgrade(answer.value["upgrade"]), str(answer.value["difference"]))
         if not answer.why
@@ -57,7 +57,7 @@ def contents(files: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, Upgrade]]:
     """
     wanted = [number for number, (path, _) in enumerate(files) if is_upgradable(path)]
     answers = apart.each(
-        "upgrade_apart.content",
+        "upgrade.apart.content",
         None,
         [_item(*files[number]) for number in wanted],
         seconds=PATIENCE,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from couture_workflow.services.upgrade_document import Document, is_none, keyword, text_of
-from couture_workflow.services.upgrade_table import TASK_DROPPED, TASK_RENAMED, TRIGGER_RULES
+from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.table import TASK_DROPPED, TASK_RENAMED, TRIGGER_RULES
 
 SLA_ADVICE = (
     "Watch the whole run with DAG(deadline=DeadlineAlert(...)) of airflow.sdk, or let the task fail with "

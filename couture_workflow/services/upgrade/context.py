@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import libcst as cst
 
-from couture_workflow.services.upgrade_arguments import of_dict
-from couture_workflow.services.upgrade_document import Document, keyword, text_of
-from couture_workflow.services.upgrade_table import AMBIGUOUS, CONTEXT, CONTEXT_LOST
+from couture_workflow.services.upgrade.arguments import of_dict
+from couture_workflow.services.upgrade.document import Document, keyword, text_of
+from couture_workflow.services.upgrade.table import AMBIGUOUS, CONTEXT, CONTEXT_LOST
 
 _USUAL = frozenset({"context", "ctx", "kwargs"})
 _METHODS = frozenset({"execute", "poke", "pre_execute", "post_execute"})

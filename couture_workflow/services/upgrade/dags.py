@@ -6,9 +6,9 @@ import re
 
 import libcst as cst
 
-from couture_workflow.services.upgrade_arguments import Arguments, lost
-from couture_workflow.services.upgrade_document import Document, is_none, keyword, text_of
-from couture_workflow.services.upgrade_table import (
+from couture_workflow.services.upgrade.arguments import Arguments, lost
+from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.table import (
     DAG_DROPPED,
     DAG_ORDER,
     DAG_RENAMED,

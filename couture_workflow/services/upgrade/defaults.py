@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from couture_workflow.services.upgrade_arguments import SLA_ADVICE, Arguments, of_dict, task_arguments
-from couture_workflow.services.upgrade_document import Document, keyword, text_of
+from couture_workflow.services.upgrade.arguments import SLA_ADVICE, Arguments, of_dict, task_arguments
+from couture_workflow.services.upgrade.document import Document, keyword, text_of
 
 
 def default_arguments(document: Document) -> None:

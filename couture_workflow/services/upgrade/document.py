@@ -16,7 +16,7 @@ from libcst.metadata import (
     QualifiedNameSource,
 )
 
-from couture_workflow.services.upgrade_text import NEWLINE
+from couture_workflow.services.upgrade.text import NEWLINE
 
 Statement = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services.upgrade import TEMPLATES, Upgrade, upgrade_bytes
+from couture_workflow.services.upgrade.upgrading import TEMPLATES, Upgrade, upgrade_bytes
 from couture_workflow.store import atomic
 
 _SUFFIXES = (".py", *TEMPLATES)

@@ -7,8 +7,8 @@ from importlib import metadata
 
 import libcst as cst
 
-from couture_workflow.services.upgrade_document import Document
-from couture_workflow.services.upgrade_table import (
+from couture_workflow.services.upgrade.document import Document
+from couture_workflow.services.upgrade.table import (
     DAYS_AGO,
     DROPPED,
     GONE,

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from libcst import ParserSyntaxError
 
-from couture_workflow.services.upgrade_context import Context
-from couture_workflow.services.upgrade_dags import dag_calls, period, upgrade_dag
-from couture_workflow.services.upgrade_defaults import default_arguments
-from couture_workflow.services.upgrade_document import Document
-from couture_workflow.services.upgrade_imports import Imports, add_imports
-from couture_workflow.services.upgrade_strings import Strings
-from couture_workflow.services.upgrade_tasks import Tasks
-from couture_workflow.services.upgrade_text import problem
+from couture_workflow.services.upgrade.context import Context
+from couture_workflow.services.upgrade.dags import dag_calls, period, upgrade_dag
+from couture_workflow.services.upgrade.defaults import default_arguments
+from couture_workflow.services.upgrade.document import Document
+from couture_workflow.services.upgrade.imports import Imports, add_imports
+from couture_workflow.services.upgrade.strings import Strings
+from couture_workflow.services.upgrade.tasks import Tasks
+from couture_workflow.services.upgrade.text import problem
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from couture_workflow.services.upgrade_table import GONE
-from couture_workflow.services.upgrade_text import problem
+from couture_workflow.services.upgrade.table import GONE
+from couture_workflow.services.upgrade.text import problem
 
 _OLD_IMPORT = re.compile(
     r"airflow\.(operators|sensors|hooks|contrib)(\..+)?|airflow\.utils\.(dates|helpers|weekday)"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import libcst as cst
 
-from couture_workflow.services.upgrade_document import Document
-from couture_workflow.services.upgrade_templates import names_in, rewrite
+from couture_workflow.services.upgrade.document import Document
+from couture_workflow.services.upgrade.templates import names_in, rewrite
 
 _ADVICE = "Write it with logical_date, such as {{ logical_date.add(days=1) | ds }}."
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import libcst as cst
 
-from couture_workflow.services.upgrade_arguments import Arguments, of_dict, task_arguments
-from couture_workflow.services.upgrade_document import Document, is_none, keyword, text_of
-from couture_workflow.services.upgrade_table import DAGS, DAYS_AGO, HOMES, OURS, RESERVED
+from couture_workflow.services.upgrade.arguments import Arguments, of_dict, task_arguments
+from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.table import DAGS, DAYS_AGO, HOMES, OURS, RESERVED
 
 _OURS = {name for name, home in HOMES.items() if home.module == OURS}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from couture_workflow.services.upgrade_table import AMBIGUOUS, CONTEXT, CONTEXT_LOST
+from couture_workflow.services.upgrade.table import AMBIGUOUS, CONTEXT, CONTEXT_LOST
 
 _BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 #: The same where braces are doubled, as in an f-string.

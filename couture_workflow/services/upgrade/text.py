@@ -10,7 +10,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
-from couture_workflow.services.upgrade_table import TYPOGRAPHIC_QUOTES, TYPOGRAPHIC_SIGNS
+from couture_workflow.services.upgrade.table import TYPOGRAPHIC_QUOTES, TYPOGRAPHIC_SIGNS
 
 NEWLINE = re.compile(r"\r\n?|\n")
 _STRANGE = {**TYPOGRAPHIC_QUOTES, **TYPOGRAPHIC_SIGNS}

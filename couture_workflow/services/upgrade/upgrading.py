@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TypeVar
 
-from couture_workflow.services.upgrade_ignore import rewrite_ignore
-from couture_workflow.services.upgrade_text import plain, problem
+from couture_workflow.services.upgrade.ignore import rewrite_ignore
+from couture_workflow.services.upgrade.text import plain, problem
 
 #: A file larger than this is left alone, in characters; no DAG file that people write is.
 LONGEST = 1 << 20
@@ -144,7 +144,7 @@ def upgrade_bytes(content: bytes, *, path: str = "") -> tuple[bytes, Upgrade]:
 
 def _template(source: str) -> Upgrade:
     """Return a file of templates; what lies between two runs is not known here."""
-    from couture_workflow.services.upgrade_templates import rewrite
+    from couture_workflow.services.upgrade.templates import rewrite
 
     changes: list[Change] = []
     notes: list[Note] = []
@@ -167,8 +167,8 @@ def _template(source: str) -> Upgrade:
 
 
 def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> Upgrade:
-    from couture_workflow.services.upgrade_python import rewrite
-    from couture_workflow.services.upgrade_remaining import remaining
+    from couture_workflow.services.upgrade.python import rewrite
+    from couture_workflow.services.upgrade.remaining import remaining
 
     rewritten = rewrite(text, old=bool(done) or looks_old(text))
     last = remaining(rewritten.text)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import couture_workflow
-from couture_workflow.services import dags
+from couture_workflow.services.dags import repository as dag_repository
 
 AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
@@ -141,7 +141,7 @@ def _bundles(layout: Layout, *, examples: bool) -> str:
         return {"name": name, "classpath": classpath, "kwargs": options}
 
     # What a page or the API saves is asked for at once; this is for those who push or save in other ways.
-    found = [bundle(dags.BUNDLE, REPOSITORY_BUNDLE, refresh_interval=3)]
+    found = [bundle(dag_repository.BUNDLE, REPOSITORY_BUNDLE, refresh_interval=3)]
     folder = examples_folder()
     if examples and folder is not None:
         found.append(bundle("examples", LOCAL_BUNDLE, path=str(folder), refresh_interval=300))

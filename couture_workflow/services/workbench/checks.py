@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from couture_workflow.exceptions import HomeError, StartError
-from couture_workflow.services.embedded_settings import Layout
+from couture_workflow.services.workbench.airflow_settings import Layout
 from couture_workflow.store.home import Store
 
 DISK_NEEDED = 2 * 2**30

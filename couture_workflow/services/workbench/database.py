@@ -2,7 +2,7 @@
 
 A database that is being made is never seen half done: whatever ends the start in the middle, the next one
 finds either no database or a complete one with its administrator. The work happens in a process of its own
-(``python -m couture_workflow.services.embedded_database``), because it imports all of Airflow.
+(``python -m couture_workflow.services.workbench.database``), because it imports all of Airflow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import couture_workflow
 from couture_workflow.exceptions import StartError
-from couture_workflow.services.embedded_settings import Layout
+from couture_workflow.services.workbench.airflow_settings import Layout
 
 ADMIN = "superadmin"
 MIGRATED_BY = ("apache-airflow-core", "apache-airflow-providers-fab", "apache-airflow")

@@ -23,9 +23,9 @@ from pathlib import Path
 import httpx
 
 from couture_workflow.exceptions import DemoError
-from couture_workflow.services.demo_day import Day, Report
-from couture_workflow.services.embedded_database import ADMIN
-from couture_workflow.services.embedded_settings import examples_folder
+from couture_workflow.services.workbench.airflow_settings import examples_folder
+from couture_workflow.services.workbench.database import ADMIN
+from couture_workflow.services.workbench.demo_day import Day, Report
 
 #: Has the password for an installation that runs already.
 PASSWORD_VARIABLE = "COUTURE_ADMIN_PASSWORD"  # noqa: S105 (a name)

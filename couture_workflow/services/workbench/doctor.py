@@ -21,8 +21,8 @@ from couture_workflow.exceptions import (
     StorageError,
     StorageFullError,
 )
-from couture_workflow.services import archive_uploads
-from couture_workflow.store import atomic, file_sets
+from couture_workflow.services.archives import uploads as archive_uploads
+from couture_workflow.store import atomic, file_sets, pending_files
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
 from couture_workflow.store.home import Store
 from couture_workflow.store.manifests import Manifests
@@ -86,7 +86,7 @@ def collect_garbage(store: Store, *, older_than: float = LEFTOVER_AGE) -> Garbag
     paths: list[Path] = []
     size = 0
     with store.blobs.lock(alone=True), atomic.storage_errors(store.blobs.root):
-        file_sets.recover(store.kinds)  # what it puts in place refers to contents
+        pending_files.recover(store.blobs.root.parent)  # what it puts in place refers to contents
         paths += file_sets.sweep(store.blobs.root.parent)
         for path in [*store.blobs.unused(_used(store))]:
             size += path.stat().st_size

@@ -1,7 +1,7 @@
 """`couture-workflow run`: the whole workbench on one machine, in the foreground, until Ctrl-C.
 
 Three layers of processes, so that nothing is ever left behind: this command checks and prepares the home,
-then waits; its child, ``services.supervisor``, in a session of its own, runs Airflow's four services.
+then waits; its child, ``supervisor``, in a session of its own, runs Airflow's four services.
 Whichever of the two dies, the other ends everything: the supervisor reads the end of a pipe, this command
 adopts what the supervisor leaves.
 """
@@ -24,16 +24,17 @@ from pathlib import Path
 from types import FrameType
 
 from couture_workflow.exceptions import HomeError
-from couture_workflow.services import (
-    embedded_checks,
-    embedded_database,
-    former_dags,
-    personal_view,
-    process_tree,
-    supervisor,
-    system_packages,
+from couture_workflow.services.dags import former as former_dags
+from couture_workflow.services.personal import view as personal_view
+from couture_workflow.services.processes import tree as process_tree
+from couture_workflow.services.runtimes import system_packages
+from couture_workflow.services.workbench import checks, database, supervisor
+from couture_workflow.services.workbench.airflow_settings import (
+    Layout,
+    environment,
+    local_address,
+    write_config,
 )
-from couture_workflow.services.embedded_settings import Layout, environment, local_address, write_config
 from couture_workflow.store.home import Store
 
 Report = Callable[[str], None]
@@ -77,11 +78,11 @@ def run(options: Options, *, report: Report) -> int:
     """
     began = time.monotonic()
     given = os.environ.get("COUTURE_ADMIN_PASSWORD") or None
-    embedded_checks.check_password(given)
-    embedded_checks.check_port(options.host, options.port)
-    layout = embedded_checks.check_home(options.home)
-    embedded_checks.check_disk(options.home)
-    with _signals_as_interrupt(), embedded_checks.locked(layout) as lock:
+    checks.check_password(given)
+    checks.check_port(options.host, options.port)
+    layout = checks.check_home(options.home)
+    checks.check_disk(options.home)
+    with _signals_as_interrupt(), checks.locked(layout) as lock:
         try:
             return _Workbench(options, layout, report, began).run(given, lock.fileno())
         except KeyboardInterrupt:
@@ -147,23 +148,19 @@ class _Workbench:
             process_tree.end_all(grace=2.0)
 
     def _prepare_database(self, given: str | None, variables: dict[str, str]) -> None:
-        if not embedded_database.is_current(self.layout):
+        if not database.is_current(self.layout):
             self.report(f"Preparing the database in {self.layout.airflow}.")
         password = given or secrets.token_urlsafe(12)
-        if embedded_database.prepare(self.layout, environment=variables, password=password):
+        if database.prepare(self.layout, environment=variables, password=password):
             self.password = "" if given else password
             if given:
-                self.report(
-                    f"Made the user {embedded_database.ADMIN} with the password in COUTURE_ADMIN_PASSWORD."
-                )
+                self.report(f"Made the user {database.ADMIN} with the password in COUTURE_ADMIN_PASSWORD.")
         elif given:
-            self.report(f"The user {embedded_database.ADMIN} exists: COUTURE_ADMIN_PASSWORD changes nothing.")
+            self.report(f"The user {database.ADMIN} exists: COUTURE_ADMIN_PASSWORD changes nothing.")
 
     def _show_password(self) -> None:
         if self.password:
-            self.report(
-                f"User: {embedded_database.ADMIN}   Password: {self.password}   (shown only this once)"
-            )
+            self.report(f"User: {database.ADMIN}   Password: {self.password}   (shown only this once)")
             self.password = ""
 
     def _start_supervisor(self, variables: dict[str, str], lock: int) -> subprocess.Popen[bytes]:
@@ -218,7 +215,7 @@ class _Workbench:
         if self.password:
             self._show_password()
         else:
-            self.report(f"User: {embedded_database.ADMIN}   Password: as set before")
+            self.report(f"User: {database.ADMIN}   Password: as set before")
         if self.view.user:
             self.report(f"This is {self.view.title}: new DAG files go to the folder {self.view.user}.")
         self.report(

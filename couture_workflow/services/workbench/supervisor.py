@@ -1,6 +1,6 @@
 """The parent process of the embedded workbench's services: starts, restarts, logs and ends them.
 
-It is started by ``services.embedded`` as ``python -m couture_workflow.services.supervisor`` in a session of
+It is started by ``embedded`` as ``python -m couture_workflow.services.workbench.supervisor`` in a session of
 its own, so that a Ctrl-C at the terminal does not reach the services. Its standard input is a pipe: the
 first line is the specification, the end of the pipe means *stop*. The pipe ends when the workbench's
 command ends, in whatever way, so ``kill -9`` of the command stops the services too. The command in turn
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 
-from couture_workflow.services import process_tree
+from couture_workflow.services.processes import tree as process_tree
 
 COLOURS = {"api-server": 35, "scheduler": 34, "dag-processor": 33, "triggerer": 36, "dag-sync": 32}
 LOG_SIZE, LOG_COUNT = 10 * 2**20, 3

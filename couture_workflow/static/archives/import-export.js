@@ -1,9 +1,9 @@
 /* Import/Export: an archive is sent, its plan is shown, and exactly that is done by the button Import. */
 
-import { ApiError, api, page, post, upload } from "./api.js";
-import { confirm, notice } from "./dialog.js";
-import { showPlan } from "./archives-plan.js";
-import { bytes } from "./upload_item.js";
+import { ApiError, api, page, post, upload } from "../common/api.js";
+import { confirm, notice } from "../common/dialog.js";
+import { showPlan } from "./plan.js";
+import { bytes } from "../files/upload-item.js";
 
 const box = document.getElementById("import");
 const form = document.getElementById("choices");

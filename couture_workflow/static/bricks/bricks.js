@@ -1,7 +1,7 @@
 /* The list of code bricks: search while typing, delete, take the shipped version again. */
 
-import { ApiError, page, post } from "./api.js";
-import { confirm, notice } from "./dialog.js";
+import { ApiError, page, post } from "../common/api.js";
+import { confirm, notice } from "../common/dialog.js";
 
 const root = document.getElementById("bricks");
 const search = document.getElementById("search");

@@ -1,10 +1,10 @@
 /* The form of a brick: parameters as rows, code with a preview, nothing is saved before it was reviewed. */
 
-import { ApiError, page, post } from "./api.js";
-import { codeBox } from "./code_box.js";
-import { TextDifference } from "./dag_text_difference.js";
-import { notice } from "./dialog.js";
-import { el, freshId, iconButton } from "./dom.js";
+import { ApiError, page, post } from "../common/api.js";
+import { codeBox } from "../common/code-box.js";
+import { TextDifference } from "../review/text-difference.js";
+import { notice } from "../common/dialog.js";
+import { el, freshId, iconButton } from "../common/dom.js";
 
 const form = document.getElementById("brick");
 const { brick, saved, new: isNew, base } = JSON.parse(form.dataset.state);

@@ -1,6 +1,6 @@
 /* The history of a brick: the difference is drawn when it is opened. */
 
-import { TextDifference } from "./dag_text_difference.js";
+import { TextDifference } from "../review/text-difference.js";
 
 for (const details of document.querySelectorAll("details[data-new]")) {
   const box = details.querySelector(".brick-merge");

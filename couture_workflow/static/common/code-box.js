@@ -1,7 +1,7 @@
 /* A small box of code to type in, on pages that are no editor. */
 
-import { EditorView } from "./vendor/codemirror.js";
-import { basics, follow } from "./dag_editor_setup.js";
+import { EditorView } from "../vendor/codemirror.js";
+import { basics, follow } from "../editor/setup.js";
 
 /* As high as its text. */
 const box = EditorView.theme({ "&": { height: "auto" }, ".cm-content": { paddingBottom: "4px" } });

@@ -1,12 +1,12 @@
 /* What is done to DAG files from Manage DAGs beside uploads: new, rename, delete, copies of the examples. */
 
-import { ApiError, get, page, post } from "./api.js";
-import { combobox, matching } from "./combobox.js";
-import { change } from "./dags-change.js";
-import { editorAt } from "./dags-rows.js";
-import { folderField } from "./dags-upload.js";
-import { notice } from "./dialog.js";
-import { el, freshId } from "./dom.js";
+import { ApiError, get, page, post } from "../common/api.js";
+import { combobox, matching } from "../common/combobox.js";
+import { change } from "./change.js";
+import { editorAt } from "./rows.js";
+import { folderField } from "./upload.js";
+import { notice } from "../common/dialog.js";
+import { el, freshId } from "../common/dom.js";
 
 const call = (action, verb, body) => post(page(`/manage-dags/${action}/${verb}`), body);
 

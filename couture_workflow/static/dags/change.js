@@ -1,8 +1,8 @@
 /* Every change of files, looked at before it is saved: what it does, what the gate says, who uses it, conflicts. */
 
-import { ApiError, get, page } from "./api.js";
-import { el, freshId, icon } from "./dom.js";
-import { fileTable, meanwhileBox, problemList, runList, useList } from "./dags-plan.js";
+import { ApiError, get, page } from "../common/api.js";
+import { el, freshId, icon } from "../common/dom.js";
+import { fileTable, meanwhileBox, problemList, runList, useList } from "./plan.js";
 
 /**
  * Show the plan of a change and save it; resolves to what the server says of the save, null if it was cancelled.

@@ -1,7 +1,7 @@
 /* A file as it was in a version: looked at, searched, folded. */
 
-import { basics, follow, readOnly } from "./dag_editor_setup.js";
-import { EditorView } from "./vendor/codemirror.js";
+import { basics, follow, readOnly } from "../editor/setup.js";
+import { EditorView } from "../vendor/codemirror.js";
 
 const box = document.getElementById("text");
 if (box) {

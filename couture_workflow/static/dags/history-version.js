@@ -1,11 +1,11 @@
 /* One version, or two compared: the texts as they are opened, the graphs and the runs as they come. */
 
-import { get, page } from "./api.js";
-import { DagDifferences } from "./dag_differences.js";
-import { restoreButtons } from "./dag_restore.js";
-import { TextDifference } from "./dag_text_difference.js";
-import { showRuns } from "./dag_version_runs.js";
-import { el } from "./dom.js";
+import { get, page } from "../common/api.js";
+import { DagDifferences } from "../review/differences.js";
+import { restoreButtons } from "./restore.js";
+import { TextDifference } from "../review/text-difference.js";
+import { showRuns } from "./version-runs.js";
+import { el } from "../common/dom.js";
 
 const OPEN = 5;
 const root = document.getElementById("version");

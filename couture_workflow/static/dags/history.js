@@ -1,8 +1,8 @@
 /* The list of versions: two can be compared, the runs of each come after the page. */
 
-import { get, page } from "./api.js";
-import { restoreButtons } from "./dag_restore.js";
-import { showRuns } from "./dag_version_runs.js";
+import { get, page } from "../common/api.js";
+import { restoreButtons } from "./restore.js";
+import { showRuns } from "./version-runs.js";
 
 const list = document.getElementById("versions");
 restoreButtons(list?.dataset.airflow ?? "");

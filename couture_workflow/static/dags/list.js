@@ -1,9 +1,9 @@
 /* The files of Manage DAGs as tree or list: sorted, filtered, selected, drawn a part at a time, kept up to date. */
 
-import { ApiError, get, page } from "./api.js";
-import { notice } from "./dialog.js";
-import { el } from "./dom.js";
-import { errorRow, fileRow, folderOf, folderRow } from "./dags-rows.js";
+import { ApiError, get, page } from "../common/api.js";
+import { notice } from "../common/dialog.js";
+import { el } from "../common/dom.js";
+import { errorRow, fileRow, folderOf, folderRow } from "./rows.js";
 
 const PART = 150;
 const ALL_FOLDERS = "couture.manage-dags.all-folders"; // of this window: each new one begins in the person's own folder

@@ -1,13 +1,13 @@
 /* Manage DAGs: reads the files and their states, keeps them fresh while the page is looked at, wires up its parts. */
 
-import { ApiError, get, page } from "./api.js";
-import { copyExamples, newFile, removeFiles, renameFile } from "./dags-actions.js";
-import { List } from "./dags-list.js";
-import { downloadOf, editorAt, folderOf } from "./dags-rows.js";
-import { Search } from "./dags-search.js";
-import { uploads } from "./dags-upload.js";
-import { notice } from "./dialog.js";
-import { el } from "./dom.js";
+import { ApiError, get, page } from "../common/api.js";
+import { copyExamples, newFile, removeFiles, renameFile } from "./actions.js";
+import { List } from "./list.js";
+import { downloadOf, editorAt, folderOf } from "./rows.js";
+import { Search } from "./search.js";
+import { uploads } from "./upload.js";
+import { notice } from "../common/dialog.js";
+import { el } from "../common/dom.js";
 
 const root = document.getElementById("dags");
 const data = root.dataset;

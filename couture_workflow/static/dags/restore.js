@@ -1,11 +1,11 @@
 /* Bringing an earlier version back: one file becomes a draft that is reviewed; more than that is shown as a plan. */
 
-import { page, post } from "./api.js";
-import { DagDifferences } from "./dag_differences.js";
-import { line, problemList, tally } from "./dag_gate_report.js";
-import { showSaved } from "./dag_review_saved.js";
-import { confirm, notice } from "./dialog.js";
-import { el, freshId } from "./dom.js";
+import { page, post } from "../common/api.js";
+import { DagDifferences } from "../review/differences.js";
+import { line, problemList, tally } from "../review/gate-report.js";
+import { showSaved } from "../review/saved.js";
+import { confirm, notice } from "../common/dialog.js";
+import { el, freshId } from "../common/dom.js";
 
 const KINDS = { added: ["Comes back", "badge-ok"], changed: ["Changes back", "badge-info"], removed: ["Goes away", "badge-error"] };
 const MOST = 200;

@@ -1,8 +1,8 @@
 /* One line of Manage DAGs: a file with its DAGs, state and actions, or a folder of the tree. */
 
-import { page } from "./api.js";
-import { el, icon, iconButton } from "./dom.js";
-import { localTimes } from "./page.js";
+import { page } from "../common/api.js";
+import { el, icon, iconButton } from "../common/dom.js";
+import { localTimes } from "../common/page.js";
 
 const KINDS = { py: "Module", sql: "SQL", yaml: "YAML", yml: "YAML", json: "JSON", md: "Markdown", ipynb: "Notebook", sh: "Shell", txt: "Text" };
 

@@ -1,8 +1,8 @@
 /* Search in the contents of DAG files: matches by file, each a link to its line in the editor. */
 
-import { ApiError, get, page } from "./api.js";
-import { editorAt } from "./dags-rows.js";
-import { el } from "./dom.js";
+import { ApiError, get, page } from "../common/api.js";
+import { editorAt } from "./rows.js";
+import { el } from "../common/dom.js";
 
 const WAIT = 250;
 

@@ -1,12 +1,12 @@
 /* Uploads to Manage DAGs: files, folders and zip archives, checked as a whole and saved as one commit. */
 
-import { ApiError, page, upload } from "./api.js";
-import { change } from "./dags-change.js";
-import { combobox, matching } from "./combobox.js";
-import { notice } from "./dialog.js";
-import { el, freshId } from "./dom.js";
-import { listenForFiles, walk } from "./drop.js";
-import { bytes } from "./upload_item.js";
+import { ApiError, page, upload } from "../common/api.js";
+import { change } from "./change.js";
+import { combobox, matching } from "../common/combobox.js";
+import { notice } from "../common/dialog.js";
+import { el, freshId } from "../common/dom.js";
+import { listenForFiles, walk } from "../common/drop.js";
+import { bytes } from "../files/upload-item.js";
 
 /** `limits`: { bytes, files }; `folders()`: the folders that there are; `folder`: where files go unless another one is chosen; `done(saved)`: something was saved. */
 export function uploads({ limits, folders, folder, done }) {

@@ -1,7 +1,7 @@
 /* Which runs used a version: links to Airflow's own pages. */
 
-import { el } from "./dom.js";
-import { localTimes } from "./page.js";
+import { el } from "../common/dom.js";
+import { localTimes } from "../common/page.js";
 
 const FEW = 3;
 

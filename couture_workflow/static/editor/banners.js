@@ -1,6 +1,6 @@
 /* What the editor has to tell, one line each above the text, until it is settled. */
 
-import { el } from "./dom.js";
+import { el } from "../common/dom.js";
 
 const shown = new Map();
 const place = () => document.getElementById("banners");

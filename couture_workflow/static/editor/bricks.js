@@ -1,8 +1,8 @@
 /* The editor's dialog Insert brick: choose one, fill in its parameters, see the code, put it at the cursor. */
 
-import { ApiError, get, page, post } from "./api.js";
-import { notice } from "./dialog.js";
-import { el, freshId } from "./dom.js";
+import { ApiError, get, page, post } from "../common/api.js";
+import { notice } from "../common/dialog.js";
+import { el, freshId } from "../common/dom.js";
 
 /** Let the reader choose a brick; resolves to { text, imports }, or null. */
 export async function chooseBrick() {

@@ -1,11 +1,11 @@
 /* What the buttons of the editor do with the text as a whole: check, format, upgrade, bricks. */
 
-import { EditorState, EditorView, MergeView, diff } from "./vendor/codemirror.js";
-import { page, post } from "./api.js";
-import { notice } from "./dialog.js";
-import { el } from "./dom.js";
-import { insertText } from "./dag_editor_insert.js";
-import { follow, goTo, language, look, readOnly } from "./dag_editor_setup.js";
+import { EditorState, EditorView, MergeView, diff } from "../vendor/codemirror.js";
+import { page, post } from "../common/api.js";
+import { notice } from "../common/dialog.js";
+import { el } from "../common/dom.js";
+import { insertText } from "./insert.js";
+import { follow, goTo, language, look, readOnly } from "./setup.js";
 
 const byId = (id) => document.getElementById(id);
 

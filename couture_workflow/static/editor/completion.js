@@ -1,10 +1,10 @@
 /* Completion in the DAG editor. Each source answers for one kind of place and is silent elsewhere. */
 
-import { EditorState, completeAnyWord, pickedCompletion, pythonLanguage, syntaxTree } from "./vendor/codemirror.js";
-import { helpOf, helpOfArgument, helpOfWord } from "./dag_editor_help.js";
-import { callable, loadIndex, loadNames } from "./dag_editor_index.js";
-import { importChanges } from "./dag_editor_insert.js";
-import { callAt, imports, inComment, meanings, startsArgument, stringAt } from "./dag_editor_python.js";
+import { EditorState, completeAnyWord, pickedCompletion, pythonLanguage, syntaxTree } from "../vendor/codemirror.js";
+import { helpOf, helpOfArgument, helpOfWord } from "./help.js";
+import { callable, loadIndex, loadNames } from "./index.js";
+import { importChanges } from "./insert.js";
+import { callAt, imports, inComment, meanings, startsArgument, stringAt } from "./python.js";
 
 const WORD = /^\w*$/;
 

@@ -1,7 +1,7 @@
 /* Autosave: what is typed goes to the server as the account's draft, and stays in this browser until it is there. */
 
-import { ApiError, get, page, post } from "./api.js";
-import { localTexts } from "./dag_editor_local.js";
+import { ApiError, get, page, post } from "../common/api.js";
+import { localTexts } from "./local.js";
 
 const QUIET = 1000; // milliseconds without a key before a draft is sent
 const LOCAL = 200;

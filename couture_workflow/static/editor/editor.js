@@ -1,19 +1,19 @@
 /* The page Edit DAG: the text, its problems, and the buttons above it. */
 
 import { EditorState, EditorView, Prec, keymap, openSearchPanel, gotoLine, openLintPanel, closeLintPanel, placeholder }
-  from "./vendor/codemirror.js";
-import { page } from "./api.js";
-import { notice } from "./dialog.js";
-import { clock, tell } from "./dag_editor_banners.js";
-import { completion } from "./dag_editor_completion.js";
-import { runCheck, layOut, offerUpgrade, setBrickDialog } from "./dag_editor_commands.js";
-import { hover } from "./dag_editor_help.js";
-import { loadIndex, loadNames } from "./dag_editor_index.js";
-import { keepPlace, restorePlace } from "./dag_editor_place.js";
-import { preferences, wrapping } from "./dag_editor_preferences.js";
-import { counts, problems } from "./dag_editor_problems.js";
-import { basics, follow, goTo, isPython, languageName, readOnly } from "./dag_editor_setup.js";
-import { Texts } from "./dag_editor_texts.js";
+  from "../vendor/codemirror.js";
+import { page } from "../common/api.js";
+import { notice } from "../common/dialog.js";
+import { clock, tell } from "./banners.js";
+import { completion } from "./completion.js";
+import { runCheck, layOut, offerUpgrade, setBrickDialog } from "./commands.js";
+import { hover } from "./help.js";
+import { loadIndex, loadNames } from "./index.js";
+import { keepPlace, restorePlace } from "./place.js";
+import { preferences, wrapping } from "./preferences.js";
+import { counts, problems } from "./problems.js";
+import { basics, follow, goTo, isPython, languageName, readOnly } from "./setup.js";
+import { Texts } from "./texts.js";
 
 const byId = (id) => document.getElementById(id);
 const given = JSON.parse(byId("editor").dataset.state);

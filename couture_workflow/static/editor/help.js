@@ -1,9 +1,9 @@
 /* What is known of a name, as text beside a completion and under the mouse. */
 
-import { hoverTooltip } from "./vendor/codemirror.js";
-import { el } from "./dom.js";
-import { callable, loadIndex } from "./dag_editor_index.js";
-import { callAt, meanings, startsArgument, stringAt, inComment } from "./dag_editor_python.js";
+import { hoverTooltip } from "../vendor/codemirror.js";
+import { el } from "../common/dom.js";
+import { callable, loadIndex } from "./index.js";
+import { callAt, meanings, startsArgument, stringAt, inComment } from "./python.js";
 
 const box = (...children) => el("div", { class: "code-help" }, ...children);
 const sentence = (text) => (text ? el("p", {}, text[0].toUpperCase() + text.slice(1)) : null);

@@ -1,6 +1,6 @@
 /* What may be completed: the index of the installed packages and the names of this workbench, fetched when needed. */
 
-import { get, page } from "./api.js";
+import { get, page } from "../common/api.js";
 
 const FRESH = 60_000; // names of connections and so on are asked for again after a minute, while somebody types them
 

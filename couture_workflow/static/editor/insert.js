@@ -1,7 +1,7 @@
 /* Putting code into a file: at the cursor with the indentation that is right there, its imports at the top, once. */
 
-import { EditorView } from "./vendor/codemirror.js";
-import { imports } from "./dag_editor_python.js";
+import { EditorView } from "../vendor/codemirror.js";
+import { imports } from "./python.js";
 
 /**
  * Insert code and the imports that it needs, as one step that can be undone.

@@ -1,6 +1,6 @@
 /* Where somebody was in a file: kept by the window, for the way back from the review. */
 
-import { EditorView } from "./vendor/codemirror.js";
+import { EditorView } from "../vendor/codemirror.js";
 
 const key = (path) => `couture.place ${path}`;
 

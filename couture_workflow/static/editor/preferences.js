@@ -1,6 +1,6 @@
 /* How the reader likes the text: its size and whether long lines wrap. Remembered by the browser. */
 
-import { Compartment, EditorView } from "./vendor/codemirror.js";
+import { Compartment, EditorView } from "../vendor/codemirror.js";
 
 const KEY = "couture.editor";
 const [SMALLEST, USUAL, LARGEST] = [10, 13, 24];

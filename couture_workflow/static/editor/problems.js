@@ -1,9 +1,9 @@
 /* Problems underlined while typing (ruff, on the server) and those that the gate found, in one list. */
 
-import { Annotation, ViewPlugin, forEachDiagnostic, linter, setDiagnostics } from "./vendor/codemirror.js";
-import { page, post } from "./api.js";
-import { el } from "./dom.js";
-import { isPython } from "./dag_editor_setup.js";
+import { Annotation, ViewPlugin, forEachDiagnostic, linter, setDiagnostics } from "../vendor/codemirror.js";
+import { page, post } from "../common/api.js";
+import { el } from "../common/dom.js";
+import { isPython } from "./setup.js";
 
 const QUIET = 400;
 const SEVERITY = { error: "error", warning: "warning", note: "info" };

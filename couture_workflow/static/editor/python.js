@@ -1,6 +1,6 @@
 /* What stands where in Python code, read from CodeMirror's syntax tree: calls, arguments, strings, imports. */
 
-import { syntaxTree } from "./vendor/codemirror.js";
+import { syntaxTree } from "../vendor/codemirror.js";
 
 const cache = new WeakMap();
 

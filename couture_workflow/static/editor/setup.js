@@ -7,7 +7,7 @@ import {
   gotoLine, highlightActiveLine, highlightActiveLineGutter, highlightSelectionMatches, highlightSpecialChars, history,
   historyKeymap, indentOnInput, indentUnit, indentWithTab, json, keymap, lineNumbers, lintKeymap, markdown, python,
   rectangularSelection, search, searchKeymap, sql, syntaxHighlighting, tooltips, yaml,
-} from "./vendor/codemirror.js";
+} from "../vendor/codemirror.js";
 
 const root = document.documentElement;
 

@@ -1,9 +1,9 @@
 /* Which text is shown: the saved one, the draft, what this browser kept, what another window or person has made of it.
    Nothing that somebody typed is dropped without a question. */
 
-import { confirm, notice } from "./dialog.js";
-import { clock, tell } from "./dag_editor_banners.js";
-import { DraftKeeper } from "./dag_editor_drafts.js";
+import { confirm, notice } from "../common/dialog.js";
+import { clock, tell } from "./banners.js";
+import { DraftKeeper } from "./drafts.js";
 
 const plain = (text) => text.replace(/\r\n?/g, "\n");
 const isAside = ({ key }) => key.includes(" aside-");

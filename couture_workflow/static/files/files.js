@@ -1,9 +1,9 @@
 /* The list of uploaded files and one file's page: search while typing, delete, restore, copy, uploads. */
 
-import { ApiError, api, del, post } from "./api.js";
-import { confirm, notice } from "./dialog.js";
-import { Uploads } from "./file_uploads.js";
-import { localTimes } from "./page.js";
+import { ApiError, api, del, post } from "../common/api.js";
+import { confirm, notice } from "../common/dialog.js";
+import { Uploads } from "./uploads.js";
+import { localTimes } from "../common/page.js";
 
 const files = document.getElementById("files");
 const address = (name, rest = "") => api(`/${files.dataset.noun}/files/${encodeURIComponent(name)}${rest}`);

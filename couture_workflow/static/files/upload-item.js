@@ -1,7 +1,7 @@
 /* One upload: its line with a bar, stop and retry, and a form to give it a name that the server takes. */
 
-import { ApiError, upload } from "./api.js";
-import { el, freshId, iconButton } from "./dom.js";
+import { ApiError, upload } from "../common/api.js";
+import { el, freshId, iconButton } from "../common/dom.js";
 
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB"];
 

@@ -1,7 +1,7 @@
-/* Uploads: chosen or dropped anywhere on the page, two at a time; upload_item.js has the single one. */
+/* Uploads: chosen or dropped anywhere on the page, two at a time; upload-item.js has the single one. */
 
-import { listenForFiles } from "./drop.js";
-import { Item, bytes } from "./upload_item.js";
+import { listenForFiles } from "../common/drop.js";
+import { Item, bytes } from "./upload-item.js";
 
 const AT_ONCE = 2;
 

@@ -1,8 +1,8 @@
 /* The git remote: save the settings, look at it now, choose sides of a conflict, the web hook's secret. */
 
-import { ApiError, get, page, post } from "./api.js";
-import { TextDifference } from "./dag_text_difference.js";
-import { confirm, notice } from "./dialog.js";
+import { ApiError, get, page, post } from "../common/api.js";
+import { TextDifference } from "../review/text-difference.js";
+import { confirm, notice } from "../common/dialog.js";
 
 const at = (path) => page(`/dag-repository${path}`);
 const form = document.getElementById("remote");

@@ -11,10 +11,10 @@
  * Keys: arrows go to the nearest node, Enter opens, + - 0 zoom. The page links dag_graph.css.
  */
 
-import { drawEdge, drawGroup, drawNode, measure, svg } from "./dag_graph_draw.js";
-import { foldedAtFirst, place, visible } from "./dag_graph_layout.js";
-import { View } from "./dag_graph_view.js";
-import { el, freshId } from "./dom.js";
+import { drawEdge, drawGroup, drawNode, measure, svg } from "./draw.js";
+import { foldedAtFirst, place, visible } from "./layout.js";
+import { View } from "./view.js";
+import { el, freshId } from "../common/dom.js";
 
 const MARKS = ["", "added", "removed", "changed"];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

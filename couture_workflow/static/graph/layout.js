@@ -1,6 +1,6 @@
 /* Where the nodes, boxes and edges of a DAG's graph stand: dagre's layout, and which groups are folded. */
 
-import { graphlib, layout as dagre } from "./vendor/dagre.js";
+import { graphlib, layout as dagre } from "../vendor/dagre.js";
 
 const PADDING = { side: 12, top: 28, bottom: 12 };
 const LARGE = 120; // more tasks than this: unread at the size at which all of them fit

@@ -1,7 +1,7 @@
 /* What becomes of each DAG: words, the graph with its marks, and a table of everything that differs. */
 
-import { changeKey, drawGraph } from "./dag_graph.js";
-import { el } from "./dom.js";
+import { changeKey, drawGraph } from "../graph/graph.js";
+import { el } from "../common/dom.js";
 
 const LOOKS = { added: ["New", "badge-ok"], removed: ["Removed", "badge-error"], changed: ["Changed", "badge-info"], same: ["Same graph", ""] };
 const WHAT = { dag: "DAG id", file: "File", task: "Task", edge: "Edge", group: "Group", schedule: "Schedule", parameter: "Parameter", setting: "Setting", tags: "Tags", owners: "Owners" };

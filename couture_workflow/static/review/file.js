@@ -1,10 +1,10 @@
 /* One file of a review: its difference, or the three-way view where somebody else changed it too. */
 
-import { page, post } from "./api.js";
-import { Meanwhile } from "./dag_review_meanwhile.js";
-import { TextDifference } from "./dag_text_difference.js";
-import { confirm, notice } from "./dialog.js";
-import { el } from "./dom.js";
+import { page, post } from "../common/api.js";
+import { Meanwhile } from "./meanwhile.js";
+import { TextDifference } from "./text-difference.js";
+import { confirm, notice } from "../common/dialog.js";
+import { el } from "../common/dom.js";
 
 const WAIT = 500;
 

@@ -1,6 +1,6 @@
 /* What the save gate says: a line about it all, and each finding with the way to its place. */
 
-import { el } from "./dom.js";
+import { el } from "../common/dom.js";
 
 const LOOKS = { error: ["Error", "badge-error"], warning: ["Warning", "badge-warn"], note: ["Note", "badge-info"] };
 const MOST = 100;

@@ -1,10 +1,10 @@
 /* What somebody else did to a file that is reviewed: merged, decided in the three-way view, moved or kept. */
 
-import { page, post } from "./api.js";
-import { clashesOf, mergedText, threeWay } from "./dag_three_way.js";
-import { notice } from "./dialog.js";
-import { el } from "./dom.js";
-import { localTimes } from "./page.js";
+import { page, post } from "../common/api.js";
+import { clashesOf, mergedText, threeWay } from "./three-way.js";
+import { notice } from "../common/dialog.js";
+import { el } from "../common/dom.js";
+import { localTimes } from "../common/page.js";
 
 /* What was chosen in a three-way view is kept in the browser: the draft stays as it is until it is saved. */
 const memory = {

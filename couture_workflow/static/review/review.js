@@ -1,13 +1,13 @@
 /* Review & Save: the drafts, the gate and the graphs of what they make, the save. */
 
-import { get, page, post } from "./api.js";
-import { DagDifferences } from "./dag_differences.js";
-import { line, problemList, tally } from "./dag_gate_report.js";
-import { ReviewedFile } from "./dag_review_file.js";
-import { showSaved } from "./dag_review_saved.js";
-import { confirm, notice } from "./dialog.js";
-import { el } from "./dom.js";
-import { localTimes } from "./page.js";
+import { get, page, post } from "../common/api.js";
+import { DagDifferences } from "./differences.js";
+import { line, problemList, tally } from "./gate-report.js";
+import { ReviewedFile } from "./file.js";
+import { showSaved } from "./saved.js";
+import { confirm, notice } from "../common/dialog.js";
+import { el } from "../common/dom.js";
+import { localTimes } from "../common/page.js";
 
 const WAIT = 700;
 const root = document.getElementById("review");

@@ -1,7 +1,7 @@
 /* After a save: the version, and what Airflow makes of the files, until it has seen them all. */
 
-import { get, page } from "./api.js";
-import { el } from "./dom.js";
+import { get, page } from "../common/api.js";
+import { el } from "../common/dom.js";
 
 const EVERY = 700;
 const PATIENCE = 90000;

@@ -5,13 +5,13 @@
  *   shown.text   shown.count()   shown.next(1 or -1)   shown.goTo("L12C3")   shown.problems([...])   shown.destroy()
  */
 
-import { el } from "./dom.js";
-import { follow, goTo, language, look, readOnly } from "./dag_editor_setup.js";
+import { el } from "../common/dom.js";
+import { follow, goTo, language, look, readOnly } from "../editor/setup.js";
 import {
   EditorState, EditorView, MergeView, Transaction, defaultKeymap, drawSelection, foldGutter, getChunks, goToNextChunk,
   goToPreviousChunk, highlightSpecialChars, highlightSelectionMatches, history, historyKeymap, indentUnit, keymap, lineNumbers,
   lintGutter, lintKeymap, search, searchKeymap, setDiagnostics, tooltips, unifiedMergeView,
-} from "./vendor/codemirror.js";
+} from "../vendor/codemirror.js";
 
 const NARROW = matchMedia("(max-width: 900px)");
 const COLLAPSE = { margin: 3, minSize: 6 };

@@ -1,6 +1,6 @@
 /* Three texts beside each other: what somebody else saved, the result, mine. Clashes are chosen here. */
 
-import { el, freshId } from "./dom.js";
+import { el, freshId } from "../common/dom.js";
 
 const CHOICES = [["mine", "Mine"], ["theirs", "Theirs"], ["theirs-mine", "Both, theirs first"], ["mine-theirs", "Both, mine first"], ["edit", "Edit"]];
 const AROUND = 3;

@@ -1,8 +1,8 @@
 /* Run details: copy the command, count the seconds of a running try, show what is new without a reload. */
 
-import { api, get } from "./api.js";
-import { notice } from "./dialog.js";
-import { localTimes } from "./page.js";
+import { api, get } from "../common/api.js";
+import { notice } from "../common/dialog.js";
+import { localTimes } from "../common/page.js";
 
 const EVERY = 3000;
 const SLOWEST = 30000;

@@ -1,7 +1,7 @@
 /* The side panel of Zoom: live previews of the DAG that a task runs, and of the DAGs that its tasks run. */
 
-import { el, iconButton } from "./dom.js";
-import { airflowPath, GraphView, showState } from "./zoom_view.js";
+import { el, iconButton } from "../common/dom.js";
+import { airflowPath, GraphView, showState } from "./zoom-view.js";
 
 const PATIENCE = 180; // ms that the pointer must rest
 

@@ -1,7 +1,7 @@
 /* One level of Zoom: the graph of a DAG with the states of a run, drawn anew while it changes. */
 
-import { get, page } from "./api.js";
-import { drawGraph } from "./dag_graph.js";
+import { get, page } from "../common/api.js";
+import { drawGraph } from "../graph/graph.js";
 
 const ENDED = ["success", "failed"];
 const BADGES = { success: "badge-ok", failed: "badge-error", running: "badge-info", queued: "badge-warn" };

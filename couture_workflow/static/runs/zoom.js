@@ -1,8 +1,8 @@
 /* Zoom: a DAG with live states, and level by level into the DAGs that its tasks run. */
 
-import { el } from "./dom.js";
-import { Side, whyNot } from "./zoom_side.js";
-import { airflowPath, GraphView, showState } from "./zoom_view.js";
+import { el } from "../common/dom.js";
+import { Side, whyNot } from "./zoom-side.js";
+import { airflowPath, GraphView, showState } from "./zoom-view.js";
 
 const PACE = 3000; // ms
 

@@ -1,7 +1,7 @@
 /* Differences between two versions as a table, secrets already masked by the server. */
 
-import { ask } from "./dialog.js";
-import { el } from "./dom.js";
+import { ask } from "../common/dialog.js";
+import { el } from "../common/dom.js";
 
 const SECTIONS = { arguments: "Argument", configurations: "Configuration", jars: "Jar", py_files: "Py-file" };
 const KINDS = { added: ["Added", "badge-ok"], removed: ["Removed", "badge-error"], changed: ["Changed", "badge-info"] };

@@ -1,12 +1,12 @@
 /* The editor of the Spark configuration: rows, checks while typing, review, save, conflicts, and a draft that survives. */
 
-import { page, post } from "./api.js";
-import { confirm, notice } from "./dialog.js";
-import { conflict, review } from "./spark-configuration-changes.js";
-import { makeDraft } from "./spark-configuration-draft.js";
-import { FileRow } from "./spark-configuration-files.js";
-import { failure, outdated, tell } from "./spark-configuration-messages.js";
-import { ValueRow } from "./spark-configuration-values.js";
+import { page, post } from "../common/api.js";
+import { confirm, notice } from "../common/dialog.js";
+import { conflict, review } from "./changes.js";
+import { makeDraft } from "./draft.js";
+import { FileRow } from "./files.js";
+import { failure, outdated, tell } from "./messages.js";
+import { ValueRow } from "./values.js";
 
 const form = document.getElementById("configuration");
 const given = JSON.parse(form.dataset.state);

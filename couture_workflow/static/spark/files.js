@@ -1,9 +1,9 @@
 /* The rows of jars and py-files: uploaded dependencies in an order. */
 
-import { get, page } from "./api.js";
-import { combobox } from "./combobox.js";
-import { el, freshId, iconButton } from "./dom.js";
-import { Row, WORDS } from "./spark-configuration-row.js";
+import { get, page } from "../common/api.js";
+import { combobox } from "../common/combobox.js";
+import { el, freshId, iconButton } from "../common/dom.js";
+import { Row, WORDS } from "./row.js";
 
 /** A jar or py-file: the reference name, or name@version. */
 export class FileRow extends Row {

@@ -1,7 +1,7 @@
 /* The history of the Spark configuration: what a version changed is fetched when it is opened. */
 
-import { get } from "./api.js";
-import { changesTable } from "./spark-configuration-changes.js";
+import { get } from "../common/api.js";
+import { changesTable } from "./changes.js";
 
 for (const details of document.querySelectorAll("details[data-url]")) {
   const box = details.querySelector("[role=status]");

@@ -1,6 +1,6 @@
 /* Messages above the lists that stay until their cause is gone. */
 
-import { el } from "./dom.js";
+import { el } from "../common/dom.js";
 
 const form = document.getElementById("configuration");
 const LOOKS = { failed: "alert-error", outdated: "alert-warn" };

@@ -1,7 +1,7 @@
 /* What Spark knows of its names: suggestions, kinds and texts; fetched when the first field is entered. */
 
-import { get, page } from "./api.js";
-import { matching } from "./combobox.js";
+import { get, page } from "../common/api.js";
+import { matching } from "../common/combobox.js";
 
 const EMPTY = { arguments: new Map(), configurations: new Map() };
 let known = EMPTY;

@@ -1,6 +1,6 @@
 /* What the rows of all four lists share: where they stand, and where remarks on them are shown. */
 
-import { el, freshId, iconButton } from "./dom.js";
+import { el, freshId, iconButton } from "../common/dom.js";
 
 /** What all rows share. `editor`: { changed(), remove(row), names(section), isSecret(name), files }. */
 export class Row {

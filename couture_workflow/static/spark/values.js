@@ -1,9 +1,9 @@
 /* The rows of arguments and configurations. */
 
-import { combobox } from "./combobox.js";
-import { el, freshId } from "./dom.js";
-import { describe, loadOptions, suggestNames, suggestValues } from "./spark-configuration-options.js";
-import { Row, WORDS } from "./spark-configuration-row.js";
+import { combobox } from "../common/combobox.js";
+import { el, freshId } from "../common/dom.js";
+import { describe, loadOptions, suggestNames, suggestValues } from "./options.js";
+import { Row, WORDS } from "./row.js";
 
 /** An argument or a configuration: { name, value } or, for a secret that is saved, { name, kept }. */
 export class ValueRow extends Row {

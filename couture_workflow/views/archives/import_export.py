@@ -10,10 +10,10 @@ from flask import Response, g, jsonify, request
 from couture_workflow import settings
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import EDIT, IMPORT_EXPORT, READ, SAVE_GATE, Permission
-from couture_workflow.services import archives as service
+from couture_workflow.services.archives import import_export as service
 from couture_workflow.views.base import CouturePage, expose, requires
-from couture_workflow.web import archives
-from couture_workflow.web.archives import EXPORTS, IMPORTS, Choices
+from couture_workflow.web.archives import import_export as account_archives
+from couture_workflow.web.archives.import_export import EXPORTS, IMPORTS, Choices
 from couture_workflow.web.errors import describe
 from couture_workflow.web.paths import APIS
 from couture_workflow.web.security import allowed
@@ -59,7 +59,7 @@ class ImportExportPage(CouturePage):
             for noun, (label, text) in LABELS.items()
         ]
         return self.page(
-            "archives.html",
+            "archives/import_export.html",
             nouns=nouns,
             most_bytes=settings.max_upload_size(),
             may_override=allowed(g.user, Permission(EDIT, SAVE_GATE)),
@@ -70,14 +70,16 @@ class ImportExportPage(CouturePage):
     def plan(self) -> Response:
         """Return what the import of an archive that was sent would do."""
         payload = _payload()
-        return jsonify(archives.plan_kept(_text(payload, "kept"), _choices(payload), g.user).plan.json())
+        return jsonify(
+            account_archives.plan_kept(_text(payload, "kept"), _choices(payload), g.user).plan.json()
+        )
 
     @expose("/import", methods=["POST"])
     @requires(CAN_READ)
     def apply(self) -> tuple[Response, int]:
         """Import an archive that was sent, if that still does what was shown."""
         payload = _payload()
-        done = archives.import_kept(
+        done = account_archives.import_kept(
             _text(payload, "kept"), _choices(payload), _text(payload, "token"), g.user
         )
         if done.error is None:
@@ -89,7 +91,7 @@ class ImportExportPage(CouturePage):
     @requires(CAN_READ)
     def drop(self) -> Response:
         """Remove an archive that was sent."""
-        archives.drop_kept(_text(_payload(), "kept"), g.user)
+        account_archives.drop_kept(_text(_payload(), "kept"), g.user)
         return jsonify({})
 
 

@@ -10,8 +10,11 @@ from flask import Response, flash, g, jsonify, request
 
 from couture_workflow.exceptions import CoutureError, InvalidError
 from couture_workflow.permissions import CODE_BRICKS, CREATE, DELETE, EDIT, READ, Permission
-from couture_workflow.services import brick_document, brick_rules, bricks, personal_view
-from couture_workflow.services.brick_document import TYPES, Brick, Parameter
+from couture_workflow.services.bricks import document as brick_document
+from couture_workflow.services.bricks import library as brick_library
+from couture_workflow.services.bricks import rules as brick_rules
+from couture_workflow.services.bricks.document import TYPES, Brick, Parameter
+from couture_workflow.services.personal import view as personal_view
 from couture_workflow.views.base import CouturePage, expose, requires
 from couture_workflow.web.audit import audit
 from couture_workflow.web.state import store
@@ -35,11 +38,11 @@ class CodeBricksPage(CouturePage):
     @requires(CAN_READ)
     def index(self) -> str:
         """Show all bricks."""
-        listed = bricks.all_of(store())
+        listed = brick_library.all_of(store())
         return self.page(
-            "bricks.html",
+            "bricks/bricks.html",
             entries=listed,
-            hidden=bricks.hidden(listed),
+            hidden=brick_library.hidden(listed),
             tags=sorted({tag for entry in listed for tag in entry.brick.tags}, key=str.casefold),
             base=store().config.head() or "",
             can_create=CAN_CREATE,
@@ -52,15 +55,15 @@ class CodeBricksPage(CouturePage):
     def new(self) -> str:
         """Show an empty form, or one with a copy of another brick: ``?from=<name>``."""
         source = request.args.get("from", "")
-        brick = bricks.get(store(), source) if source else Brick(name="", title="")
+        brick = brick_library.get(store(), source) if source else Brick(name="", title="")
         return self._form(brick, saved="", new=True)
 
     @expose("/<name>/edit")
     @requires(CAN_EDIT)
     def edit(self, name: str) -> str:
         """Show the form; ``?restore=<version>`` fills it with an earlier version."""
-        saved = bricks.text_of(store(), name)
-        brick = bricks.get(store(), name, commit=request.args.get("restore"))
+        saved = brick_library.text_of(store(), name)
+        brick = brick_library.get(store(), name, commit=request.args.get("restore"))
         return self._form(brick, saved=saved, new=False)
 
     @expose("/<name>/history")
@@ -68,12 +71,12 @@ class CodeBricksPage(CouturePage):
     def history(self, name: str) -> str:
         """Show who changed a brick."""
         skip = max(request.args.get("skip", 0, type=int), 0)
-        entries = bricks.history(store(), name, limit=51, skip=skip)
-        texts = [bricks.text_of(store(), name, commit=entry.id) for entry in entries]
-        shipped = bricks.shipped().get(name)
+        entries = brick_library.history(store(), name, limit=51, skip=skip)
+        texts = [brick_library.text_of(store(), name, commit=entry.id) for entry in entries]
+        shipped = brick_library.shipped().get(name)
         oldest = brick_document.dump(shipped) if shipped else ""
         return self.page(
-            "bricks_history.html",
+            "bricks/history.html",
             title=f"History of {name}",
             name=name,
             entries=entries[:50],
@@ -114,7 +117,7 @@ class CodeBricksPage(CouturePage):
     @requires(CAN_DELETE)
     def delete(self, name: str) -> Response:
         """Delete a brick, or hide one that came with the package."""
-        commit = bricks.delete(store(), name, user=g.user.get_name(), base=_base())
+        commit = brick_library.delete(store(), name, user=g.user.get_name(), base=_base())
         audit("bricks.delete", g.user, brick=name, commit=commit.id)
         return jsonify(commit=commit.id)
 
@@ -122,7 +125,7 @@ class CodeBricksPage(CouturePage):
     @requires(CAN_EDIT)
     def reset(self, name: str) -> Response:
         """Take the shipped version again."""
-        commit = bricks.reset(store(), name, user=g.user.get_name(), base=_base())
+        commit = brick_library.reset(store(), name, user=g.user.get_name(), base=_base())
         audit("bricks.reset", g.user, brick=name, commit=commit.id)
         return jsonify(commit=commit.id)
 
@@ -130,9 +133,9 @@ class CodeBricksPage(CouturePage):
     @requires(CAN_READ)
     def listing(self) -> Response:
         """Return what the editor's dialog offers."""
-        usable = [entry for entry in bricks.all_of(store()) if not entry.problem]
+        usable = [entry for entry in brick_library.all_of(store()) if not entry.problem]
         user = personal_view.present().user
-        listed = [(bricks.owned_by(entry.brick, user), entry.origin) for entry in usable]
+        listed = [(brick_library.owned_by(entry.brick, user), entry.origin) for entry in usable]
         return jsonify(bricks=[asdict(brick) | {"origin": origin} for brick, origin in listed])
 
     @expose("/<name>/render", methods=["POST"])
@@ -143,14 +146,14 @@ class CodeBricksPage(CouturePage):
         if not isinstance(values, dict):
             raise InvalidError("The page sent no values. Reload the page.")
         rendered = brick_rules.render(
-            bricks.get(store(), name), {str(key): str(value) for key, value in values.items()}
+            brick_library.get(store(), name), {str(key): str(value) for key, value in values.items()}
         )
         return jsonify(imports=list(rendered.imports), body=rendered.body)
 
     def _form(self, brick: Brick, *, saved: str, new: bool) -> str:
         state = {"brick": asdict(brick), "saved": saved, "new": new, "base": store().config.head() or ""}
         return self.page(
-            "bricks_form.html",
+            "bricks/form.html",
             title="New brick" if new else f"Edit {brick.title}",
             brick=brick,
             new=new,
@@ -161,7 +164,7 @@ class CodeBricksPage(CouturePage):
     def _save(self, *, new: bool) -> Response:
         brick, payload = _draft()
         before = None if new else _present(brick.name)
-        commit = bricks.save(
+        commit = brick_library.save(
             store(),
             brick,
             user=g.user.get_name(),
@@ -176,7 +179,7 @@ class CodeBricksPage(CouturePage):
 
 def _present(name: str) -> str | None:
     try:
-        return brick_document.dump(bricks.get(store(), name))
+        return brick_document.dump(brick_library.get(store(), name))
     except CoutureError:
         return None
 

@@ -9,12 +9,16 @@ from flask import Response, g, jsonify, request, url_for
 
 from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
 from couture_workflow.permissions import DAG_FILES, EDIT, READ, SAVE_GATE, Permission
-from couture_workflow.services import dag_checking, dag_drafts, dag_root, dag_versions, dags
+from couture_workflow.services.dags import drafts as dag_drafts
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.dags import versions as dag_versions
+from couture_workflow.services.review import checking as dag_checking
 from couture_workflow.store.names import quote
 from couture_workflow.store.repository import Commit
 from couture_workflow.views.base import CouturePage, attachment, expose, requires
-from couture_workflow.web.dag_live import live, runs_by_version
-from couture_workflow.web.dag_saving import known, save_dags
+from couture_workflow.web.dags.live import live, runs_by_version
+from couture_workflow.web.dags.saving import known, save_dags
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -43,7 +47,7 @@ class DagHistoryPage(CouturePage):
         newer, found = (found[0].commit.id, found[1:]) if skip and found else (None, found)
         is_file = dag_versions.is_file(store(), path, [version.commit.id for version in found])
         return self.page(
-            "dag_history.html",
+            "dags/history.html",
             path=path,
             crumbs=_crumbs(path),
             versions=found[:_PAGE],
@@ -70,7 +74,7 @@ class DagHistoryPage(CouturePage):
             other = store().dags.commit(parent) if parent else None
         changes = dag_versions.changed_files(store(), other.id if other else None, chosen.id, path)
         return self.page(
-            "dag_history_version.html",
+            "dags/history_version.html",
             version=chosen,
             other=other,
             compared=bool(against),
@@ -124,9 +128,9 @@ class DagHistoryPage(CouturePage):
     def file(self) -> str:
         """Show a file as it was in a version."""
         commit, path = store().dags.commit(request.args.get("commit", "")), _path()
-        content = dags.read(store(), path, commit=commit.id)
+        content = dag_repository.read(store(), path, commit=commit.id)
         return self.page(
-            "dag_history_file.html",
+            "dags/history_file.html",
             title=path,
             path=path,
             version=commit,
@@ -139,7 +143,9 @@ class DagHistoryPage(CouturePage):
     def download(self) -> Response:
         """Return the bytes of a file as it was in a version."""
         path = _path()
-        content = dags.read(store(), path, commit=store().dags.known(request.args.get("commit", "")))
+        content = dag_repository.read(
+            store(), path, commit=store().dags.known(request.args.get("commit", ""))
+        )
         return attachment(content, "application/octet-stream", path.rpartition("/")[2])
 
     @expose("/restore", methods=["POST"])
@@ -170,7 +176,7 @@ class DagHistoryPage(CouturePage):
         payload = _payload()
         head, changes = store().dags.head(), self._restoring(payload)
         checked = dag_checking.check(store(), changes, known=known())
-        present = {file.path for file in dags.files(store())}
+        present = {file.path for file in dag_repository.files(store())}
         return jsonify(
             base=head,
             files=[
@@ -207,7 +213,7 @@ class DagHistoryPage(CouturePage):
     @staticmethod
     def _restoring(payload: dict[str, Any]) -> dict[str, bytes | None]:
         path, commit = str(payload.get("path", "")), str(payload.get("commit", ""))
-        changes = dags.restore(store(), commit, path or None)
+        changes = dag_repository.restore(store(), commit, path or None)
         if not changes:
             raise NotFoundError("Everything is as it was in that version. There is nothing to restore.")
         return changes

@@ -9,19 +9,18 @@ from flask import Response, current_app, g, jsonify, request
 
 from couture_workflow.exceptions import InvalidError, InvalidNameError, NotFoundError
 from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, EDIT, READ, Permission
-from couture_workflow.services import (
-    dag_downloads,
-    dag_examples,
-    dag_plans,
-    dag_uploads,
-    dags,
-    personal_view,
-)
+from couture_workflow.services.dags import downloads as dag_downloads
+from couture_workflow.services.dags import examples as dag_examples
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags import uploads as dag_uploads
+from couture_workflow.services.personal import view as personal_view
+from couture_workflow.services.saving import plans as dag_plans
 from couture_workflow.store.names import check_path, quote, suggested_path
 from couture_workflow.views.base import CouturePage, accepts, attachment, expose, requires
-from couture_workflow.web import dag_changes, dag_files
-from couture_workflow.web.dag_changes import Change, Tree
-from couture_workflow.web.dag_states import states
+from couture_workflow.web.dags import changes as dag_changes
+from couture_workflow.web.dags import files as dag_files
+from couture_workflow.web.dags.changes import Change, Tree
+from couture_workflow.web.dags.states import states
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -47,7 +46,7 @@ class ManageDagsPage(CouturePage):
         """Show the page; its script reads the files."""
         may = {name: allowed(g.user, permission) for name, permission in _ACTIONS.items()}
         return self.page(
-            "dags.html",
+            "dags/manage_dags.html",
             rights={**may, "rename": may["create"] and may["delete"]},
             view=personal_view.present(),
             folder=personal_view.folder(store()),
@@ -73,7 +72,7 @@ class ManageDagsPage(CouturePage):
     def search(self) -> Response:
         """Return the lines that contain a text."""
         text, regex = request.args.get("text", ""), request.args.get("regex") == "1"
-        found = dags.search(store(), text, regex=regex, limit=_MATCHES + 1)
+        found = dag_repository.search(store(), text, regex=regex, limit=_MATCHES + 1)
         matches = [{"path": one.path, "line": one.line, "text": one.text[:500]} for one in found[:_MATCHES]]
         return jsonify(matches=matches, more=len(found) > _MATCHES)
 
@@ -244,7 +243,7 @@ def _free_path(path: str, old: str) -> str:
         suggestion = suggested_path(path)
         hint = f" Type {quote(suggestion)}, for example." if suggestion else ""
         raise InvalidNameError(f"{error}{hint}", field="path") from None
-    present = [file.path for file in dags.files(store())]
+    present = [file.path for file in dag_repository.files(store())]
     if old and not any(one == old or one.startswith(f"{old}/") for one in present):
         raise NotFoundError(f"There is no {quote(old)} any more. Reload the page.")
     if path == old:

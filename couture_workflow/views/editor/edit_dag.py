@@ -11,24 +11,22 @@ from flask_wtf.csrf import generate_csrf
 
 from couture_workflow.exceptions import InvalidError, NotAllowedError, NotFoundError, TooLargeError
 from couture_workflow.permissions import CODE_BRICKS, CREATE, DAG_FILES, EDIT, READ, Permission
-from couture_workflow.services import (
-    completion,
-    dag_drafts,
-    dag_editor,
-    dag_format,
-    dag_gate,
-    dag_lint,
-    dag_saving,
-    dags,
-    upgrade,
-    upgrade_apart,
-)
-from couture_workflow.services.dag_drafts import Draft
+from couture_workflow.services.dags import drafts as dag_drafts
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags.drafts import Draft
+from couture_workflow.services.editor import completion
+from couture_workflow.services.editor import files as dag_editor
+from couture_workflow.services.editor import format as dag_format
+from couture_workflow.services.gate import check as dag_gate
+from couture_workflow.services.gate import lint as dag_lint
+from couture_workflow.services.saving import save as dag_saving
+from couture_workflow.services.upgrade import apart as upgrade_apart
+from couture_workflow.services.upgrade import upgrading
 from couture_workflow.store.repository import Commit
 from couture_workflow.views.base import CouturePage, attachment, expose, requires
-from couture_workflow.web import dag_states
-from couture_workflow.web.completion_names import names
-from couture_workflow.web.dag_saving import known
+from couture_workflow.web.dags import states as dag_states
+from couture_workflow.web.dags.saving import known
+from couture_workflow.web.editor.completion_names import names
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -91,11 +89,11 @@ class DagEditorPage(CouturePage):
             "newest": {"base": opened.base, "text": opened.text} if base != opened.base else None,
             "changed": _commit(dag_editor.changed_since(store(), opened.path, base)) if draft else None,
             "draft": _draft(draft, text=True),
-            "old": may_type and upgrade.looks_old(draft.content if draft else opened.text),
+            "old": may_type and upgrading.looks_old(draft.content if draft else opened.text),
         }
         shown = bool(opened.text) or not opened.obstacle
         return self.page(
-            "dag_editor.html",
+            "editor/editor.html",
             file=opened,
             state=json.dumps(state),
             shown=shown,
@@ -110,7 +108,7 @@ class DagEditorPage(CouturePage):
         try:
             path = dag_states.file_of(dag_id)
         except NotFoundError as error:
-            return self.page("dag_elsewhere.html", title=dag_id, reason=str(error)), 404
+            return self.page("editor/elsewhere.html", title=dag_id, reason=str(error)), 404
         line = dag_editor.line_of(store(), path, dag_id)
         return redirect(url_for("DagEditorPage.index", path=path, _anchor=f"L{line}" if line else None))
 
@@ -215,7 +213,7 @@ class DagEditorPage(CouturePage):
     @requires(CAN_READ)
     def names_to_complete(self) -> Response:
         """Return the names that the account may see, and the modules of the repository."""
-        return jsonify(**names(store(), g.user), modules=dag_editor.modules(dags.read_all(store())))
+        return jsonify(**names(store(), g.user), modules=dag_editor.modules(dag_repository.read_all(store())))
 
     @expose("/download")
     @requires(CAN_READ)

@@ -1,11 +1,11 @@
-"""The page *Developer > Code Artifacts*: the code of Spark jobs; ``files`` has what it does."""
+"""The page *Developer > Code Artifacts*: the code of Spark jobs; ``pages`` has what it does."""
 
 from __future__ import annotations
 
 from couture_workflow.permissions import CODE_ARTIFACTS, READ, Permission
-from couture_workflow.services.artifacts import KIND
+from couture_workflow.services.files.artifacts import KIND
 from couture_workflow.views.base import expose, requires
-from couture_workflow.views.files import FilesPage
+from couture_workflow.views.files.pages import FilesPage
 
 CAN_READ = Permission(READ, CODE_ARTIFACTS)
 

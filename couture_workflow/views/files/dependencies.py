@@ -1,11 +1,11 @@
-"""The page *Admin > Spark Dependencies*: jars and Python files that jobs get; ``files`` has what it does."""
+"""The page *Admin > Spark Dependencies*: jars and Python files that jobs get; ``pages`` has what it does."""
 
 from __future__ import annotations
 
 from couture_workflow.permissions import READ, SPARK_DEPENDENCIES, Permission
-from couture_workflow.services.dependencies import KIND
+from couture_workflow.services.files.dependencies import KIND
 from couture_workflow.views.base import expose, requires
-from couture_workflow.views.files import FilesPage
+from couture_workflow.views.files.pages import FilesPage
 
 CAN_READ = Permission(READ, SPARK_DEPENDENCIES)
 

@@ -13,11 +13,12 @@ from flask import g, request
 from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError
 from couture_workflow.permissions import CREATE, DELETE, EDIT, Permission
-from couture_workflow.services import file_contents, files
-from couture_workflow.services.files import FileKind, Sort
+from couture_workflow.services.files import contents as file_contents
+from couture_workflow.services.files import kinds as file_kinds
+from couture_workflow.services.files.kinds import FileKind, Sort
 from couture_workflow.store.files import FileVersion
 from couture_workflow.views.base import CouturePage
-from couture_workflow.web.file_users import users_by_name
+from couture_workflow.web.files.users import users_by_name
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -76,7 +77,7 @@ class FilesPage(CouturePage):
             number = Paging(1, found.total).pages
             found = self._find(search, sort, number, deleted=deleted)
         return self.page(
-            "files.html",
+            "files/files.html",
             files=found.files,
             users=users_by_name(self.kind, g.user),
             paging=Paging(number, found.total),
@@ -94,7 +95,7 @@ class FilesPage(CouturePage):
         file = self.kind.files(store()).get(name)
         version = file.version(request.args.get("version", type=int))
         return self.page(
-            "file.html",
+            "files/file.html",
             title=file.name,
             file=file,
             version=version,
@@ -103,8 +104,8 @@ class FilesPage(CouturePage):
             **self._common(),
         )
 
-    def _find(self, search: str, sort: Sort, number: int, *, deleted: bool) -> files.Listing:
-        return files.find(
+    def _find(self, search: str, sort: Sort, number: int, *, deleted: bool) -> file_kinds.Listing:
+        return file_kinds.find(
             self.kind.files(store()),
             search=search,
             sort=sort,

@@ -10,11 +10,14 @@ from flask import Response, g, jsonify, request
 
 from couture_workflow.exceptions import InvalidError, NotFoundError
 from couture_workflow.permissions import DAG_REPOSITORY, EDIT, READ, Permission
-from couture_workflow.services import dags, git_remote, git_sync, git_watch
-from couture_workflow.services.git_remote import MODES, Credential, Remote
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git import sync as git_sync
+from couture_workflow.services.git import watch as git_watch
+from couture_workflow.services.git.remote import MODES, Credential, Remote
 from couture_workflow.views.base import CouturePage, expose, requires
-from couture_workflow.web import git_remote as web_git_remote
 from couture_workflow.web.audit import audit
+from couture_workflow.web.git import look as web_git_remote
 from couture_workflow.web.paths import APIS
 from couture_workflow.web.state import store
 
@@ -40,13 +43,13 @@ class DagRepositoryPage(CouturePage):
         """Show the settings and the state."""
         remote = git_remote.load(store())
         return self.page(
-            "dag_repository.html",
+            "git/repository.html",
             remote=remote,
             found=git_remote.state(store()),
             badges=BADGES,
             modes=MODES,
             watched=git_watch.is_watched(store()),
-            files=len(dags.files(store())) if not remote.is_set else 0,
+            files=len(dag_repository.files(store())) if not remote.is_set else 0,
             head=store().dags.head(),
             hook_path=f"{APIS['git_remote']}/hook",
             state=json.dumps({"commit": remote.commit, "remote": git_remote.as_form(remote)}),
@@ -171,6 +174,6 @@ def _remote(payload: dict[str, Any]) -> tuple[Remote, dict[str, str]]:
 
 def _text(commit: str, path: str) -> str | None:
     try:
-        return dags.read(store(), path, commit=commit).decode("utf-8", "replace")[:_SHOWN]
+        return dag_repository.read(store(), path, commit=commit).decode("utf-8", "replace")[:_SHOWN]
     except NotFoundError:
         return None

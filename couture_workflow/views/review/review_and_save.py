@@ -10,10 +10,12 @@ from flask import Response, g, jsonify, request
 
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import DAG_FILES, EDIT, READ, SAVE_GATE, Permission
-from couture_workflow.services import dag_checking, dag_drafts, dag_review
+from couture_workflow.services.dags import drafts as dag_drafts
+from couture_workflow.services.review import before_save as dag_review
+from couture_workflow.services.review import checking as dag_checking
 from couture_workflow.views.base import CouturePage, expose, requires
-from couture_workflow.web.dag_live import live
-from couture_workflow.web.dag_saving import known, save_dags
+from couture_workflow.web.dags.live import live
+from couture_workflow.web.dags.saving import known, save_dags
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -36,7 +38,7 @@ class DagReviewPage(CouturePage):
     @requires(CAN_READ)
     def index(self) -> str:
         """Show the caller's drafts of ``?path=``, given once or several times; all of them without it."""
-        return self.page("dag_review.html", state=json.dumps(self._state()), can_edit=CAN_EDIT)
+        return self.page("review/review.html", state=json.dumps(self._state()), can_edit=CAN_EDIT)
 
     @expose("/state")
     @requires(CAN_READ)

@@ -16,11 +16,11 @@ from couture_workflow.permissions import (
     SPARK_DEPENDENCIES,
     Permission,
 )
-from couture_workflow.services.runs import Run, RunKey
-from couture_workflow.services.spark_command import FLAGS
+from couture_workflow.services.runs.records import Run, RunKey
+from couture_workflow.services.spark.command import FLAGS
 from couture_workflow.store.repository import Commit
 from couture_workflow.views.base import CouturePage, expose, requires
-from couture_workflow.web import task_instances
+from couture_workflow.web.runs import task_instances
 from couture_workflow.web.state import store
 
 BADGES = {"running": "badge-info", "success": "badge-ok", "failed": "badge-error", "killed": "badge-warn"}
@@ -49,7 +49,7 @@ class RunsPage(CouturePage):
         details = task_instances.details(store(), key, newest=try_number is None)
         run = details.run
         return self.page(
-            "runs.html",
+            "runs/run_details.html",
             title=f"{task_id} in {dag_id}",
             details=details,
             run=run,

@@ -8,7 +8,7 @@ from flask import g, jsonify, request
 
 from couture_workflow.permissions import ZOOM
 from couture_workflow.views.base import CouturePage, expose, requires
-from couture_workflow.web import dag_runs
+from couture_workflow.web.runs import graph as dag_runs
 from couture_workflow.web.security import allowed
 
 
@@ -23,7 +23,7 @@ class ZoomPage(CouturePage):
     def index(self, dag_id: str) -> str:
         """Show a DAG, zoomed in at the task that the address names."""
         return self.page(
-            "zoom.html",
+            "runs/zoom.html",
             title=f"Zoom into {dag_id}",
             dag_id=dag_id,
             run_id=request.args.get("run_id", ""),

@@ -10,9 +10,10 @@ from flask import Response, g, jsonify, request
 
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import EDIT, READ, SPARK_CONFIGURATION, Permission
-from couture_workflow.services import spark_configuration, spark_draft
-from couture_workflow.services.spark_document import DEFAULT, Document, changes
-from couture_workflow.services.spark_options import known
+from couture_workflow.services.spark import configuration as spark_configuration
+from couture_workflow.services.spark import draft as spark_draft
+from couture_workflow.services.spark.document import DEFAULT, Document, changes
+from couture_workflow.services.spark.options import known
 from couture_workflow.views.base import CouturePage, expose, requires
 from couture_workflow.web.audit import audit
 from couture_workflow.web.state import store
@@ -38,7 +39,7 @@ class SparkConfigurationPage(CouturePage):
         state = spark_draft.page_state(store(), saved, restore=request.args.get("restore"))
         newest = spark_configuration.history(store(), limit=1)
         return self.page(
-            "spark_configuration.html",
+            "spark/configuration.html",
             saved=saved,
             newest=newest[0] if newest else None,
             state=json.dumps({**state, "user": g.user.get_name()}),
@@ -53,7 +54,7 @@ class SparkConfigurationPage(CouturePage):
         skip = max(request.args.get("skip", 0, type=int), 0)
         entries = spark_configuration.history(store(), limit=51, skip=skip)
         return self.page(
-            "spark_configuration_history.html",
+            "spark/history.html",
             entries=entries[:50],
             before=[*(entry.id for entry in entries[1:]), None],
             more=len(entries) > 50,

@@ -18,12 +18,13 @@ from couture_workflow.permissions import (
     SPARK_DEPENDENCIES,
     Permission,
 )
-from couture_workflow.services import archive_uploads, archives
-from couture_workflow.services.archive_plans import Applied, OnConflict, Plan, Prepared
-from couture_workflow.services.archives import Import, Noun
+from couture_workflow.services.archives import import_export
+from couture_workflow.services.archives import uploads as archive_uploads
+from couture_workflow.services.archives.import_export import Import, Noun
+from couture_workflow.services.archives.plans import Applied, OnConflict, Plan, Prepared
 from couture_workflow.store.archives import Export
-from couture_workflow.web import dag_saving
 from couture_workflow.web.audit import audit
+from couture_workflow.web.dags import saving as dag_saving
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -38,7 +39,7 @@ IMPORTS: dict[Noun, Permission] = {
 }
 #: Noun -> what whoever exports it must have at least.
 EXPORTS: dict[Noun, Permission] = {
-    noun: Permission(READ, resources[0]) for noun, resources in archives.NOUNS.items()
+    noun: Permission(READ, resources[0]) for noun, resources in import_export.NOUNS.items()
 }
 
 
@@ -58,7 +59,9 @@ class Choices:
 
 def export(noun: Noun, user: Any) -> Export:
     """Return the archive of what the account may read."""
-    return archives.export(store(), noun, readable=lambda resource: allowed(user, Permission(READ, resource)))
+    return import_export.export(
+        store(), noun, readable=lambda resource: allowed(user, Permission(READ, resource))
+    )
 
 
 def sent(made: Export, user: Any) -> None:
@@ -68,7 +71,7 @@ def sent(made: Export, user: Any) -> None:
 
 def plan(source: Import, choices: Choices, user: Any, *, gate: bool = True) -> Prepared:
     """Return what an import would do; ``NotAllowedError`` if the account may not do that."""
-    prepared = archives.plan(
+    prepared = import_export.plan(
         store(),
         source,
         on_conflict=choices.on_conflict,
@@ -89,14 +92,14 @@ def apply(source: Import, prepared: Prepared, choices: Choices, user: Any) -> Ap
         saved = dag_saving.save_dags(
             changes,
             user=user,
-            message=choices.message.strip() or archives.default_message(prepared.plan),
+            message=choices.message.strip() or import_export.default_message(prepared.plan),
             base=base,
             override=choices.override,
             imported=True,
         )
         return saved.commit.id
 
-    applied = archives.apply(
+    applied = import_export.apply(
         store(), source, prepared, user=str(user.get_name()), message=choices.message, save_dags=save_dags
     )
     audit(
@@ -157,9 +160,9 @@ def drop_kept(number: str, user: Any) -> None:
 
 def _kept(number: str, user: Any) -> Import:
     found, path = archive_uploads.kept(store(), number, user=str(user.get_name()))
-    noun = archives.check_noun(found.noun)
+    noun = import_export.check_noun(found.noun)
     _require(IMPORTS[noun], user)
-    return archives.load(store(), noun, path)
+    return import_export.load(store(), noun, path)
 
 
 def _check_permissions(planned: Plan, user: Any) -> None:

@@ -10,12 +10,16 @@ from flask import g
 
 from couture_workflow.exceptions import NotFoundError
 from couture_workflow.permissions import EDIT, SAVE_GATE, Permission
-from couture_workflow.services import dag_downloads, dag_plans, dag_saving, dag_uses, dags
-from couture_workflow.services.dag_plans import Planned
+from couture_workflow.services.dags import downloads as dag_downloads
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags import uses as dag_uses
+from couture_workflow.services.saving import plans as dag_plans
+from couture_workflow.services.saving import save as dag_saving
+from couture_workflow.services.saving.plans import Planned
 from couture_workflow.store.names import quote
-from couture_workflow.web.dag_files import active_runs
-from couture_workflow.web.dag_saving import known, save_dags
-from couture_workflow.web.dag_states import states
+from couture_workflow.web.dags.files import active_runs
+from couture_workflow.web.dags.saving import known, save_dags
+from couture_workflow.web.dags.states import states
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -34,7 +38,7 @@ class Tree:
     def newest(cls) -> Tree:
         """Read it."""
         head = store().dags.head()
-        return cls(head, dags.read_all(store(), commit=head) if head else {})
+        return cls(head, dag_repository.read_all(store(), commit=head) if head else {})
 
     def chosen(self, paths: Iterable[str]) -> list[str]:
         """Return the files that some paths of files and folders name, or raise ``NotFoundError``."""
@@ -122,7 +126,7 @@ def removal(tree: Tree, paths: Iterable[str]) -> Change:
 def renaming(tree: Tree, old: str, new: str) -> Change:
     """Return the new path of a file or folder."""
     old, new = old.rstrip("/"), new.rstrip("/")
-    changes = dags.rename(store(), old, new)
+    changes = dag_repository.rename(store(), old, new)
     plans = dag_plans.renamed(old, changes, new)
     gone = [path for path, content in changes.items() if content is None]
     return Change(tree.head, changes, plans, f"Rename {old} to {new}", gone=gone)
@@ -136,7 +140,7 @@ def meanwhile(base: str, paths: Sequence[str]) -> dict[str, Any]:
         return {"commits": [], "diff": ""}
     since: dict[str, dict[str, str]] = {}
     for path in paths[:20]:
-        for commit in dags.history(store(), path, limit=20):
+        for commit in dag_repository.history(store(), path, limit=20):
             if commit.id == base or not repository.is_ancestor(base, commit.id):
                 break
             since[commit.id] = {

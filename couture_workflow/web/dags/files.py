@@ -14,12 +14,14 @@ from airflow.utils.session import create_session
 from airflow.utils.state import State
 from sqlalchemy import select
 
-from couture_workflow.services import dag_drafts, dag_root, dags
-from couture_workflow.services.dags import DagFile
+from couture_workflow.services.dags import drafts as dag_drafts
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.dags.repository import DagFile
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit
-from couture_workflow.web.dag_live import RUNS
-from couture_workflow.web.dag_states import FileState, states
+from couture_workflow.web.dags.live import RUNS
+from couture_workflow.web.dags.states import FileState, states
 from couture_workflow.web.security import allowed
 
 #: How long a file that looks like a DAG's is said to wait once Airflow has its version. Airflow keeps no note
@@ -37,7 +39,7 @@ def listing(store: Store, account: str, *, known: str = "") -> dict[str, Any] | 
     :param known: digest of what the caller has; None is returned if that is still so.
     """
     head = store.dags.head()
-    found, changed = states(), dags.last_changes(store)
+    found, changed = states(), dag_repository.last_changes(store)
     drafts = {draft.path for draft in dag_drafts.all_of(store, account)}
     version = _version_of_airflow()
     recently = datetime.now(UTC) - PATIENCE
@@ -58,7 +60,7 @@ def listing(store: Store, account: str, *, known: str = "") -> dict[str, Any] | 
             draft=file.path in drafts,
             fresh=(file.submodule or file.path) in fresh,
         )
-        for file in dags.files(store, commit=head)
+        for file in dag_repository.files(store, commit=head)
     ]
     begun = sorted(drafts.difference(row["path"] for row in rows))
     return {"digest": digest, "head": head, "files": rows, "drafts": begun}
@@ -89,17 +91,17 @@ def active_runs(user: Any, dag_ids: set[str]) -> list[dict[str, str]]:
 @lru_cache(maxsize=4)
 def _candidates(store: Store, head: str, folder: str) -> frozenset[str]:
     """Return the files that Airflow parses; a commit never changes, so this is found out once."""
-    contents = dags.read_all(store, commit=head)
+    contents = dag_repository.read_all(store, commit=head)
     return frozenset(
         path
         for path, content in contents.items()
-        if dag_root.inside(folder, path) and dags.is_dag_candidate(path, content)
+        if dag_root.inside(folder, path) and dag_repository.is_dag_candidate(path, content)
     )
 
 
 def _version_of_airflow() -> str:
     """Return the commit that the DAG processor has, "" if it never looked."""
-    query = select(DagBundleModel.version).where(DagBundleModel.name == dags.BUNDLE)
+    query = select(DagBundleModel.version).where(DagBundleModel.name == dag_repository.BUNDLE)
     with create_session(scoped=False) as session:
         return dag_root.commit_of(session.scalar(query) or "")
 
@@ -126,7 +128,7 @@ def _row(
         "path": file.path,
         "size": file.size,
         "submodule": file.submodule,
-        "editable": file.size <= dags.MAX_EDITABLE,
+        "editable": file.size <= dag_repository.MAX_EDITABLE,
         "draft": draft,
         "dags": [{"id": dag_id, "paused": state.paused.get(dag_id, False)} for dag_id in state.dag_ids]
         if state

@@ -11,10 +11,12 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from couture_workflow.permissions import AirflowPermission
-from couture_workflow.services import dag_root, dag_versions, dags
-from couture_workflow.services.dag_versions import order
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.dags import versions as dag_versions
+from couture_workflow.services.dags.versions import order
 from couture_workflow.store.home import Store
-from couture_workflow.web.dag_states import FileState, states
+from couture_workflow.web.dags.states import FileState, states
 from couture_workflow.web.security import allowed
 
 #: Whoever may read a DAG's runs is told of them.
@@ -39,7 +41,7 @@ def _live(store: Store, commit: str, when: Any, path: str, state: FileState | No
     content = dag_versions.content(store, path, commit)
     found: dict[str, Any] = {"path": path, "state": "none", "dags": [], "error": "", "line": None}
     read = dag_root.inside(dag_root.current(store.root), path)
-    if content is None or not read or not dags.is_dag_candidate(path, content):
+    if content is None or not read or not dag_repository.is_dag_candidate(path, content):
         return found
     if state is None or state.parsed_at is None or state.parsed_at < when:
         return {**found, "state": "waiting"}
@@ -94,7 +96,7 @@ def _runs(path: str, folder: str) -> Sequence[Any]:
     of_path = (DagModel.relative_fileloc == inside) | DagModel.relative_fileloc.startswith(
         f"{inside.rstrip('/')}/", autoescape=True
     )
-    of_bundle = DagModel.bundle_name == dags.BUNDLE
+    of_bundle = DagModel.bundle_name == dag_repository.BUNDLE
     with create_session(scoped=False) as session:
         some = session.scalar(select(DagModel.dag_id).where(of_bundle, of_path).limit(1)) if path else None
         query = (

@@ -10,8 +10,8 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from couture_workflow.services import dag_root
-from couture_workflow.services.dags import BUNDLE
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.dags.repository import BUNDLE
 from couture_workflow.web.state import store
 
 #: From so many files on all are parsed in the processor's own order: any request refreshes the bundle.

@@ -23,12 +23,13 @@ from couture_workflow.permissions import (
     SAVE_GATE,
     Permission,
 )
-from couture_workflow.services import dag_saving, dags
-from couture_workflow.services.dag_problems import Known
-from couture_workflow.services.dag_saving import Saved
-from couture_workflow.services.dags import Changes
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags.repository import Changes
+from couture_workflow.services.gate.problems import Known
+from couture_workflow.services.saving import save as dag_saving
+from couture_workflow.services.saving.save import Saved
 from couture_workflow.web.audit import audit
-from couture_workflow.web.dag_processing import request_parse
+from couture_workflow.web.dags.processing import request_parse
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -92,7 +93,7 @@ def _check_permissions(changes: Changes, *, user: Any, override: bool, imported:
 
 
 def _needed(changes: Changes) -> Iterator[Permission]:
-    present = {file.path for file in dags.files(store())}
+    present = {file.path for file in dag_repository.files(store())}
     for path, content in changes.items():
         action = DELETE if content is None else EDIT if path in present else CREATE
         yield Permission(action, DAG_FILES)
@@ -105,7 +106,7 @@ def known() -> Known:
         connections = set(session.scalars(select(Connection.conn_id)))
         others = session.execute(
             select(DagModel.dag_id, DagModel.bundle_name, DagModel.relative_fileloc).where(
-                DagModel.is_stale.is_(False), DagModel.bundle_name != dags.BUNDLE
+                DagModel.is_stale.is_(False), DagModel.bundle_name != dag_repository.BUNDLE
             )
         )
         elsewhere = {dag_id: f"{path or 'a file'} of the bundle {bundle}" for dag_id, bundle, path in others}

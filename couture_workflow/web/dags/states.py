@@ -14,12 +14,12 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services import dag_root
-from couture_workflow.services.dags import BUNDLE
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.dags.repository import BUNDLE
 from couture_workflow.store.names import quote
 from couture_workflow.web.state import store
 
-#: The bundle of the shipped examples, as ``services/embedded_settings.py`` names it.
+#: The bundle of the shipped examples, as ``services/workbench/airflow_settings.py`` names it.
 _EXAMPLES = "examples"
 
 _FRAME = re.compile(r'File "([^"\n]*)", line (\d+)')

@@ -8,8 +8,8 @@ from typing import Any
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.utils.session import create_session
 
-from couture_workflow.services import file_uses
-from couture_workflow.services.files import FileKind
+from couture_workflow.services.files import uses as file_uses
+from couture_workflow.services.files.kinds import FileKind
 from couture_workflow.web.state import store
 
 

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from couture_workflow.services import git_sync
-from couture_workflow.services.git_remote import State
-from couture_workflow.web import dag_processing
+from couture_workflow.services.git import sync as git_sync
+from couture_workflow.services.git.remote import State
+from couture_workflow.web.dags import processing as dag_processing
 from couture_workflow.web.state import store
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def synchronise() -> State:
 def patiently(look: Callable[[], State]) -> State:
     """Look at the remote, and hold nobody up: after ``PATIENCE`` the state is ``RUNNING``, the look goes on.
 
-    :param look: a function of ``git_sync``; its errors are raised here while somebody waits.
+    :param look: a function of ``git.sync``; its errors are raised here while somebody waits.
     """
     future: Future[State] = Future()
 

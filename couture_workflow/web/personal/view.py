@@ -2,7 +2,7 @@
 
 Arriving is to log in, or to open the bare address of the stack. A click on *Home* never comes to the server;
 a link to it that is opened in another tab, and a reload of *Home*, are told apart and lead to *Home*. The bar
-that tells of the filter and takes it away is ``static/personal_view.js``; who does not see it arrives at
+that tells of the filter and takes it away is ``static/personal/view.js``; who does not see it arrives at
 Airflow's own home.
 """
 
@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from couture_workflow.services import personal_view
-from couture_workflow.services.personal_view import PersonalView
+from couture_workflow.services.personal import view as personal_view
+from couture_workflow.services.personal.view import PersonalView
 from couture_workflow.web import assets, navigation
 from couture_workflow.web.paths import ASSETS, NAV_EVERYBODY, NAV_RESOURCE, PAGES, route_path
 from couture_workflow.web.security import user_of_token
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 #: Cookie that tells for which log-in somebody has arrived already.
 ARRIVED = "couture_arrived"
 
-#: Name of the function that ``static/personal_view.js`` makes.
+#: Name of the function that ``static/personal/view.js`` makes.
 BAR = "CoutureWorkflowPersonalView"
 
 
@@ -39,7 +39,7 @@ def bar(view: PersonalView) -> dict[str, Any]:
     query = urlencode({"user": view.user})
     return {
         "name": BAR,
-        "bundle_url": f"{PAGES.removeprefix('/')}{ASSETS}/{assets.version()}/personal_view.js?{query}",
+        "bundle_url": f"{PAGES.removeprefix('/')}{ASSETS}/{assets.version()}/personal/view.js?{query}",
         "destination": "base",
         "url_route": "couture-personal-view",
         NAV_RESOURCE: NAV_EVERYBODY,

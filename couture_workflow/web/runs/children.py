@@ -27,8 +27,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from couture_workflow.services import child_runs
-from couture_workflow.services.child_runs import CLEARED, GONE, RECORD_KEY, RUNNING, ChildRun
+from couture_workflow.services.runs import children as child_runs
+from couture_workflow.services.runs.children import CLEARED, GONE, RECORD_KEY, RUNNING, ChildRun
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services import child_runs
-from couture_workflow.services.child_runs import RECORD_KEY
-from couture_workflow.services.dag_triggers import calls_of
+from couture_workflow.services.dags.triggers import calls_of
+from couture_workflow.services.runs import children as child_runs
+from couture_workflow.services.runs.children import RECORD_KEY
 
 #: As many runs are offered for choice.
 RECENT = 25
@@ -67,7 +67,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Structure:
-    """What a version of a DAG consists of, as ``static/dag_graph.js`` reads it."""
+    """What a version of a DAG consists of, as ``static/graph/graph.js`` reads it."""
 
     nodes: tuple[dict[str, Any], ...]
     edges: tuple[dict[str, str], ...]

@@ -12,8 +12,8 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services import runs
-from couture_workflow.services.runs import Details, RunKey
+from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.runs.records import Details, RunKey
 from couture_workflow.store.home import Store
 
 _NOT_STARTED = frozenset({"", "none", "scheduled", "queued"})
@@ -47,10 +47,10 @@ def details(store: Store, key: RunKey, *, newest: bool) -> Details:
 
     :param newest: take the newest recorded try instead of the key's.
     """
-    if newest and (known := runs.tries(store, key)):
+    if newest and (known := run_records.tries(store, key)):
         key = replace(key, try_number=known[-1].key.try_number)
     try:
-        return _with_version_numbers(runs.details(store, key))
+        return _with_version_numbers(run_records.details(store, key))
     except NotFoundError as error:
         raise NotFoundError(f"{error} {_why(store, key)}") from None
 
@@ -96,7 +96,7 @@ def is_lost(details: Details) -> bool:
 
 
 def _why(store: Store, key: RunKey) -> str:
-    if known := runs.tries(store, key):
+    if known := run_records.tries(store, key):
         numbers = ", ".join(str(run.key.try_number) for run in known)
         return f"Recorded tries of this task: {numbers}."
     state = task_state(key)

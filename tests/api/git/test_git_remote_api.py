@@ -11,8 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from couture_workflow.services import git_remote, git_sync, git_watch
-from couture_workflow.services.git_remote import Credential, Remote
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git import sync as git_sync
+from couture_workflow.services.git import watch as git_watch
+from couture_workflow.services.git.remote import Credential, Remote
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 from tests.support.git_server import GitServer, git_server

@@ -53,7 +53,7 @@ def test_what_is_put_is_what_others_get(admin: httpx.Client, api_server: ApiServ
 
 
 def test_masked_secret_that_is_sent_back_is_kept(admin: httpx.Client, store: Store) -> None:
-    from couture_workflow.services import spark_configuration
+    from couture_workflow.services.spark import configuration as spark_configuration
 
     admin.put(SPARK, json={"configurations": {SECRET: "s3cr3t"}})
     settings = admin.get(SPARK).json()

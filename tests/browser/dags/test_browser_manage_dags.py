@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from couture_workflow.services import dags
+from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 
@@ -35,7 +35,7 @@ DROP = """
 
 
 def paths(store: Store) -> list[str]:
-    return [file.path for file in dags.files(store)]
+    return [file.path for file in dag_repository.files(store)]
 
 
 def put(store: Store, files: dict[str, str], *, author: str = "bob", message: str = "Put") -> None:
@@ -189,7 +189,7 @@ def test_upload_of_files_and_a_zip_with_problems_names_and_one_message(
         "team/pkg/tables.py",
         "team/same.sql",
     ]
-    assert [commit.message for commit in dags.history(store, limit=1)] == ["Bring <all> of it"]
+    assert [commit.message for commit in dag_repository.history(store, limit=1)] == ["Bring <all> of it"]
 
 
 def test_old_code_is_upgraded_on_its_way_in(open_page: Callable[..., Page], store: Store) -> None:
@@ -206,7 +206,7 @@ def test_old_code_is_upgraded_on_its_way_in(open_page: Callable[..., Page], stor
     dialog(page).get_by_role("button", name="Save", exact=True).click()
 
     expect(row(page, "old.py")).to_be_visible()
-    assert b"schedule_interval" not in dags.read(store, "old.py")
+    assert b"schedule_interval" not in dag_repository.read(store, "old.py")
 
 
 def test_files_are_dropped_and_a_save_in_between_is_shown(
@@ -232,8 +232,8 @@ def test_files_are_dropped_and_a_save_in_between_is_shown(
     expect(dialog(page).get_by_text("No problems found.")).to_be_visible()
     dialog(page).get_by_role("button", name="Save", exact=True).click()
     expect(dialog(page)).to_have_count(0)
-    assert dags.read(store, "daily.py") == b"x = 2\n"
-    assert [commit.message for commit in dags.history(store, limit=2)] == ["Mine", "Theirs"]
+    assert dag_repository.read(store, "daily.py") == b"x = 2\n"
+    assert [commit.message for commit in dag_repository.history(store, limit=2)] == ["Mine", "Theirs"]
 
 
 def test_folder_is_uploaded_whole(open_page: Callable[..., Page], store: Store, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from couture_workflow.services import git_remote, git_sync
-from couture_workflow.services.git_remote import Remote
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git import sync as git_sync
+from couture_workflow.services.git.remote import Remote
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 from tests.support import remote_page

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from couture_workflow.services import dags
+from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
 from tests.support.workbench import Workbench
 
@@ -181,7 +181,7 @@ def test_new_files_go_to_the_own_folder(alices: Workbench, log_in: Callable[...,
     expect(page.get_by_role("dialog").get_by_label("Folder")).to_have_value("alice")
     page.get_by_role("dialog").get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("link", name="q.sql", exact=True)).to_be_visible()
-    assert "alice/q.sql" in [file.path for file in dags.files(Store.open(alices.home))]
+    assert "alice/q.sql" in [file.path for file in dag_repository.files(Store.open(alices.home))]
 
     page.get_by_role("button", name="Copy an example").first.click()
     expect(page.get_by_role("dialog").get_by_label("Folder")).to_have_value("alice/examples")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from couture_workflow.services import dag_drafts
+from couture_workflow.services.dags import drafts as dag_drafts
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit
 from tests.support.api_server import ApiServer

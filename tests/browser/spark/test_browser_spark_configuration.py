@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from couture_workflow.services import spark_configuration
+from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 

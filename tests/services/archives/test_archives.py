@@ -22,9 +22,12 @@ from couture_workflow.exceptions import (
     NotFoundError,
     TooLargeError,
 )
-from couture_workflow.services import archive_uploads, archives, dag_saving, spark_configuration
-from couture_workflow.services.archives import Noun
-from couture_workflow.services.spark_configuration import SparkConfiguration
+from couture_workflow.services.archives import import_export
+from couture_workflow.services.archives import uploads as archive_uploads
+from couture_workflow.services.archives.import_export import Noun
+from couture_workflow.services.saving import save as dag_saving
+from couture_workflow.services.spark import configuration as spark_configuration
+from couture_workflow.services.spark.configuration import SparkConfiguration
 from couture_workflow.store import trees
 from couture_workflow.store.home import Store
 from tests.support.processes import forked, wait_for
@@ -70,7 +73,7 @@ def packed(files: Mapping[str, bytes | str]) -> bytes:
 
 
 def exported(store: Store, noun: Noun) -> bytes:
-    return b"".join(archives.write(archives.export(store, noun)))
+    return b"".join(import_export.write(import_export.export(store, noun)))
 
 
 def unpacked(content: bytes) -> dict[str, bytes]:
@@ -85,20 +88,20 @@ class Importer:
         self.store = store
         self.path = folder / "x.tar.gz"
 
-    def plan(self, noun: Noun, content: bytes, **choices: Any) -> archives.Plan:
+    def plan(self, noun: Noun, content: bytes, **choices: Any) -> import_export.Plan:
         self.path.write_bytes(content)
-        source = archives.load(self.store, noun, self.path)
-        return archives.plan(self.store, source, **choices).plan
+        source = import_export.load(self.store, noun, self.path)
+        return import_export.plan(self.store, source, **choices).plan
 
-    def __call__(self, noun: Noun, content: bytes, **choices: Any) -> archives.Applied:
+    def __call__(self, noun: Noun, content: bytes, **choices: Any) -> import_export.Applied:
         self.path.write_bytes(content)
-        source = archives.load(self.store, noun, self.path)
-        prepared = archives.plan(self.store, source, gate=False, **choices)
+        source = import_export.load(self.store, noun, self.path)
+        prepared = import_export.plan(self.store, source, gate=False, **choices)
 
         def save_dags(changes: Mapping[str, bytes], base: str | None) -> str:
             return dag_saving.save(self.store, changes, user="ann", message="m", base=base).commit.id
 
-        return archives.apply(self.store, source, prepared, user="ann", message="", save_dags=save_dags)
+        return import_export.apply(self.store, source, prepared, user="ann", message="", save_dags=save_dags)
 
 
 @pytest.fixture
@@ -135,7 +138,7 @@ def other(store: Store, tmp_path: Path) -> Store:
     return other
 
 
-@pytest.mark.parametrize("noun", archives.NOUNS)
+@pytest.mark.parametrize("noun", import_export.NOUNS)
 def test_what_is_exported_comes_in_elsewhere_and_is_then_the_same(
     noun: Noun, other: Store, store: Store, importer: Importer
 ) -> None:
@@ -226,13 +229,13 @@ def test_file_that_the_spark_configuration_names_must_be_here(
 
 
 def test_what_may_not_be_read_is_not_exported(other: Store) -> None:
-    made = archives.export(other, "configs", readable=lambda resource: resource != "Code Bricks")
+    made = import_export.export(other, "configs", readable=lambda resource: resource != "Code Bricks")
 
     assert [entry.path for entry in made.entries] == [
         "configs/hadoop/prod/core-site.xml",
         "configs/spark.yaml",
     ]
-    made = archives.export(other, "dependencies", readable=lambda resource: resource == "Code Artifacts")
+    made = import_export.export(other, "dependencies", readable=lambda resource: resource == "Code Artifacts")
     assert [entry.path for entry in made.entries] == ["artifacts/job.py"]
 
 
@@ -363,7 +366,7 @@ def test_links_and_submodules_are_left_out_of_an_export_and_named(store: Store) 
         commit = git.text("-c", "user.name=a", "-c", "user.email=b", "commit-tree", tree, stdin=b"m")
         git.run("update-ref", "refs/heads/main", commit)
 
-    made = archives.export(store, "dags")
+    made = import_export.export(store, "dags")
 
     assert [entry.path for entry in made.entries] == ["dags/a.py"]
     assert made.manifest.left_out == {
@@ -373,7 +376,7 @@ def test_links_and_submodules_are_left_out_of_an_export_and_named(store: Store) 
 
 
 def test_empty_workbench_exports_and_imports_nothing(store: Store, importer: Importer) -> None:
-    for noun in archives.NOUNS:
+    for noun in import_export.NOUNS:
         assert list(unpacked(exported(store, noun))) == ["couture-workflow.json"]
         assert importer(noun, exported(store, noun)).plan.items == ()
 
@@ -412,7 +415,7 @@ def test_damaged_content_is_noticed_before_the_export_begins(store: Store) -> No
     store.dependencies.path("a.jar").unlink()
 
     with pytest.raises(CorruptError):
-        archives.export(store, "dependencies")
+        import_export.export(store, "dependencies")
 
 
 def test_archive_of_another_noun_is_refused(other: Store, importer: Importer) -> None:
@@ -422,24 +425,24 @@ def test_archive_of_another_noun_is_refused(other: Store, importer: Importer) ->
 
 def test_save_between_plan_and_import_is_a_conflict(store: Store, importer: Importer) -> None:
     importer.path.write_bytes(packed({"spark.yaml": "arguments: {master: yarn}"}))
-    source = archives.load(store, "configs", importer.path)
-    prepared = archives.plan(store, source)
+    source = import_export.load(store, "configs", importer.path)
+    prepared = import_export.plan(store, source)
     spark_configuration.save(store, SparkConfiguration(arguments={"master": "local"}), user="bob", base=None)
 
     with pytest.raises(ConflictError):
-        archives.apply(store, source, prepared, user="ann", message="", save_dags=lambda *_: "")
+        import_export.apply(store, source, prepared, user="ann", message="", save_dags=lambda *_: "")
 
     assert spark_configuration.load(store).arguments == {"master": "local"}
 
 
 def test_upload_between_plan_and_import_is_a_conflict(store: Store, importer: Importer) -> None:
     importer.path.write_bytes(packed({"a.jar": jar("1"), "b.jar": jar("1")}))
-    source = archives.load(store, "dependencies", importer.path)
-    prepared = archives.plan(store, source)
+    source = import_export.load(store, "dependencies", importer.path)
+    prepared = import_export.plan(store, source)
     store.dependencies.put("b.jar", [jar("other")], user="bob")
 
     with pytest.raises(ConflictError):
-        archives.apply(store, source, prepared, user="ann", message="", save_dags=lambda *_: "")
+        import_export.apply(store, source, prepared, user="ann", message="", save_dags=lambda *_: "")
 
     assert [(file.name, file.uploaded_by) for file in store.dependencies.list()] == [("b.jar", "bob")]
 

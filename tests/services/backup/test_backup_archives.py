@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.exceptions import ArchiveError, SecretKeyError, StorageError
-from couture_workflow.services import backup_keys
+from couture_workflow.services.backup import keys as backup_keys
 from couture_workflow.store import backup_archives
 
 HOSTILE = "home/outputs/a'b\"<&>ü \udcff\n/x"
@@ -194,7 +194,7 @@ def test_keys_that_make_no_sense_are_refused(change: Callable[[dict[str, object]
 
 
 def test_nothing_of_a_refused_archive_is_written(tmp_path: Path) -> None:
-    from couture_workflow.services.restore_staging import Staging
+    from couture_workflow.services.backup.restore_staging import Staging
 
     staging = Staging(tmp_path / "work")
 

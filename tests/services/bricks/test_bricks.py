@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from couture_workflow.exceptions import ConflictError, InvalidError, InvalidNameError, NotFoundError
-from couture_workflow.services import brick_document, bricks
-from couture_workflow.services.brick_document import Brick, Parameter
-from couture_workflow.services.brick_rules import check, render
+from couture_workflow.services.bricks import document as brick_document
+from couture_workflow.services.bricks import library as brick_library
+from couture_workflow.services.bricks.document import Brick, Parameter
+from couture_workflow.services.bricks.rules import check, render
 from couture_workflow.store.home import Store
 
 HELLO = Brick(
@@ -131,8 +132,8 @@ def test_a_brick_survives_its_text_and_the_text_is_readable() -> None:
 
 
 def test_shipped_bricks_are_whole_python_with_help_for_each_parameter() -> None:
-    assert len(bricks.shipped()) >= 15
-    for brick in bricks.shipped().values():
+    assert len(brick_library.shipped()) >= 15
+    for brick in brick_library.shipped().values():
         check(brick)
         rendered = render(brick, {})
         ast.parse("\n".join(rendered.imports) + "\n" + rendered.body)
@@ -141,51 +142,51 @@ def test_shipped_bricks_are_whole_python_with_help_for_each_parameter() -> None:
 
 
 def test_own_bricks_stand_before_shipped_ones_and_can_go_again(store: Store) -> None:
-    shipped = bricks.get(store, "branch")
+    shipped = brick_library.get(store, "branch")
     mine = replace(shipped, title="My branch")
-    commit = bricks.save(store, mine, user="ann", base=None)
+    commit = brick_library.save(store, mine, user="ann", base=None)
 
-    assert bricks.get(store, "branch").title == "My branch"
-    assert bricks.origin(store, "branch") == bricks.CHANGED
-    assert [entry.author for entry in bricks.history(store, "branch")] == ["ann"]
+    assert brick_library.get(store, "branch").title == "My branch"
+    assert brick_library.origin(store, "branch") == brick_library.CHANGED
+    assert [entry.author for entry in brick_library.history(store, "branch")] == ["ann"]
 
-    reset = bricks.reset(store, "branch", user="bob", base=commit.id)
-    assert bricks.get(store, "branch") == shipped
-    assert bricks.get(store, "branch", commit=commit.id).title == "My branch"
+    reset = brick_library.reset(store, "branch", user="bob", base=commit.id)
+    assert brick_library.get(store, "branch") == shipped
+    assert brick_library.get(store, "branch", commit=commit.id).title == "My branch"
 
-    bricks.delete(store, "branch", user="bob", base=reset.id)
-    assert "branch" not in {entry.brick.name for entry in bricks.all_of(store)}
-    assert [brick.name for brick in bricks.hidden(bricks.all_of(store))] == ["branch"]
+    brick_library.delete(store, "branch", user="bob", base=reset.id)
+    assert "branch" not in {entry.brick.name for entry in brick_library.all_of(store)}
+    assert [brick.name for brick in brick_library.hidden(brick_library.all_of(store))] == ["branch"]
     with pytest.raises(NotFoundError):
-        bricks.get(store, "branch")
+        brick_library.get(store, "branch")
 
-    bricks.reset(store, "branch", user="bob", base=store.config.head())
-    assert bricks.get(store, "branch") == shipped
+    brick_library.reset(store, "branch", user="bob", base=store.config.head())
+    assert brick_library.get(store, "branch") == shipped
 
 
 def test_add_find_and_delete_an_own_brick(store: Store) -> None:
-    bricks.save(store, HELLO, user="ann", base=None, new=True)
+    brick_library.save(store, HELLO, user="ann", base=None, new=True)
 
-    listed = bricks.all_of(store)
-    assert [entry.brick.name for entry in bricks.search(listed, "HELLO prints")] == ["hello"]
-    assert "hello" in {entry.brick.name for entry in bricks.search(listed, "", tag="demo")}
-    assert bricks.search(listed, "hello nowhere") == []
+    listed = brick_library.all_of(store)
+    assert [entry.brick.name for entry in brick_library.search(listed, "HELLO prints")] == ["hello"]
+    assert "hello" in {entry.brick.name for entry in brick_library.search(listed, "", tag="demo")}
+    assert brick_library.search(listed, "hello nowhere") == []
     with pytest.raises(InvalidError, match="already"):
-        bricks.save(store, HELLO, user="ann", base=store.config.head(), new=True)
+        brick_library.save(store, HELLO, user="ann", base=store.config.head(), new=True)
 
-    bricks.delete(store, "hello", user="ann", base=store.config.head())
-    assert "hello" not in {entry.brick.name for entry in bricks.all_of(store)}
+    brick_library.delete(store, "hello", user="ann", base=store.config.head())
+    assert "hello" not in {entry.brick.name for entry in brick_library.all_of(store)}
     with pytest.raises(NotFoundError):
-        bricks.reset(store, "hello", user="ann", base=store.config.head())
+        brick_library.reset(store, "hello", user="ann", base=store.config.head())
 
 
 def test_two_people_do_not_overwrite_each_other(store: Store) -> None:
-    base = bricks.save(store, HELLO, user="ann", base=None, new=True).id
-    bricks.save(store, replace(HELLO, title="Bob's"), user="bob", base=base)
+    base = brick_library.save(store, HELLO, user="ann", base=None, new=True).id
+    brick_library.save(store, replace(HELLO, title="Bob's"), user="bob", base=base)
 
     with pytest.raises(ConflictError):
-        bricks.save(store, replace(HELLO, title="Ann's"), user="ann", base=base)
-    assert bricks.get(store, "hello").title == "Bob's"
+        brick_library.save(store, replace(HELLO, title="Ann's"), user="ann", base=base)
+    assert brick_library.get(store, "hello").title == "Bob's"
 
 
 def test_a_damaged_text_is_shown_with_its_problem_and_hurts_no_other(store: Store) -> None:
@@ -193,7 +194,7 @@ def test_a_damaged_text_is_shown_with_its_problem_and_hurts_no_other(store: Stor
         {"bricks/bad.yaml": b"{", "bricks/README.md": b"x"}, author="ann", message="x", base=None
     )
 
-    listed = {entry.brick.name: entry for entry in bricks.all_of(store)}
+    listed = {entry.brick.name: entry for entry in brick_library.all_of(store)}
     assert "cannot be read" in listed["bad"].problem
     assert "README" not in listed
     assert listed["branch"].problem == ""
@@ -202,4 +203,4 @@ def test_a_damaged_text_is_shown_with_its_problem_and_hurts_no_other(store: Stor
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a'b\"<&>", ".x"])
 def test_names_follow_the_rule(store: Store, name: str) -> None:
     with pytest.raises(InvalidNameError):
-        bricks.save(store, replace(HELLO, name=name), user="ann", base=None)
+        brick_library.save(store, replace(HELLO, name=name), user="ann", base=None)

@@ -10,8 +10,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from couture_workflow.exceptions import StartError
-from couture_workflow.services import container_secrets
-from couture_workflow.services.container_secrets import FILES, PASSWORD_VARIABLE
+from couture_workflow.services.containers import secrets as container_secrets
+from couture_workflow.services.containers.secrets import FILES, PASSWORD_VARIABLE
 
 
 @pytest.fixture(name="root")

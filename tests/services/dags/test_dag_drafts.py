@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.exceptions import ConflictError, InvalidError, StorageError, TooLargeError
-from couture_workflow.services import dag_drafts
+from couture_workflow.services.dags import drafts as dag_drafts
 from couture_workflow.store.home import Store
 
 HOSTILE = "a'b\"<&>ü/../../x\0\n"

@@ -8,8 +8,12 @@ import pytest
 from airflow.dag_processing.bundles.base import unpack_bundle_version
 
 from couture_workflow.bundles import DagRepositoryBundle
-from couture_workflow.services import dag_gate, dag_root, dag_saving, dags, git_remote
-from couture_workflow.services.git_remote import Remote
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.gate import check as dag_gate
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git.remote import Remote
+from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.store.home import Store
 
 DAG = b"""
@@ -23,7 +27,7 @@ with DAG(NAME) as dag:
 @pytest.fixture
 def bundle(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DagRepositoryBundle:
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(tmp_path / "bundles"))
-    return DagRepositoryBundle(name=dags.BUNDLE, home=str(store.root))
+    return DagRepositoryBundle(name=dag_repository.BUNDLE, home=str(store.root))
 
 
 def save(store: Store, **files: bytes) -> str:
@@ -64,7 +68,7 @@ def test_a_run_keeps_its_folder(store: Store, bundle: DagRepositoryBundle) -> No
 
     dag_root.choose(store.root, "other")
     save(store, team__a=b"new", other__b=b"new")
-    again = DagRepositoryBundle(name=dags.BUNDLE, home=str(store.root), version=version)
+    again = DagRepositoryBundle(name=dag_repository.BUNDLE, home=str(store.root), version=version)
     again.initialize()
 
     assert names(again.path) == ["a.py"]
@@ -94,7 +98,9 @@ def test_the_gate_sees_the_folder_as_airflow_does(store: Store) -> None:
     assert [(graph.dag_id, graph.path) for graph in report.graphs] == [("ours", "team/dags/a.py")]
     wrong = dag_saving.check(store, {"team/dags/b.py": b"from airflow.sdk import DAG\nimport nowhere"})
     assert [problem.path for problem in wrong.errors] == ["team/dags/b.py"]
-    files = {path: content for path, content in dags.read_all(store).items()} | {"team/dags/a.py": DAG}
+    files = {path: content for path, content in dag_repository.read_all(store).items()} | {
+        "team/dags/a.py": DAG
+    }
     (graph,) = dag_gate.graphs(files, ["team/dags/a.py", "shared/names.py"], store=store)
     assert graph.path == "team/dags/a.py"
 

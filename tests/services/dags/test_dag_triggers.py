@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services.dag_triggers import File, Notes, loop_of, loops, sentence
+from couture_workflow.services.dags.triggers import File, Notes, loop_of, loops, sentence
 from couture_workflow.store.home import Store
 
 DAG = """

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from couture_workflow.exceptions import CoutureError, InvalidError, InvalidNameError, TooLargeError
-from couture_workflow.services import dag_uploads
-from couture_workflow.services.dag_uploads import receive
+from couture_workflow.services.dags import uploads as dag_uploads
+from couture_workflow.services.dags.uploads import receive
 
 HOSTILE = "a'b\"<&>ü.py"
 

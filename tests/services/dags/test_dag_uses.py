@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from couture_workflow.services.dag_uses import Use, uses
+from couture_workflow.services.dags.uses import Use, uses
 
 FILES = {
     "common/tables.py": b"NAMES = []\n",

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
-from couture_workflow.services import dag_drafts, dag_review
-from couture_workflow.services.dag_versions import (
+from couture_workflow.services.dags import drafts as dag_drafts
+from couture_workflow.services.dags.versions import (
     FileChange,
     Texts,
     before,
@@ -20,6 +20,7 @@ from couture_workflow.services.dag_versions import (
     texts,
     within,
 )
+from couture_workflow.services.review import before_save as dag_review
 from couture_workflow.store.home import Store
 
 LINES = "".join(f"line {number}\n" for number in range(20))

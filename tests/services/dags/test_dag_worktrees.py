@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services import dag_imports, dag_worktrees
-from couture_workflow.services.dag_worktrees import Tracking
+from couture_workflow.services.dags import imports as dag_imports
+from couture_workflow.services.dags import worktrees as dag_worktrees
+from couture_workflow.services.dags.worktrees import Tracking
 from couture_workflow.store.home import Store
 
 DAG = b"from airflow.sdk import DAG\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.exceptions import InvalidError, NotFoundError
-from couture_workflow.services import dags
+from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store import submodules
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit
@@ -37,32 +37,32 @@ def tree(store: Store) -> Store:
 
 
 def test_empty_repository_has_nothing_and_says_so_without_an_error(store: Store) -> None:
-    assert dags.files(store) == ()
-    assert dags.read_all(store) == {}
-    assert dags.last_changes(store) == {}
-    assert dags.search(store, "x") == []
-    assert dags.history(store) == []
+    assert dag_repository.files(store) == ()
+    assert dag_repository.read_all(store) == {}
+    assert dag_repository.last_changes(store) == {}
+    assert dag_repository.search(store, "x") == []
+    assert dag_repository.history(store) == []
     with pytest.raises(NotFoundError):
-        dags.read(store, "a.py")
+        dag_repository.read(store, "a.py")
     with pytest.raises(NotFoundError):
-        dags.rename(store, "a.py", "b.py")
+        dag_repository.rename(store, "a.py", "b.py")
 
 
 def test_files_are_listed_with_their_sizes_and_read_in_one_go(tree: Store) -> None:
-    assert [(file.path, file.size, file.submodule) for file in dags.files(tree)] == [
+    assert [(file.path, file.size, file.submodule) for file in dag_repository.files(tree)] == [
         (path, len(content), "") for path, content in sorted(FILES.items())
     ]
-    assert dags.read_all(tree) == FILES
-    assert dags.read(tree, "bin.dat") == FILES["bin.dat"]
+    assert dag_repository.read_all(tree) == FILES
+    assert dag_repository.read(tree, "bin.dat") == FILES["bin.dat"]
 
 
 def test_the_newest_commit_of_each_path_is_known_after_further_saves(tree: Store) -> None:
-    assert {commit.author for commit in dags.last_changes(tree).values()} == {"ann"}
+    assert {commit.author for commit in dag_repository.last_changes(tree).values()} == {"ann"}
 
     save(tree, {"one.py": b"1", "new.py": b"2"}, author=HOSTILE, message="line\x1e\n\nline\x1f")
     save(tree, {"team/helper.py": None}, author="bob")
 
-    found = dags.last_changes(tree)
+    found = dag_repository.last_changes(tree)
     assert {path: found[path].author for path in ("one.py", "new.py", "team/helper.py", "bin.dat")} == {
         "one.py": HOSTILE,
         "new.py": HOSTILE,
@@ -74,36 +74,39 @@ def test_the_newest_commit_of_each_path_is_known_after_further_saves(tree: Store
 
 
 def test_search_finds_lines_of_text_files(tree: Store) -> None:
-    assert dags.search(tree, "limit") == [
-        dags.Match("team/helper.py", 1, "LIMIT = 3"),
-        dags.Match("team/query.sql", 1, "select 1 -- Limit"),
+    assert dag_repository.search(tree, "limit") == [
+        dag_repository.Match("team/helper.py", 1, "LIMIT = 3"),
+        dag_repository.Match("team/query.sql", 1, "select 1 -- Limit"),
     ]
-    assert [m.path for m in dags.search(tree, "LIMIT", ignore_case=False)] == ["team/helper.py"]
-    assert [m.line for m in dags.search(tree, "name|team", regex=True)] == [2, 2]
-    assert dags.search(tree, "name|team") == []
-    assert dags.search(tree, "-e'\"<&>") == []
-    assert len(dags.search(tree, "a", limit=2)) == 2
+    assert [m.path for m in dag_repository.search(tree, "LIMIT", ignore_case=False)] == ["team/helper.py"]
+    assert [m.line for m in dag_repository.search(tree, "name|team", regex=True)] == [2, 2]
+    assert dag_repository.search(tree, "name|team") == []
+    assert dag_repository.search(tree, "-e'\"<&>") == []
+    assert len(dag_repository.search(tree, "a", limit=2)) == 2
 
 
 @pytest.mark.parametrize("text", ["", "x" * 201, "a\nb", "a\0b"])
 def test_what_cannot_be_searched_for_is_told(tree: Store, text: str) -> None:
     with pytest.raises(InvalidError, match="1 to 200 characters"):
-        dags.search(tree, text)
+        dag_repository.search(tree, text)
 
 
 def test_wrong_expression_is_told_in_words(tree: Store) -> None:
     with pytest.raises(InvalidError, match="Unmatched"):
-        dags.search(tree, "(", regex=True)
+        dag_repository.search(tree, "(", regex=True)
 
 
 def test_file_is_renamed(tree: Store) -> None:
-    assert dags.rename(tree, "one.py", "new/uno.py") == {"one.py": None, "new/uno.py": FILES["one.py"]}
+    assert dag_repository.rename(tree, "one.py", "new/uno.py") == {
+        "one.py": None,
+        "new/uno.py": FILES["one.py"],
+    }
 
 
 def test_folder_is_renamed_with_everything_in_it(tree: Store) -> None:
-    save(tree, dags.rename(tree, "team/", "teams"))
+    save(tree, dag_repository.rename(tree, "team/", "teams"))
 
-    assert {path for path in dags.read_all(tree) if "team" in path} == {
+    assert {path for path in dag_repository.read_all(tree) if "team" in path} == {
         "teams/two.py",
         "teams/helper.py",
         "teams/query.sql",
@@ -123,26 +126,26 @@ def test_folder_is_renamed_with_everything_in_it(tree: Store) -> None:
 )
 def test_rename_that_would_lose_something_is_refused(tree: Store, old: str, new: str, says: str) -> None:
     with pytest.raises(InvalidError, match=says):
-        dags.rename(tree, old, new)
+        dag_repository.rename(tree, old, new)
 
 
 def test_restore_brings_back_a_version(tree: Store) -> None:
     first = tree.dags.head() or ""
     save(tree, {"one.py": None, "team/two.py": b"new", "more.py": b"3"})
 
-    assert dags.restore(tree, first, "team") == {"team/two.py": FILES["team/two.py"]}
-    assert dags.restore(tree, first) == {
+    assert dag_repository.restore(tree, first, "team") == {"team/two.py": FILES["team/two.py"]}
+    assert dag_repository.restore(tree, first) == {
         "more.py": None,
         "one.py": FILES["one.py"],
         "team/two.py": FILES["team/two.py"],
     }
-    save(tree, dags.restore(tree, first))
-    assert dags.read_all(tree) == FILES
-    assert dags.restore(tree, first) == {}
+    save(tree, dag_repository.restore(tree, first))
+    assert dag_repository.read_all(tree) == FILES
+    assert dag_repository.restore(tree, first) == {}
     with pytest.raises(NotFoundError):
-        dags.restore(tree, "0" * 40)
+        dag_repository.restore(tree, "0" * 40)
     with pytest.raises(NotFoundError):
-        dags.restore(tree, first, "nothing")
+        dag_repository.restore(tree, first, "nothing")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_restore_brings_back_a_version(tree: Store) -> None:
     ],
 )
 def test_dag_files_are_told_like_airflow_does(path: str, content: bytes, expected: bool) -> None:
-    assert dags.is_dag_candidate(path, content) is expected
+    assert dag_repository.is_dag_candidate(path, content) is expected
 
 
 def test_links_out_of_the_tree_and_to_folders_are_not_made(store: Store, tmp_path: Path) -> None:
@@ -178,7 +181,7 @@ def test_links_out_of_the_tree_and_to_folders_are_not_made(store: Store, tmp_pat
     folder = tmp_path / "made"
     folder.mkdir()
 
-    dags.materialize(store, folder, commit=commit)
+    dag_repository.materialize(store, folder, commit=commit)
 
     assert sorted(path.name for path in folder.iterdir()) == ["in", "real.py"]
     assert (folder / "in").read_bytes() == b"content"
@@ -200,7 +203,7 @@ def submodule(store: Store, tmp_path: Path, url: str, *, mirror_of: str) -> None
     (work / "lib.py").write_text("VALUE = 'limit'\n")
     run("add", ".")
     run("commit", "-qm", "library")
-    mirror = submodules.mirror(dags.mirrors(store), mirror_of)
+    mirror = submodules.mirror(dag_repository.mirrors(store), mirror_of)
     mirror.parent.mkdir(parents=True, exist_ok=True)
     run("clone", "-q", "--bare", str(work), str(mirror))
     git = store.dags.git
@@ -235,24 +238,24 @@ def test_files_of_a_submodule_are_read_from_its_mirror_and_are_not_writable(
     if remote:
         store.dags.git.run("config", "remote.origin.url", remote)
 
-    assert [(file.path, file.submodule) for file in dags.files(store)] == [
+    assert [(file.path, file.submodule) for file in dag_repository.files(store)] == [
         (".gitmodules", ""),
         ("libs/lib.py", "libs"),
         ("own.py", ""),
     ]
-    assert dags.read(store, "libs/lib.py") == b"VALUE = 'limit'\n"
-    assert [match.path for match in dags.search(store, "limit")] == ["libs/lib.py"]
+    assert dag_repository.read(store, "libs/lib.py") == b"VALUE = 'limit'\n"
+    assert [match.path for match in dag_repository.search(store, "limit")] == ["libs/lib.py"]
     folder = tmp_path / "made"
     folder.mkdir()
-    dags.materialize(store, folder, commit=str(store.dags.head()))
+    dag_repository.materialize(store, folder, commit=str(store.dags.head()))
     assert (folder / "libs" / "lib.py").read_text() == "VALUE = 'limit'\n"
     for path in ("libs/lib.py", "libs/new.py", "libs"):
         with pytest.raises(InvalidError, match="belongs to the submodule"):
             save(store, {path: b"x"})
     with pytest.raises(InvalidError, match="is a submodule"):
-        dags.rename(store, "libs", "other")
+        dag_repository.rename(store, "libs", "other")
     save(store, {"own.py": b"changed"})
-    assert dags.read(store, "libs/lib.py") == b"VALUE = 'limit'\n"
+    assert dag_repository.read(store, "libs/lib.py") == b"VALUE = 'limit'\n"
 
 
 def test_submodule_without_a_mirror_is_told(store: Store, tmp_path: Path) -> None:
@@ -261,5 +264,5 @@ def test_submodule_without_a_mirror_is_told(store: Store, tmp_path: Path) -> Non
     with pytest.raises(
         NotFoundError, match=r"libs \(https://git.example.org/library.git\) .* is not here yet"
     ):
-        dags.files(store)
-    assert dags.read(store, "own.py") == b"import libs.lib\n"
+        dag_repository.files(store)
+    assert dag_repository.read(store, "own.py") == b"import libs.lib\n"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services import dags, former_dags
+from couture_workflow.services.dags import former as former_dags
+from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
 
 
@@ -27,7 +28,7 @@ def test_folder_is_saved_once_and_kept_under_another_name(store: Store, folder: 
         f"Moved 1 file(s) of {folder} into {store.dags.path}; the folder is dags.imported-"
     )
     assert "1 file(s) have names that cannot be saved: a b.py." in told
-    assert dags.read_all(store) == {"team/a.py": b"1\r\n"}
+    assert dag_repository.read_all(store) == {"team/a.py": b"1\r\n"}
     (kept,) = store.root.glob("dags.imported-*")
     assert (kept / "a b.py").read_bytes() == b"2"
     assert not folder.exists()
@@ -39,7 +40,7 @@ def test_repository_with_a_version_is_left_alone(store: Store, folder: Path) -> 
 
     assert "is not read" in former_dags.move(store, folder)
 
-    assert dags.read_all(store) == {"new.py": b""}
+    assert dag_repository.read_all(store) == {"new.py": b""}
     assert (folder / "team" / "a.py").is_file()
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import CoutureError
-from couture_workflow.services import completion, completion_index
-from couture_workflow.services.completion_signature import arguments, function_arguments, summary
+from couture_workflow.services.editor import completion, completion_index
+from couture_workflow.services.editor.completion_signature import arguments, function_arguments, summary
 from couture_workflow.store.home import Store
 
 
@@ -106,11 +106,11 @@ def test_indexes_of_old_versions_are_forgotten(store: Store, monkeypatch: pytest
 
     newest = completion.index(store)
 
-    assert sorted(path.name for path in folder.glob("*.json")) == [
+    assert {path.name for path in folder.glob("*.json")} == {
         "completion-4.json",
         "completion-5.json",
         f"completion-{newest.fingerprint}.json",
-    ]
+    }
 
 
 def test_failure_says_what_to_do(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

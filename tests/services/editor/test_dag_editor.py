@@ -7,8 +7,11 @@ import subprocess
 import pytest
 
 from couture_workflow.exceptions import ConflictError, InvalidError, InvalidNameError, NotFoundError
-from couture_workflow.services import dag_drafts, dag_editor, dag_format, dags
-from couture_workflow.services.dag_editor import Opened
+from couture_workflow.services.dags import drafts as dag_drafts
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.editor import files as dag_editor
+from couture_workflow.services.editor import format as dag_format
+from couture_workflow.services.editor.files import Opened
 from couture_workflow.store.home import Store
 
 
@@ -22,7 +25,7 @@ def test_files_open_as_what_they_are(store: Store) -> None:
     save(store, "x = 'ü'\r\n")
     save(store, b"\0\1", path="b.bin")
     save(store, b"\xff\xfe", path="latin.txt")
-    base = save(store, b"x" * (dags.MAX_EDITABLE + 1), path="big.csv")
+    base = save(store, b"x" * (dag_repository.MAX_EDITABLE + 1), path="big.csv")
 
     assert dag_editor.open_file(store, "a.py") == Opened("a.py", True, base, "x = 'ü'\r\n", "", 10)
     assert dag_editor.open_file(store, "new.py") == Opened("new.py", False, base)

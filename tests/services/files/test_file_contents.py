@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services import file_contents
-from couture_workflow.services.file_reader import has_main
+from couture_workflow.services.files import contents as file_contents
+from couture_workflow.services.files.reader import has_main
 
 
 def java_class(*methods: tuple[int, str, str], texts: tuple[str, ...] = ()) -> bytes:

@@ -6,8 +6,8 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from couture_workflow.operators import CouturePySparkOperator, CoutureSparkOperator
-from couture_workflow.services import file_uses
-from couture_workflow.services.file_uses import Use
+from couture_workflow.services.files import uses as file_uses
+from couture_workflow.services.files.uses import Use
 
 
 def test_the_fields_of_tasks_that_refer_to_files_are_found() -> None:

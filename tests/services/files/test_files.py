@@ -13,10 +13,10 @@ from couture_workflow.exceptions import (
     NotFoundError,
     TooLargeError,
 )
-from couture_workflow.services import files
-from couture_workflow.services.artifacts import KIND as ARTIFACTS
-from couture_workflow.services.dependencies import KIND as DEPENDENCIES
-from couture_workflow.services.files import FileKind, Received, Reception
+from couture_workflow.services.files import kinds as file_kinds
+from couture_workflow.services.files.artifacts import KIND as ARTIFACTS
+from couture_workflow.services.files.dependencies import KIND as DEPENDENCIES
+from couture_workflow.services.files.kinds import FileKind, Received, Reception
 from couture_workflow.store.home import Store
 
 HOSTILE = "a'b\"<&>ü.py"
@@ -128,30 +128,30 @@ def test_delete_refuses_what_is_in_use_and_names_the_users(store: Store) -> None
     users = [f"DAG daily, task t{number}" for number in range(7)]
 
     with pytest.raises(InUseError, match="DAG daily, task t0; .* and 2 more") as caught:
-        files.delete(store, ARTIFACTS, "job.py", users=users, force=False)
+        file_kinds.delete(store, ARTIFACTS, "job.py", users=users, force=False)
     assert caught.value.users == tuple(users)
     assert store.artifacts.get("job.py")
 
-    files.delete(store, ARTIFACTS, "job.py", users=users, force=True)
+    file_kinds.delete(store, ARTIFACTS, "job.py", users=users, force=True)
     assert not store.artifacts.list()
 
 
 def test_a_deleted_file_comes_back_with_all_versions(store: Store) -> None:
     put(store, "job.py", b"x = 1\n")
     put(store, "job.py", b"x = 2\n")
-    files.delete(store, ARTIFACTS, "job.py", users=(), force=False)
+    file_kinds.delete(store, ARTIFACTS, "job.py", users=(), force=False)
 
-    assert [file.name for file in files.find(store.artifacts, deleted=True).files] == ["job.py"]
-    assert len(files.undelete(store, ARTIFACTS, "job.py").versions) == 2
+    assert [file.name for file in file_kinds.find(store.artifacts, deleted=True).files] == ["job.py"]
+    assert len(file_kinds.undelete(store, ARTIFACTS, "job.py").versions) == 2
     with pytest.raises(NotFoundError):
-        files.undelete(store, ARTIFACTS, "job.py")
+        file_kinds.undelete(store, ARTIFACTS, "job.py")
 
 
 def test_restore_makes_an_earlier_version_current(store: Store) -> None:
     first = put(store, "job.py", b"x = 1\n").file
     put(store, "job.py", b"x = 2\n")
 
-    restored = files.restore(store, ARTIFACTS, "job.py", 1, user="bob")
+    restored = file_kinds.restore(store, ARTIFACTS, "job.py", 1, user="bob")
 
     assert (restored.current, restored.sha256, restored.uploaded_by) == (3, first.sha256, "bob")
 
@@ -161,7 +161,7 @@ def test_find_searches_sorts_and_pages(store: Store) -> None:
         put(store, name, b"#" * size)
 
     def names(**given: object) -> list[str]:
-        return [file.name for file in files.find(store.artifacts, **given).files]  # type: ignore[arg-type]
+        return [file.name for file in file_kinds.find(store.artifacts, **given).files]  # type: ignore[arg-type]
 
     assert names() == ["A.py", "b.py", "ä.py"]
     assert names(sort="-size") == ["b.py", "A.py", "ä.py"]
@@ -169,4 +169,4 @@ def test_find_searches_sorts_and_pages(store: Store) -> None:
     assert names(search=" a.PY") == ["A.py"]
     assert names(search="a\u0308") == ["ä.py"]
     assert names(offset=1, limit=1) == ["b.py"]
-    assert files.find(store.artifacts, offset=9).total == 3
+    assert file_kinds.find(store.artifacts, offset=9).total == 3

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from couture_workflow.services import dag_gate
-from couture_workflow.services.dag_gate import Known, Problem, Report, quick
+from couture_workflow.services.gate import check as dag_gate
+from couture_workflow.services.gate.check import Known, Problem, Report, quick
 
 DAG = "from airflow.sdk import DAG\nfrom airflow.providers.standard.operators.empty import EmptyOperator\n"
 TRIGGER = (
@@ -344,7 +344,7 @@ def test_without_parsing_only_the_text_is_looked_at() -> None:
 
 
 def test_examples_pass() -> None:
-    folder = Path(__file__).parents[2] / "examples" / "dags"
+    folder = Path(__file__).parents[3] / "examples" / "dags"
     files = {path.name: path.read_text() for path in folder.glob("*.py")}
 
     report = check(files)
@@ -404,7 +404,7 @@ def test_files_that_would_take_too_long_in_all_are_left_out_and_told(monkeypatch
 def test_a_wall_that_the_system_does_not_offer_is_told_once_in_a_note(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from couture_workflow.services import dag_sandbox
+    from couture_workflow.services.gate import sandbox as dag_sandbox
 
     plain = dag_sandbox.Tree.__init__
 

@@ -20,9 +20,9 @@ from typing import Any
 import psutil
 import pytest
 
-from couture_workflow.services import dag_sandbox
-from couture_workflow.services.dag_sandbox import Parsed, Question, Tree
-from couture_workflow.services.dag_sandbox_walls import Limits
+from couture_workflow.services.gate import sandbox as dag_sandbox
+from couture_workflow.services.gate.sandbox import Parsed, Question, Tree
+from couture_workflow.services.processes.walls import Limits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
 
@@ -472,7 +472,7 @@ def test_an_ordinary_user_is_walled_in_too(tmp_path: Path) -> None:
         pytest.skip("the other tests ran as an ordinary user")
     script = (
         "import sys, json\nsys.path[:0] = json.loads(sys.argv[1])\n"
-        "from couture_workflow.services.dag_sandbox import Tree, Question\n"
+        "from couture_workflow.services.gate.sandbox import Tree, Question\n"
         "body = b'''import os\\nfrom airflow.sdk import DAG\\nfound = []\\n"
         'for call in (os.fork, lambda: os.kill(-1, 9), lambda: os.kill(int(os.environ["VICTIM"]), 9), '
         'lambda: open("/tmp/x-nobody", "w"), lambda: os.listdir(os.environ["SECRET"])):\\n'

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.exceptions import ConflictError, InvalidError, NotAllowedError
-from couture_workflow.services import dag_saving, dags, git_remote, git_sync, git_watch
-from couture_workflow.services.git_remote import FOLLOW, TWO_WAY, Credential, Remote
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git import sync as git_sync
+from couture_workflow.services.git import watch as git_watch
+from couture_workflow.services.git.remote import FOLLOW, TWO_WAY, Credential, Remote
+from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.store.home import Store
 from tests.support.git_server import GitServer, git, git_server
 
@@ -47,13 +51,13 @@ def test_follow_takes_what_is_there_and_what_comes(store: Store, server: GitServ
 
     first = git_sync.synchronise(store, moved=lambda old, new: moves.append((old, new)))
     assert (first.result, first.paths) == ("ok", ())
-    assert dags.read(store, "dags/a.py") == b"one\n"
+    assert dag_repository.read(store, "dags/a.py") == b"one\n"
 
     newest = server.commit("central.git", {"dags/a.py": "two\n"})
     second = git_sync.synchronise(store, moved=lambda old, new: moves.append((old, new)))
 
     assert (second.result, second.local, second.remote) == ("ok", newest, newest)
-    assert dags.read(store, "dags/a.py") == b"two\n"
+    assert dag_repository.read(store, "dags/a.py") == b"two\n"
     assert store.dags.history(limit=1)[0].author == "Rita Remote"
     assert moves == [(None, first.local), (first.local, newest)]
     assert git_remote.state(store) == second
@@ -89,8 +93,8 @@ def test_changes_on_both_sides_are_merged(store: Store, server: GitServer) -> No
     server.commit("central.git", {"dags/a.py": "theirs\n"})
 
     assert git_sync.synchronise(store).result == "ok"
-    assert dags.read(store, "dags/a.py") == b"theirs\n"
-    assert dags.read(store, "dags/b.py") == b"mine\n"
+    assert dag_repository.read(store, "dags/a.py") == b"theirs\n"
+    assert dag_repository.read(store, "dags/b.py") == b"mine\n"
     assert server.file("central.git", "dags/b.py") == "mine"
 
 
@@ -99,7 +103,7 @@ def test_files_from_before_the_connection_are_kept(store: Store, server: GitServ
     connect(store, server)
 
     assert git_sync.synchronise(store).result == "ok"
-    assert dags.read(store, "dags/old.py") == b"old\n"
+    assert dag_repository.read(store, "dags/old.py") == b"old\n"
     assert server.file("central.git", "dags/old.py") == "old"
 
 
@@ -121,7 +125,9 @@ def test_a_conflict_overwrites_nobody_until_somebody_chooses(
         git_sync.resolve(store, {}, user="ann")
     assert git_sync.resolve(store, {"dags/a.py": choice}, user="ann").result == "ok"
     for path, content in {"dags/a.py": text, "dags/b.py": "b", "dags/c.py": "c"}.items():
-        assert dags.read(store, path).decode().strip() == server.file("central.git", path) == content
+        assert (
+            dag_repository.read(store, path).decode().strip() == server.file("central.git", path) == content
+        )
     assert store.dags.is_ancestor(mine, store.dags.head() or "")
     assert store.dags.is_ancestor(theirs, store.dags.head() or "")
 
@@ -134,7 +140,7 @@ def test_a_deleted_file_that_the_other_side_changed_is_a_conflict(store: Store, 
 
     assert git_sync.synchronise(store).paths == ("dags/a.py",)
     assert git_sync.resolve(store, {"dags/a.py": "ours"}, user="ann").result == "ok"
-    assert "dags/a.py" not in {file.path for file in dags.files(store)}
+    assert "dags/a.py" not in {file.path for file in dag_repository.files(store)}
 
 
 def test_following_never_drops_what_is_here(store: Store, server: GitServer) -> None:
@@ -183,7 +189,7 @@ def test_submodules_in_other_private_repositories(store: Store, server: GitServe
     )  # fmt: skip
 
     assert git_sync.synchronise(store).result == "ok"
-    assert dags.read(store, "team/lib.py") == b"VALUE = 1\n"
+    assert dag_repository.read(store, "team/lib.py") == b"VALUE = 1\n"
     assert any(line.startswith("team /team/lib.git") for line in server.seen)
     assert not any(line.startswith("ci /team/") for line in server.seen)
     first = store.dags.head() or ""
@@ -191,8 +197,8 @@ def test_submodules_in_other_private_repositories(store: Store, server: GitServe
     two = server.commit("team/lib.git", {"lib.py": "VALUE = 2\n"})
     server.bump_submodule("central.git", "team", two)
     assert git_sync.synchronise(store).result == "ok"
-    assert dags.read(store, "team/lib.py") == b"VALUE = 2\n"
-    assert dags.read(store, "team/lib.py", commit=first) == b"VALUE = 1\n"
+    assert dag_repository.read(store, "team/lib.py") == b"VALUE = 2\n"
+    assert dag_repository.read(store, "team/lib.py", commit=first) == b"VALUE = 1\n"
 
 
 def test_a_submodule_that_cannot_be_fetched_keeps_the_branch_where_it_is(
@@ -233,7 +239,7 @@ def test_a_path_is_a_remote_too(store: Store, server: GitServer) -> None:
         store, Remote(url=f"file://{server.root}/central.git", mode=TWO_WAY), user="ann", base=None
     )
     assert git_sync.synchronise(store).result == "ok"
-    assert dags.read(store, "dags/a.py") == b"one\n"
+    assert dag_repository.read(store, "dags/a.py") == b"one\n"
 
 
 def test_tokens_are_in_no_file_but_encrypted(store: Store, server: GitServer) -> None:
@@ -254,7 +260,7 @@ def test_disconnecting_forgets_the_secrets_and_keeps_the_files(store: Store, ser
     git_remote.save(store, Remote(), user="ann", base=remote.commit)
 
     assert store.secrets.names() == ()
-    assert dags.read(store, "dags/a.py") == b"one\n"
+    assert dag_repository.read(store, "dags/a.py") == b"one\n"
     assert git_sync.synchronise(store).result == ""
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services import dags, git_remote, git_watch
-from couture_workflow.services.git_remote import Remote
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git import watch as git_watch
+from couture_workflow.services.git.remote import Remote
 from couture_workflow.store.home import Store
 from tests.support.git_server import GitServer, git_server
 
@@ -41,11 +43,11 @@ def test_it_looks_when_connected_and_when_asked(store: Store, server: GitServer)
         remote = Remote(url=f"file://{server.root}/central.git", mode=git_remote.TWO_WAY, interval=86400)
         git_remote.save(store, remote, user="ann", base=None)
         until(lambda: store.dags.head() is not None)
-        assert dags.read(store, "a.py") == b"one\n"
+        assert dag_repository.read(store, "a.py") == b"one\n"
 
         server.commit("central.git", {"a.py": "two\n"})
         git_watch.ask(store)
-        until(lambda: dags.read(store, "a.py") == b"two\n")
+        until(lambda: dag_repository.read(store, "a.py") == b"two\n")
 
         store.dags.save({"b.py": b"mine\n"}, author="ann", message="x", base=store.dags.head())
         git_watch.ask(store)

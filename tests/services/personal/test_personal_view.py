@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from couture_workflow.services import bricks, dag_examples, dag_root, personal_view
+from couture_workflow.services.bricks import library as brick_library
+from couture_workflow.services.dags import examples as dag_examples
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.personal import view as personal_view
 from couture_workflow.store.home import Store
 
 HOSTILE = "a'b\"<&>ü"
@@ -62,15 +65,15 @@ def test_the_folder_is_where_airflow_reads(store: Store, monkeypatch: pytest.Mon
 
 
 def test_a_skeleton_is_owned_by_the_person() -> None:
-    def owner(brick: bricks.Brick) -> list[str]:
+    def owner(brick: brick_library.Brick) -> list[str]:
         return [parameter.default for parameter in brick.parameters if parameter.name == "owner"]
 
-    skeleton = bricks.shipped()["dag"]
+    skeleton = brick_library.shipped()["dag"]
 
-    assert owner(bricks.owned_by(skeleton, "alice")) == ["alice"]
-    assert bricks.owned_by(skeleton, "") == skeleton
-    own = bricks.owned_by(skeleton, "carol")
-    assert owner(bricks.owned_by(own, "alice")) == ["carol"], "an owner that somebody chose stays"
+    assert owner(brick_library.owned_by(skeleton, "alice")) == ["alice"]
+    assert brick_library.owned_by(skeleton, "") == skeleton
+    own = brick_library.owned_by(skeleton, "carol")
+    assert owner(brick_library.owned_by(own, "alice")) == ["carol"], "an owner that somebody chose stays"
 
 
 def test_two_people_may_copy_the_same_example() -> None:

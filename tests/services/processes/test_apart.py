@@ -8,20 +8,18 @@ import psutil
 import pytest
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services import (
-    apart,
-    brick_document,
-    dag_imports,
-    dag_plans,
-    dag_sources,
-    upgrade_apart,
-)
-from couture_workflow.services.archive_spark import read_settings
-from couture_workflow.services.brick_document import Brick, Parameter
-from couture_workflow.services.brick_rules import check, render
-from couture_workflow.services.dag_uploads import Incoming
-from couture_workflow.services.dag_uses import Use, uses
-from couture_workflow.services.upgrade import looks_old
+from couture_workflow.services.archives.spark import read_settings
+from couture_workflow.services.bricks import document as brick_document
+from couture_workflow.services.bricks.document import Brick, Parameter
+from couture_workflow.services.bricks.rules import check, render
+from couture_workflow.services.dags import imports as dag_imports
+from couture_workflow.services.dags import sources as dag_sources
+from couture_workflow.services.dags.uploads import Incoming
+from couture_workflow.services.dags.uses import Use, uses
+from couture_workflow.services.processes import apart
+from couture_workflow.services.saving import plans as dag_plans
+from couture_workflow.services.upgrade import apart as upgrade_apart
+from couture_workflow.services.upgrade.upgrading import looks_old
 
 OLD = "from airflow import DAG\n\ndag = DAG('a', schedule_interval='@daily')\n"
 NEW = "from airflow import DAG\n\ndag = DAG('a', schedule='@daily', catchup=False)\n"
@@ -54,7 +52,7 @@ def test_a_file_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_left_when_time_is_over_is_told() -> None:
-    answers = apart.each("upgrade_apart.text", None, [("a.py", SLOW), ("b.py", OLD)], seconds=60, total=3)
+    answers = apart.each("upgrade.apart.text", None, [("a.py", SLOW), ("b.py", OLD)], seconds=60, total=3)
 
     assert [answer.why for answer in answers] == ["time", "late"]
 
@@ -62,7 +60,7 @@ def test_what_is_left_when_time_is_over_is_told() -> None:
 def test_no_process_is_left_behind() -> None:
     before = set(psutil.Process().children(recursive=True))
 
-    apart.each("upgrade_apart.text", None, [("a.py", CRASHING), ("b.py", SLOW)], seconds=1, total=5)
+    apart.each("upgrade.apart.text", None, [("a.py", CRASHING), ("b.py", SLOW)], seconds=1, total=5)
 
     assert set(psutil.Process().children(recursive=True)) <= before
 

@@ -11,7 +11,7 @@ import pytest
 #: Starts a child that starts a grandchild in another session and dies; then ends all and tells what is left.
 PARENT = """
 import subprocess, sys, time
-from couture_workflow.services import process_tree
+from couture_workflow.services.processes import tree as process_tree
 
 process_tree.adopt_orphans()
 deaf = "from signal import *; import time; signal(SIGTERM, SIG_IGN); print(flush=True); time.sleep(600)"

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from couture_workflow.services import reaper
+from couture_workflow.services.processes import reaper
 
 #: A job with a child in its process group, one in a group of its own and one in a session of its own, each of
 #: which ignores SIGTERM if it is told to. Each writes its process id into the folder.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from couture_workflow.services import dag_checking
+from couture_workflow.services.review import checking as dag_checking
 from couture_workflow.store.home import Store
 
 DAG = """from airflow.providers.standard.operators.bash import BashOperator

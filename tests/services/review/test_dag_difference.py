@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from couture_workflow.services.dag_difference import (
+from couture_workflow.services.gate.graph import DagGraph, GraphTask
+from couture_workflow.services.review.difference import (
     Change,
     DagDifference,
     Value,
     difference,
     message,
 )
-from couture_workflow.services.dag_graph import DagGraph, GraphTask
 
 HOSTILE = "a'b\"<&>ü"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services.dag_merge import Part, clashes, merge
+from couture_workflow.services.review.merge import Part, clashes, merge
 from couture_workflow.store.home import Store
 
 

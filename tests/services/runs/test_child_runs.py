@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from couture_workflow.services import child_runs
-from couture_workflow.services.child_runs import ChildRun, Step, after, next_step
+from couture_workflow.services.runs import children as child_runs
+from couture_workflow.services.runs.children import ChildRun, Step, after, next_step
 
 KNOWN = ChildRun("child", "run-1", child_runs.digest({"n": 1}), try_number=1, max_tries=1)
 RETRY = replace(KNOWN, run_id="run-2", try_number=2)

@@ -11,7 +11,9 @@ import pytest
 from flask import Flask
 
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services import archive_dags, dag_versions, dags
+from couture_workflow.services.archives import dags as archive_dags
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags import versions as dag_versions
 from couture_workflow.store.home import Store
 from couture_workflow.views.base import attachment
 
@@ -49,14 +51,14 @@ def pushed(store: Store, tmp_path: Path) -> Store:
 def test_a_file_of_any_name_is_read_shown_and_deleted(pushed: Store, name: str) -> None:
     content = f"x = {NAMES.index(name)}\n".encode()
 
-    assert dags.read(pushed, name) == content
-    assert dags.read(pushed, name, commit=pushed.dags.head()) == content
-    assert dags.read_all(pushed)[name] == content
+    assert dag_repository.read(pushed, name) == content
+    assert dag_repository.read(pushed, name, commit=pushed.dags.head()) == content
+    assert dag_repository.read_all(pushed)[name] == content
     assert isinstance(dag_versions.is_file(pushed, name, []), bool)
 
     pushed.dags.save({name: None}, author="ann", message="Delete", base=pushed.dags.head())
 
-    assert name not in dags.read_all(pushed)
+    assert name not in dag_repository.read_all(pushed)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import CorruptError, NotFoundError
-from couture_workflow.services import runs
-from couture_workflow.services.runs import Change, FileUse, Run, RunKey
+from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.runs.records import Change, FileUse, Run, RunKey
 
 START = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 HOSTILE = "a'b\"<&>ü/../.%2F\\ :+"
@@ -49,9 +49,9 @@ def test_a_record_is_read_back_whole(store: Any) -> None:
         user="mary",
     )
 
-    runs.write(store, run)
+    run_records.write(store, run)
 
-    assert runs.read(store, run.key) == run
+    assert run_records.read(store, run.key) == run
     assert run.duration == 12.5
 
 
@@ -75,9 +75,9 @@ def test_a_record_is_read_back_whole(store: Any) -> None:
 def test_any_ids_are_kept_apart_inside_the_runs_folder(store: Any, text: str) -> None:
     keys = [RunKey(text, text, text), RunKey(text + "2", text, text), RunKey(text, text, text, map_index=0)]
     for number, key in enumerate(keys):
-        runs.write(store, run_of(key, state="success", pid=number))
+        run_records.write(store, run_of(key, state="success", pid=number))
 
-    assert [runs.read(store, key).pid for key in keys] == [0, 1, 2]
+    assert [run_records.read(store, key).pid for key in keys] == [0, 1, 2]
     assert all(len(part.encode()) <= 255 for path in files_of(store) for part in path.parts)
     assert [path.name for path in store.runs.parent.glob("*.json")] == []
 
@@ -86,7 +86,7 @@ def test_a_missing_record_names_the_task(store: Any) -> None:
     with pytest.raises(
         NotFoundError, match="no record of try 1 of the task 't' in the run 'r' of the DAG 'd'"
     ):
-        runs.read(store, RunKey("d", "r", "t"))
+        run_records.read(store, RunKey("d", "r", "t"))
 
 
 @pytest.mark.parametrize(
@@ -107,21 +107,21 @@ def test_a_missing_record_names_the_task(store: Any) -> None:
 )
 def test_damage_names_the_file_and_the_remedy(store: Any, content: bytes) -> None:
     key = RunKey("d", "r", "t")
-    runs.write(store, run_of(key))
+    run_records.write(store, run_of(key))
     (record,) = files_of(store)
     record.write_bytes(content)
 
     with pytest.raises(CorruptError, match="is damaged .* Delete the file") as caught:
-        runs.read(store, key)
+        run_records.read(store, key)
 
     assert caught.value.path == str(record)
-    assert runs.tries(store, key) == []
-    assert runs.last_success(store, RunKey("d", "r2", "t")) is None
+    assert run_records.tries(store, key) == []
+    assert run_records.last_success(store, RunKey("d", "r2", "t")) is None
 
 
 def test_a_record_of_a_newer_version_is_read(store: Any) -> None:
     key = RunKey("d", "r", "t")
-    runs.write(store, run_of(key, files=(FileUse("jar", "a.jar", 1, "00", 1),)))
+    run_records.write(store, run_of(key, files=(FileUse("jar", "a.jar", 1, "00", 1),)))
     (record,) = files_of(store)
     newer = json.loads(record.read_bytes())
     newer |= {"format": 99, "keytab": "alice"}
@@ -130,16 +130,16 @@ def test_a_record_of_a_newer_version_is_read(store: Any) -> None:
     del newer["pid"]
     record.write_text(json.dumps(newer))
 
-    assert runs.read(store, key) == run_of(key, files=(FileUse("jar", "a.jar", 1, "00", 1),))
+    assert run_records.read(store, key) == run_of(key, files=(FileUse("jar", "a.jar", 1, "00", 1),))
 
 
 def test_tries_come_in_order(store: Any) -> None:
     for number in (10, 2, 1):
-        runs.write(
+        run_records.write(
             store, run_of(RunKey("d", "r", "t", -1, number), started_at=START + timedelta(hours=number))
         )
 
-    assert [run.key.try_number for run in runs.tries(store, RunKey("d", "r", "t"))] == [1, 2, 10]
+    assert [run.key.try_number for run in run_records.tries(store, RunKey("d", "r", "t"))] == [1, 2, 10]
 
 
 def test_the_last_success_is_the_newest_before_the_run_of_the_same_task_and_map_index(store: Any) -> None:
@@ -152,7 +152,7 @@ def test_the_last_success_is_the_newest_before_the_run_of_the_same_task_and_map_
             ("e", "success", -1),
         ]
     ):
-        runs.write(
+        run_records.write(
             store,
             run_of(
                 RunKey("d", run_id, "t", map_index), state=state, started_at=START + timedelta(hours=hour)
@@ -160,7 +160,7 @@ def test_the_last_success_is_the_newest_before_the_run_of_the_same_task_and_map_
         )
 
     def found(run_id: str, map_index: int = -1) -> str | None:
-        success = runs.last_success(store, RunKey("d", run_id, "t", map_index))
+        success = run_records.last_success(store, RunKey("d", run_id, "t", map_index))
         return success.key.run_id if success else None
 
     assert [found(run_id) for run_id in "abce"] == [None, "a", "b", "b"]
@@ -170,26 +170,26 @@ def test_the_last_success_is_the_newest_before_the_run_of_the_same_task_and_map_
 
 def test_a_success_that_was_deleted_or_is_no_success_any_more_is_passed_over(store: Any) -> None:
     for hour, run_id in enumerate("abc"):
-        runs.write(
+        run_records.write(
             store, run_of(RunKey("d", run_id, "t"), state="success", started_at=START + timedelta(hours=hour))
         )
     (store.runs / "d" / "t" / "-1" / "run=c" / "1.json").unlink()
-    runs.write(store, replace(runs.read(store, RunKey("d", "b", "t")), state="failed"))
+    run_records.write(store, replace(run_records.read(store, RunKey("d", "b", "t")), state="failed"))
 
-    found = runs.last_success(store, RunKey("d", "new", "t"))
+    found = run_records.last_success(store, RunKey("d", "new", "t"))
 
     assert found is not None
     assert found.key.run_id == "a"
 
 
 def test_a_success_is_found_among_thousands_without_reading_them(store: Any) -> None:
-    runs.write(store, run_of(RunKey("d", "first", "t"), state="success"))
+    run_records.write(store, run_of(RunKey("d", "first", "t"), state="success"))
     folder = store.runs / "d" / "t" / "-1" / "successes"
     for number in range(5000):
         (folder / f"20270101T000000.{number:06}Z-x").touch()
 
-    runs.write(store, run_of(RunKey("d", "second", "t"), started_at=START + timedelta(hours=1)))
-    found = runs.last_success(store, RunKey("d", "second", "t"))
+    run_records.write(store, run_of(RunKey("d", "second", "t"), started_at=START + timedelta(hours=1)))
+    found = run_records.last_success(store, RunKey("d", "second", "t"))
 
     assert found is not None
     assert found.key.run_id == "first"
@@ -230,8 +230,8 @@ def test_changes_are_itemised() -> None:
         master="spark://h:7077",
     )
 
-    assert runs.changes(old, old) == []
-    assert runs.changes(old, new) == [
+    assert run_records.changes(old, old) == []
+    assert run_records.changes(old, new) == [
         Change(
             "application job.py",
             "version 1, sha256 aaaaaaaaaaaa, 1,200 bytes",
@@ -261,22 +261,22 @@ def test_the_id_of_the_run_itself_is_no_change() -> None:
         application_arguments=("out/manual__2026-06-01T10.00.00+00.00/x",),
     )
 
-    assert runs.changes(old, new) == []
+    assert run_records.changes(old, new) == []
 
 
 def test_a_record_is_never_half_written(store: Any) -> None:
     key = RunKey("d", "r", "t")
-    runs.write(store, run_of(key))
+    run_records.write(store, run_of(key))
     child = os.fork()
     if child == 0:
         for number in range(100_000):
-            runs.write(store, run_of(key, pid=number))
+            run_records.write(store, run_of(key, pid=number))
         os._exit(0)
     try:
         for _ in range(300):
-            runs.read(store, key)
+            run_records.read(store, key)
     finally:
         os.kill(child, 9)
         os.waitpid(child, 0)
 
-    assert runs.read(store, key).key == key
+    assert run_records.read(store, key).key == key

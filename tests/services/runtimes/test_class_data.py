@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services import class_data, runtimes
-from couture_workflow.services.runtimes import SparkRuntime
+from couture_workflow.services.runtimes import class_data, installed
+from couture_workflow.services.runtimes.installed import SparkRuntime
 
 #: Stands in for spark-submit: "trains" by writing the archive that it is asked for.
 TRAINER = """#!/bin/sh
@@ -140,7 +140,7 @@ def test_only_one_process_builds(runtime: SparkRuntime, tmp_path: Path) -> None:
 @pytest.mark.spark
 @pytest.mark.slow
 def test_a_real_driver_takes_its_classes_from_the_archive(tmp_path: Path) -> None:
-    runtime = runtimes.spark()
+    runtime = installed.spark()
     archive = tmp_path / "real.jsa"
     loaded = tmp_path / "loaded.txt"
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import RuntimeMissingError, StorageFullError
-from couture_workflow.services import runtime_install, runtimes
+from couture_workflow.services.runtimes import install, installed
+from couture_workflow.services.runtimes import install as runtime_install
 
 DEBIAN = 'openjdk version "17.0.15" 2025-04-15'
 
@@ -48,9 +49,9 @@ def test_the_runtime_is_found_with_its_python(machine: Path, monkeypatch: pytest
     java = java_at(machine / "jdk")
     (machine / "bin" / "java").symlink_to(java / "bin" / "java")
 
-    found = runtimes.spark()
+    found = installed.spark()
 
-    assert found == runtimes.SparkRuntime(
+    assert found == installed.SparkRuntime(
         home=home,
         python=str(machine / "runtimes/spark/bin/python"),
         version="4.2.1",
@@ -67,7 +68,7 @@ def test_the_users_own_spark_python_and_java_go_first(machine: Path, monkeypatch
     monkeypatch.setenv("JAVA_HOME", str(java_at(machine / "my java", 'java version "1.8.0_402"')))
     monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__SPARK_PYTHON", "/usr/bin/python3.9")
 
-    found = runtimes.spark()
+    found = installed.spark()
 
     assert (found.home.name, found.version, found.python) == ("my spark ü", "3.5.9", "/usr/bin/python3.9")
     assert (found.java_home.name, found.java_version) == ("my java", "1.8.0_402")
@@ -80,7 +81,7 @@ def test_the_release_file_of_a_jdk_goes_before_starting_it(
     (jdk / "release").write_text('IMPLEMENTOR="Debian"\nJAVA_RUNTIME_VERSION="21.0.8+9-Debian"\n')
     monkeypatch.setenv("JAVA_HOME", str(jdk))
 
-    assert runtimes.java() == (str(jdk / "bin" / "java"), "21.0.8+9-Debian")
+    assert installed.java() == (str(jdk / "bin" / "java"), "21.0.8+9-Debian")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_what_is_missing_is_named_with_what_to_type(
         monkeypatch.setenv(name, value.format(machine))
 
     with pytest.raises(RuntimeMissingError, match=says):
-        runtimes.spark()
+        installed.spark()
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_an_installation_is_made_once_continued_and_made_anew_for_other_pins(
 ) -> None:
     def install() -> list[str]:
         said: list[str] = []
-        assert runtimes.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == link
+        assert install.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == link
         return said
 
     link = tmp_path / "r" / "spark"
@@ -161,7 +162,7 @@ def test_two_installations_at_once_make_one(tmp_path: Path, pins: Path) -> None:
     said: list[str] = []
     threads = [
         threading.Thread(
-            target=runtimes.install_spark,
+            target=install.install_spark,
             kwargs={"report": said.append, "folder": tmp_path / "r", "pins": pins},
         )
         for _ in range(2)
@@ -181,7 +182,7 @@ def test_a_failed_installation_says_why_and_leaves_no_runtime(tmp_path: Path, pi
     with pytest.raises(
         RuntimeMissingError, match="could not be made: .*no-such-folder.*couture-workflow install"
     ):
-        runtimes.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
+        install.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
 
     assert not (tmp_path / "r" / "spark").exists()
 
@@ -192,7 +193,7 @@ def test_an_environment_made_by_hand_is_left_alone(tmp_path: Path, pins: Path) -
     pins.write_text("pyspark==4.2.1\npandas==2.3.3\n")
     said: list[str] = []
 
-    assert runtimes.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == own
+    assert install.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == own
     assert len(said) == 1
     assert "left as it is. It differs from the tested set: pandas==2.3.3." in said[0]
 
@@ -203,7 +204,7 @@ def test_too_little_disk_is_said_before_anything_is_made(
     monkeypatch.setitem(runtime_install._NEEDED_BYTES, "spark", 1 << 60)
 
     with pytest.raises(StorageFullError, match="GiB of disk, but .* MiB are free"):
-        runtimes.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
+        install.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
 
     assert [path.name for path in (tmp_path / "r").iterdir()] == [".spark.lock"]
 

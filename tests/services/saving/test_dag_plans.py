@@ -8,9 +8,11 @@ import zipfile
 import pytest
 
 from couture_workflow.exceptions import InvalidNameError, NotFoundError
-from couture_workflow.services import dag_downloads, dag_examples, dag_plans
-from couture_workflow.services.dag_plans import Planned
-from couture_workflow.services.dag_uploads import Incoming
+from couture_workflow.services.dags import downloads as dag_downloads
+from couture_workflow.services.dags import examples as dag_examples
+from couture_workflow.services.dags.uploads import Incoming
+from couture_workflow.services.saving import plans as dag_plans
+from couture_workflow.services.saving.plans import Planned
 
 OLD = """from airflow import DAG
 from airflow.operators.dummy_operator import DummyOperator

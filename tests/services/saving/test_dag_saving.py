@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import ConflictError, GateError, InvalidError, InvalidNameError
-from couture_workflow.services import dag_saving, dags
-from couture_workflow.services.dag_problems import Known
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.gate.problems import Known
+from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.web.errors import describe
 
 KNOWN = Known(variables={}, connections=frozenset())
@@ -30,7 +31,7 @@ def test_a_sound_change_is_one_commit_of_its_author(store: Any) -> None:
 
     assert saved.report.passed and not saved.overridden
     assert (saved.commit.author, saved.commit.message) == ("ann", "A change")
-    assert dags.read_all(store) == {"a.py": dag("a"), "sql/b.sql": b"SELECT 1"}
+    assert dag_repository.read_all(store) == {"a.py": dag("a"), "sql/b.sql": b"SELECT 1"}
 
 
 def test_an_error_saves_nothing_and_lists_the_problems(store: Any) -> None:
@@ -104,7 +105,7 @@ def test_two_people_on_one_file_conflict_and_on_two_do_not(store: Any) -> None:
         save(store, {"a.py": dag("a3")}, base=base)
     saved = save(store, {"b.py": dag("b2")}, base=base)
 
-    assert dags.read_all(store) == {"a.py": dag("a2"), "b.py": dag("b2")}
+    assert dag_repository.read_all(store) == {"a.py": dag("a2"), "b.py": dag("b2")}
     assert saved.report.passed
 
 
@@ -149,7 +150,7 @@ def test_two_people_cannot_save_the_same_dag_in_different_files_at_once(store: A
         found = [error for error in pool.map(one, ["a.py", "b.py"]) if error is not None]
 
     assert len(found) == 1 and "twin" in str(found[0])
-    assert len({"a.py", "b.py"} & dags.read_all(store).keys()) == 1
+    assert len({"a.py", "b.py"} & dag_repository.read_all(store).keys()) == 1
 
 
 def test_many_people_save_different_dags_at_once(store: Any) -> None:
@@ -158,4 +159,4 @@ def test_many_people_save_different_dags_at_once(store: Any) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: save(store, {f"{name}.py": dag(name)}, base=base), "abcd"))
 
-    assert {f"{name}.py" for name in "abcd"} <= dags.read_all(store).keys()
+    assert {f"{name}.py" for name in "abcd"} <= dag_repository.read_all(store).keys()

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from couture_workflow.services import runs, spark_rest
+from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.spark import rest as spark_rest
 from couture_workflow.store.home import Store
 from tests.support.spark import Cluster, Task, compile_job, free_ports, processes_of, until
 
@@ -113,7 +114,7 @@ def test_cluster_mode_runs_python_shows_its_output_and_keeps_secrets_off_command
     assert task.wait() == 0, task.text()
     lines = task.text().splitlines()
     assert {"secret is kept: True", "arguments ['a\\'b\"<&>ü', 'two words']", "sum 12"} <= set(lines)
-    run = runs.read(home, runs.RunKey("dag", "cluster-total.py", "task"))
+    run = run_records.read(home, run_records.RunKey("dag", "cluster-total.py", "task"))
     assert (run.state, run.master, run.deploy_mode) == ("success", spark_cluster.url, "cluster")
     assert run.application_id is not None
     assert run.application_id.startswith("app-")
@@ -170,7 +171,7 @@ def test_a_task_that_is_told_to_end_kills_its_driver(
     )
     assert spark_cluster.drivers()[driver] == "KILLED"
     assert spark_cluster.drivers()[bystander] == "RUNNING"
-    assert runs.read(home, runs.RunKey("dag", "told", "task")).state == "killed"
+    assert run_records.read(home, run_records.RunKey("dag", "told", "task")).state == "killed"
 
 
 def test_of_several_masters_the_one_that_answers_is_used(spark_cluster: Cluster, bystander: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services.spark_command import (
+from couture_workflow.services.spark.command import (
     Job,
     display,
     masked,
@@ -15,7 +15,7 @@ from couture_workflow.services.spark_command import (
     spark_submit,
     standalone_request,
 )
-from couture_workflow.services.spark_configuration import SparkConfiguration
+from couture_workflow.services.spark.configuration import SparkConfiguration
 
 HOSTILE = "a'b\"<&>ü $(id) `id` \\ \n ;"
 HOME = Path("/opt/spark")

@@ -6,9 +6,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from couture_workflow.exceptions import ConflictError, InvalidError, SecretKeyError
-from couture_workflow.services import spark_configuration
-from couture_workflow.services.spark_configuration import SparkConfiguration
-from couture_workflow.services.spark_document import Document, Sealed, carry_over, changes
+from couture_workflow.services.spark import configuration as spark_configuration
+from couture_workflow.services.spark.configuration import SparkConfiguration
+from couture_workflow.services.spark.document import Document, Sealed, carry_over, changes
 from couture_workflow.store.home import Store
 
 HOSTILE = "a'b\"<&>ü: {x} #no --conf =\\ $HOME `id` %s"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services.spark_diagnosis import Diagnosis, diagnose, level
+from couture_workflow.services.spark.diagnosis import Diagnosis, diagnose, level
 
 PRINTED = Path(__file__).parent / "spark_output"
 LOST = (

@@ -4,9 +4,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services import spark_configuration
-from couture_workflow.services.spark_configuration import SparkConfiguration
-from couture_workflow.services.spark_draft import as_rows, preview, read_draft
+from couture_workflow.services.spark import configuration as spark_configuration
+from couture_workflow.services.spark.configuration import SparkConfiguration
+from couture_workflow.services.spark.draft import as_rows, preview, read_draft
 
 SECRET = "spark.hadoop.fs.s3a.secret.key"
 

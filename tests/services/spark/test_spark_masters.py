@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.exceptions import SparkSubmitError
-from couture_workflow.services import spark_masters, spark_rest
-from couture_workflow.services.spark_command import Job
-from couture_workflow.services.spark_configuration import SparkConfiguration
+from couture_workflow.services.spark import masters as spark_masters
+from couture_workflow.services.spark import rest as spark_rest
+from couture_workflow.services.spark.command import Job
+from couture_workflow.services.spark.configuration import SparkConfiguration
 
 HOME = Path("/opt/spark")
 

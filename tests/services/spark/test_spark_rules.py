@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from couture_workflow.services.spark_configuration import SparkConfiguration, is_secret
-from couture_workflow.services.spark_document import SECRET
-from couture_workflow.services.spark_options import known, nearest
-from couture_workflow.services.spark_rules import Problem, validate
-from couture_workflow.services.spark_values import check_master
+from couture_workflow.services.spark.configuration import SparkConfiguration, is_secret
+from couture_workflow.services.spark.document import SECRET
+from couture_workflow.services.spark.options import known, nearest
+from couture_workflow.services.spark.rules import Problem, validate
+from couture_workflow.services.spark.values import check_master
 from couture_workflow.store.home import Store
 
 

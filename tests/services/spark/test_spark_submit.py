@@ -14,13 +14,13 @@ from typing import Any
 import psutil
 import pytest
 
-from couture_workflow.services import reaper
-from couture_workflow.services.runtimes import SparkRuntime
-from couture_workflow.services.spark_command import Job
-from couture_workflow.services.spark_configuration import SparkConfiguration
-from couture_workflow.services.spark_environment import environment, private_folder, write_properties
-from couture_workflow.services.spark_submit import Outcome, Submission
-from couture_workflow.services.spark_tracking import Tracking
+from couture_workflow.services.processes import reaper
+from couture_workflow.services.runtimes.installed import SparkRuntime
+from couture_workflow.services.spark.command import Job
+from couture_workflow.services.spark.configuration import SparkConfiguration
+from couture_workflow.services.spark.environment import environment, private_folder, write_properties
+from couture_workflow.services.spark.submit import Outcome, Submission
+from couture_workflow.services.spark.tracking import Tracking
 
 RUNTIME = SparkRuntime(Path("/opt/spark"), "/usr/bin/python3", "4.2.1", "/opt/jdk/bin/java", "17.0.1")
 FOREVER = "import time; print('ready', flush=True); time.sleep(600)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from couture_workflow.services.spark_tracking import Tracker, Tracking
+from couture_workflow.services.spark.tracking import Tracker, Tracking
 
 AT = "25/06/01 10:00:00 INFO"
 

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services.upgrade import Upgrade, looks_old, upgrade, upgrade_bytes, upgrade_ignore
+from couture_workflow.services.upgrade.upgrading import (
+    Upgrade,
+    looks_old,
+    upgrade,
+    upgrade_bytes,
+    upgrade_ignore,
+)
 
 BASH = "from airflow.providers.standard.operators.bash import BashOperator\n"
 OLD_BASH = "from airflow.operators.bash_operator import BashOperator\n"

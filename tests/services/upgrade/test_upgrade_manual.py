@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from couture_workflow.services.upgrade import looks_old, upgrade, upgrade_bytes
+from couture_workflow.services.upgrade.upgrading import looks_old, upgrade, upgrade_bytes
 from couture_workflow.store.home import Store
 from tests.support.spark import runtime_or_skip, until
 

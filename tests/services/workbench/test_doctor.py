@@ -13,8 +13,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from couture_workflow.exceptions import CorruptError
-from couture_workflow.services import doctor
-from couture_workflow.services.doctor import Finding
+from couture_workflow.services.workbench import doctor
+from couture_workflow.services.workbench.doctor import Finding
 from couture_workflow.store.home import Store
 from tests.support import homes
 

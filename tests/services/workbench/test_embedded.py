@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from couture_workflow.services.embedded_settings import KEYS, Layout
+from couture_workflow.services.workbench.airflow_settings import KEYS, Layout
 from couture_workflow.store.home import Store
 from tests.support.workbench import Workbench
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services import embedded_checks
-from couture_workflow.services.embedded_settings import Layout
+from couture_workflow.services.workbench import checks as embedded_checks
+from couture_workflow.services.workbench.airflow_settings import Layout
 from tests.support.workbench import command, free_port
 
 

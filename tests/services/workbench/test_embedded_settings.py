@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.bundles import DagRepositoryBundle
-from couture_workflow.services.embedded_settings import (
+from couture_workflow.services.workbench.airflow_settings import (
     KEYS,
     Layout,
     environment,

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from couture_workflow.services import supervisor
-from couture_workflow.services.supervisor import Specification, is_loud
+from couture_workflow.services.workbench import supervisor
+from couture_workflow.services.workbench.supervisor import Specification, is_loud
 
 
 @pytest.mark.parametrize(

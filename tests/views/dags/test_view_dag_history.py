@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from couture_workflow.services import dag_drafts
+from couture_workflow.services.dags import drafts as dag_drafts
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from couture_workflow.services import dag_drafts, dags
+from couture_workflow.services.dags import drafts as dag_drafts
+from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 
@@ -83,7 +84,7 @@ def admin(api_server: ApiServer, store: Store) -> Person:
 
 
 def paths(store: Store) -> list[str]:
-    return [file.path for file in dags.files(store)]
+    return [file.path for file in dag_repository.files(store)]
 
 
 def kinds(plan: dict[str, Any]) -> dict[str, str]:
@@ -189,7 +190,7 @@ def test_upload_is_planned_file_by_file_and_saved_as_one_commit(admin: Person, s
         "pkg/__init__.py",
         "pkg/q.sql",
     ]
-    newest, previous = dags.history(store, limit=2)
+    newest, previous = dag_repository.history(store, limit=2)
     assert (newest.author, previous.id) == ("admin", plan["base"])
 
 
@@ -307,7 +308,7 @@ def test_somebody_saved_meanwhile(admin: Person, store: Store) -> None:
     assert "+y = 2" in told["diff"]
     again = good(admin.upload("check", files))
     good(admin.upload("save", files, base=again["base"]))
-    assert dags.read(store, "daily.py") == b"x = 1\n"
+    assert dag_repository.read(store, "daily.py") == b"x = 1\n"
 
 
 def test_file_with_a_hostile_name_that_was_pushed_is_shown_and_can_be_deleted(

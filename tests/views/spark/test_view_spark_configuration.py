@@ -132,7 +132,7 @@ def test_second_of_two_editors_gets_the_difference_and_can_carry_over(api_server
 
 
 def test_restored_version_keeps_its_secret(editor: Editor, store: Store) -> None:
-    from couture_workflow.services import spark_configuration
+    from couture_workflow.services.spark import configuration as spark_configuration
 
     first = editor.save(configurations=[value(SECRET, "first")])
     second = editor.save(configurations=[value(SECRET, "second")])

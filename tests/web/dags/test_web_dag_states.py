@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from couture_workflow.services.embedded_settings import Layout, environment
+from couture_workflow.services.workbench.airflow_settings import Layout, environment
 from couture_workflow.store.home import Store
-from couture_workflow.web.dag_states import error_line
+from couture_workflow.web.dags.states import error_line
 from tests.support.workbench import Workbench
 
 pytestmark = pytest.mark.workbench
@@ -54,7 +54,7 @@ def save(workbench: Workbench, changes: dict[str, str | None], *, ask: bool = Tr
     contents = {path: None if text is None else text.encode() for path, text in changes.items()}
     commit = repository.save(contents, author="ann", message="m", base=repository.head())
     if ask:
-        code = "import json, sys; from couture_workflow.web.dag_processing import request_parse as ask"
+        code = "import json, sys; from couture_workflow.web.dags.processing import request_parse as ask"
         run(workbench, f"{code}; ask(json.loads(sys.argv[1])); ask(json.loads(sys.argv[1]))", list(changes))
     return commit.id
 
@@ -74,9 +74,9 @@ def page(workbench: Workbench, role: str) -> httpx.Client:
 
 
 def states(workbench: Workbench) -> dict[str, Any]:
-    """Return what ``web.dag_states.states`` tells."""
+    """Return what ``web.dags.states.states`` tells."""
     code = (
-        "import dataclasses, json; from couture_workflow.web.dag_states import states;"
+        "import dataclasses, json; from couture_workflow.web.dags.states import states;"
         "print(json.dumps({p: dataclasses.asdict(s) for p, s in states().items()}, default=str))"
     )
     found: dict[str, Any] = json.loads(run(workbench, code))
@@ -201,7 +201,7 @@ def test_configuration_makes_no_dag_version(workbench: Workbench) -> None:
     config.save({"notes": b"changed"}, author="ann", message="", base=config.head())
 
     before = client.get("/api/v2/dags/same").json()["last_parsed_time"]
-    run(workbench, "from couture_workflow.web.dag_processing import request_parse as ask; ask(['same.py'])")
+    run(workbench, "from couture_workflow.web.dags.processing import request_parse as ask; ask(['same.py'])")
     wait_until(
         lambda: client.get("/api/v2/dags/same").json()["last_parsed_time"] != before, "it is not parsed again"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from couture_workflow.web.personal_view import ARRIVED, BAR
+from couture_workflow.web.personal.view import ARRIVED, BAR
 from tests.support.api_server import ApiServer
 
 BROWSER = {"accept": "text/html,*/*;q=0.8"}

@@ -9,7 +9,7 @@ from airflow.sdk import DAG, TaskGroup, task
 from airflow.serialization.serialized_objects import DagSerialization
 
 from couture_workflow.operators import DagOperator
-from couture_workflow.web import dag_runs
+from couture_workflow.web.runs import graph as dag_runs
 from tests.support.api_server import ApiServer
 
 HOSTILE = "a'b\"<&>ü"

@@ -12,10 +12,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from couture_workflow.services import runs, spark_configuration
-from couture_workflow.services.runs import FileUse, Run, RunKey
+from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.runs.records import FileUse, Run, RunKey
+from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.store.home import Store
-from couture_workflow.views.runs import seconds, task_path, wrapped
+from couture_workflow.views.runs.run_details import seconds, task_path, wrapped
 from tests.support.api_server import ApiServer
 
 START = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
@@ -111,24 +112,24 @@ def test_dag_versions_have_the_numbers_of_airflows_own_pages(
             key.dag_id,
         )
     earlier = RunKey(key.dag_id, "manual__2026-04-30T10:00:00+00:00", key.task_id)
-    runs.write(
+    run_records.write(
         store, Run(key=earlier, state="success", started_at=START - timedelta(days=1), dag_version=str(old))
     )
-    runs.write(store, Run(key=key, state="failed", started_at=START, dag_version=str(new)))
+    run_records.write(store, Run(key=key, state="failed", started_at=START, dag_version=str(new)))
 
     answer = client.get("/api" + address(key)).json()
 
     assert answer["run"]["dag_version"] == "v2"
     assert answer["changes"] == [{"what": "DAG version", "old": "v1", "new": "v2"}]
 
-    runs.write(store, Run(key=key, state="failed", started_at=START, dag_version=str(deleted)))
+    run_records.write(store, Run(key=key, state="failed", started_at=START, dag_version=str(deleted)))
     assert client.get("/api" + address(key)).json()["run"]["dag_version"] == str(deleted)
 
 
 def test_the_page_shows_the_whole_record_and_nothing_in_it_is_markup(
     client: httpx.Client, store: Store, key: RunKey
 ) -> None:
-    runs.write(store, full(key, store))
+    run_records.write(store, full(key, store))
 
     answer = client.get("/couture" + address(key, map_index=-1, try_number=1))
 
@@ -153,9 +154,9 @@ def test_the_page_shows_the_whole_record_and_nothing_in_it_is_markup(
 
 def test_the_api_tells_the_record_and_what_changed(client: httpx.Client, store: Store, key: RunKey) -> None:
     success = replace(full(key, store), key=replace(key, run_id="scheduled__1"), state="success", error=None)
-    runs.write(store, replace(success, started_at=START - timedelta(hours=1), spark_version="4.2.0"))
-    runs.write(store, full(key, store))
-    runs.write(store, replace(full(key, store), key=replace(key, try_number=2), state="killed"))
+    run_records.write(store, replace(success, started_at=START - timedelta(hours=1), spark_version="4.2.0"))
+    run_records.write(store, full(key, store))
+    run_records.write(store, replace(full(key, store), key=replace(key, try_number=2), state="killed"))
 
     first = client.get("/api" + address(key, try_number=1)).json()
     newest = client.get("/api" + address(key)).json()
@@ -183,7 +184,7 @@ def test_the_api_tells_the_record_and_what_changed(client: httpx.Client, store: 
 def test_whoever_may_read_the_task_instances_may_read_the_run(
     api_server: ApiServer, store: Store, key: RunKey, account: str | None, status: int, prefix: str
 ) -> None:
-    runs.write(store, full(key, store))
+    run_records.write(store, full(key, store))
 
     with api_server.client(account) as client:
         assert client.get(prefix + address(key)).status_code == status
@@ -218,7 +219,7 @@ def test_a_missing_record_is_explained(
 def test_a_try_without_a_record_names_those_that_have_one(
     client: httpx.Client, store: Store, key: RunKey
 ) -> None:
-    runs.write(store, full(key, store))
+    run_records.write(store, full(key, store))
 
     assert (
         "Recorded tries of this task: 1." in client.get("/api" + address(key, try_number=7)).json()["detail"]
@@ -228,7 +229,7 @@ def test_a_try_without_a_record_names_those_that_have_one(
 def test_a_record_that_airflow_says_is_over_is_called_lost(
     api_server: ApiServer, client: httpx.Client, store: Store, key: RunKey
 ) -> None:
-    runs.write(store, replace(full(key, store), state="running", ended_at=None, error=None))
+    run_records.write(store, replace(full(key, store), state="running", ended_at=None, error=None))
 
     def lost() -> bool:
         return bool(client.get("/api" + address(key)).json()["lost"])
@@ -249,7 +250,7 @@ def test_a_running_page_follows_the_job_without_a_reload(
     from playwright.sync_api import expect
 
     running = replace(full(key, store), state="running", ended_at=None, error=None)
-    runs.write(store, replace(running, application_id=None, tracking_url=None))
+    run_records.write(store, replace(running, application_id=None, tracking_url=None))
     airflow_has(api_server, key, "running", "CouturePySparkOperator")
     page = new_page(viewport={"width": 390, "height": 800})
     page.context.add_cookies(
@@ -263,9 +264,9 @@ def test_a_running_page_follows_the_job_without_a_reload(
     page.evaluate("window.sameDocument = true")
     expect(page.get_by_role("status").filter(has_text="running")).to_be_visible()
     page.wait_for_timeout(4000)
-    runs.write(store, running)
+    run_records.write(store, running)
     expect(page.get_by_role("link", name="Spark UI")).to_have_attribute("href", "http://worker-1:4040")
-    runs.write(store, full(key, store))
+    run_records.write(store, full(key, store))
 
     expect(page.get_by_role("region", name="Error")).to_contain_text("ValueError: <script>alert(1)</script>")
     expect(page.get_by_role("status").filter(has_text="failed")).to_be_visible()

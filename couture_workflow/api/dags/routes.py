@@ -10,14 +10,14 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from couture_workflow.api.archives import add_archive
+from couture_workflow.api.archives.routes import add_archive
 from couture_workflow.api.auth import User, requires
 from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
 from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, READ, Permission
-from couture_workflow.services import dags
-from couture_workflow.services.dag_saving import Saved
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.saving.save import Saved
 from couture_workflow.store.names import check_path, quote
-from couture_workflow.web.dag_saving import save_dags
+from couture_workflow.web.dags.saving import save_dags
 from couture_workflow.web.errors import describe
 from couture_workflow.web.state import store
 
@@ -78,7 +78,7 @@ class DagSaved(BaseModel):
 def list_files(_user: Reader) -> DagFiles:
     """List the files of the newest version."""
     head = store().dags.head()
-    found = dags.files(store(), commit=head) if head else ()
+    found = dag_repository.files(store(), commit=head) if head else ()
     return DagFiles(commit=head, files=[DagFileModel(**_facts(file)) for file in found])
 
 
@@ -87,7 +87,7 @@ def read_file(path: str, _user: Reader) -> JSONResponse:
     """Return one file of the newest version; its ETag is for If-Match."""
     head = store().dags.head()
     file = _file(path, head)
-    content = dags.read(store(), path, commit=head)
+    content = dag_repository.read(store(), path, commit=head)
     try:
         text, encoding = content.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
@@ -162,16 +162,16 @@ def _content(body: DagWrite) -> bytes:
         raise InvalidError("The content is not base64. Encode it again.", field="content") from error
 
 
-def _files(head: str | None) -> tuple[dags.DagFile, ...]:
-    return dags.files(store(), commit=head) if head else ()
+def _files(head: str | None) -> tuple[dag_repository.DagFile, ...]:
+    return dag_repository.files(store(), commit=head) if head else ()
 
 
-def _file(path: str, head: str | None) -> dags.DagFile:
+def _file(path: str, head: str | None) -> dag_repository.DagFile:
     for file in _files(head):
         if file.path == path:
             return file
     raise NotFoundError(f"There is no {quote(path)} among the DAG files. Choose one of GET /api/dags/files.")
 
 
-def _facts(file: dags.DagFile) -> dict[str, Any]:
+def _facts(file: dag_repository.DagFile) -> dict[str, Any]:
     return {"path": file.path, "size": file.size, "etag": file.blob, "submodule": file.submodule}

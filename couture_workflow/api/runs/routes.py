@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
 from couture_workflow.permissions import RUN_DETAILS
-from couture_workflow.services.runs import Details, RunKey
-from couture_workflow.web import task_instances
+from couture_workflow.services.runs.records import Details, RunKey
+from couture_workflow.web.runs import task_instances
 from couture_workflow.web.state import store
 
 router = APIRouter()

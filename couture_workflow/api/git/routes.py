@@ -15,9 +15,10 @@ from starlette.exceptions import HTTPException
 from couture_workflow.api.auth import User, requires
 from couture_workflow.exceptions import TooLargeError
 from couture_workflow.permissions import DAG_REPOSITORY, EDIT, HOOK, READ, Permission
-from couture_workflow.services import git_remote, git_watch
+from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git import watch as git_watch
 from couture_workflow.web.audit import audit
-from couture_workflow.web.git_remote import RUNNING, synchronise
+from couture_workflow.web.git.look import RUNNING, synchronise
 from couture_workflow.web.state import store
 
 router = APIRouter()

@@ -1,4 +1,4 @@
-"""REST API of the configurations, ``/api/configs``: the Spark configuration; archives of all of them."""
+"""REST API of the Spark configuration, ``/api/configs/spark``."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from couture_workflow.api.archives import add_archive
 from couture_workflow.api.auth import User, requires
 from couture_workflow.exceptions import ConflictError, InvalidError
 from couture_workflow.permissions import EDIT, READ, SPARK_CONFIGURATION, Permission
-from couture_workflow.services import spark_configuration
-from couture_workflow.services.spark_configuration import MASK, Problem
-from couture_workflow.services.spark_document import Document, Sealed, changes
-from couture_workflow.services.spark_rules import errors, validate
+from couture_workflow.services.spark import configuration as spark_configuration
+from couture_workflow.services.spark.configuration import MASK, Problem
+from couture_workflow.services.spark.document import Document, Sealed, changes
+from couture_workflow.services.spark.rules import errors, validate
 from couture_workflow.web.audit import audit
 from couture_workflow.web.errors import describe
 from couture_workflow.web.state import store
 
 router = APIRouter()
-add_archive(router, "configs")
 
 Reader = Annotated[User, requires(Permission(READ, SPARK_CONFIGURATION))]
 Editor = Annotated[User, requires(Permission(EDIT, SPARK_CONFIGURATION))]
