@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import RuntimeMissingError, StorageFullError
-from couture_workflow.services.runtimes import install, installed
 from couture_workflow.services.runtimes import install as runtime_install
+from couture_workflow.services.runtimes import installed
 
 DEBIAN = 'openjdk version "17.0.15" 2025-04-15'
 
@@ -136,7 +136,7 @@ def test_an_installation_is_made_once_continued_and_made_anew_for_other_pins(
 ) -> None:
     def install() -> list[str]:
         said: list[str] = []
-        assert install.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == link
+        assert runtime_install.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == link
         return said
 
     link = tmp_path / "r" / "spark"
@@ -162,7 +162,7 @@ def test_two_installations_at_once_make_one(tmp_path: Path, pins: Path) -> None:
     said: list[str] = []
     threads = [
         threading.Thread(
-            target=install.install_spark,
+            target=runtime_install.install_spark,
             kwargs={"report": said.append, "folder": tmp_path / "r", "pins": pins},
         )
         for _ in range(2)
@@ -182,7 +182,7 @@ def test_a_failed_installation_says_why_and_leaves_no_runtime(tmp_path: Path, pi
     with pytest.raises(
         RuntimeMissingError, match="could not be made: .*no-such-folder.*couture-workflow install"
     ):
-        install.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
+        runtime_install.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
 
     assert not (tmp_path / "r" / "spark").exists()
 
@@ -193,7 +193,7 @@ def test_an_environment_made_by_hand_is_left_alone(tmp_path: Path, pins: Path) -
     pins.write_text("pyspark==4.2.1\npandas==2.3.3\n")
     said: list[str] = []
 
-    assert install.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == own
+    assert runtime_install.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == own
     assert len(said) == 1
     assert "left as it is. It differs from the tested set: pandas==2.3.3." in said[0]
 
@@ -204,7 +204,7 @@ def test_too_little_disk_is_said_before_anything_is_made(
     monkeypatch.setitem(runtime_install._NEEDED_BYTES, "spark", 1 << 60)
 
     with pytest.raises(StorageFullError, match="GiB of disk, but .* MiB are free"):
-        install.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
+        runtime_install.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
 
     assert [path.name for path in (tmp_path / "r").iterdir()] == [".spark.lock"]
 
