@@ -6,6 +6,7 @@ from __future__ import annotations
 NAMES = (
     "plugin_import",
     "operator_import",
+    "reaper_start",
     "spark_task",
     "files_page",
     "upload",

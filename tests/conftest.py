@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.order import arrange
+
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="couture-tests-"))
 #: What tests in tests/compose are told by their caller; nothing else of ours may reach a test.
 TOLD = ("COUTURE_KEEP_STACK", "COUTURE_TEST_DATABASE", "COUTURE_TEST_IMAGE")
@@ -60,6 +62,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path == COMPOSE and not any(path.is_relative_to(COMPOSE) for path in asked):
         return True
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Arrange the tests for processes that run side by side, and mark those that are quick."""
+    arrange(items)
 
 
 def program(*names: str) -> str | None:

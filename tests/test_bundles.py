@@ -73,6 +73,7 @@ def test_refresh_shows_the_newest_version_at_the_same_place(store: Store, storag
     assert (path / "a.py").read_bytes() == b"2"
 
 
+@pytest.mark.slow
 def test_version_keeps_its_modules_whatever_is_saved_later(store: Store, storage: Path) -> None:
     first = save(store, {"one.py": DAG, "helper.py": b"NAME = 1"})
     save(store, {"helper.py": b"NAME = 2"})

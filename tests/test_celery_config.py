@@ -32,6 +32,7 @@ def in_fresh_process(code: str, **environment: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_airflow_builds_its_celery_app_with_our_settings() -> None:
     code = """
 from airflow.providers.celery.executors.celery_executor_utils import app
@@ -47,6 +48,7 @@ print(conf.task_acks_late, conf.worker_prefetch_multiplier, conf.broker_connecti
     assert said == "True 1 None False False True default amqp://user:word@broker:5672//"
 
 
+@pytest.mark.slow
 def test_a_queue_and_its_messages_are_kept_by_a_restart_of_the_broker() -> None:
     code = """
 from celery import Celery
@@ -58,6 +60,7 @@ print(queue.durable, queue.exchange.durable, app.conf.task_default_delivery_mode
     assert in_fresh_process(code) == "True True persistent"
 
 
+@pytest.mark.slow
 def test_options_of_the_result_database_that_are_given_win() -> None:
     code = """
 from couture_workflow.celery_config import CELERY_CONFIG
@@ -98,6 +101,7 @@ def test_a_heartbeat_survives_a_folder_that_is_not_there(
     assert not (tmp_path / "gone").exists()
 
 
+@pytest.mark.slow
 def test_a_worker_has_loaded_what_a_task_needs_before_it_forks() -> None:
     code = """
 import gc, sys
@@ -144,6 +148,7 @@ print(round(time.monotonic() - began))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "seconds"), [("ours", {0, 1}), ("airflow", {5, 6})])
 def test_the_end_of_a_task_is_noticed_at_once(settings: str, seconds: set[int]) -> None:
     code = f"import sys; sys.argv.append({settings!r})\n{_SUPERVISED}"
@@ -151,6 +156,7 @@ def test_the_end_of_a_task_is_noticed_at_once(settings: str, seconds: set[int]) 
     assert int(in_fresh_process(code)) in seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("under_way", "seconds"), [(4, 1.6), (3, 0.0)])
 def test_only_a_busy_scheduler_rests_between_two_looks(under_way: int, seconds: float) -> None:
     code = f"""
@@ -188,6 +194,7 @@ def test_old_results_are_removed_once_an_hour(monkeypatch: pytest.MonkeyPatch) -
     assert calls == ["cleanup"]
 
 
+@pytest.mark.slow
 def test_a_task_ends_when_its_supervisor_is_killed() -> None:
     code = """
 import os, signal, time
@@ -211,6 +218,7 @@ print(os.read(heard, 4), os.read(heard, 100))
     assert in_fresh_process(code) == "b'told' b''"
 
 
+@pytest.mark.slow
 def test_the_scheduler_is_told_why_celery_gave_a_task_up(tmp_path: Path) -> None:
     code = """
 from couture_workflow import celery_config

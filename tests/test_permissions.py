@@ -170,6 +170,7 @@ def test_every_route_declares_a_permission(routes: list[Route]) -> None:
     assert routes
 
 
+@pytest.mark.slow
 def test_every_role_gets_in_where_it_may_and_nowhere_else(
     routes: list[Route], clients: dict[str, httpx.Client]
 ) -> None:
@@ -185,6 +186,7 @@ def test_every_role_gets_in_where_it_may_and_nowhere_else(
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_no_call_of_somebody_who_may_ends_in_a_server_error(
     routes: list[Route], clients: dict[str, httpx.Client]
 ) -> None:

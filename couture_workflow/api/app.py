@@ -11,17 +11,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from couture_workflow.api.archives.routes import archive_router
 from couture_workflow.api.auth import Guard, refusal
 from couture_workflow.api.openapi import add_description
 from couture_workflow.exceptions import CoutureError
+from couture_workflow.services.archives.import_export import NOUNS
 from couture_workflow.web.errors import describe, plain
 from couture_workflow.web.paths import APIS
 
 log = logging.getLogger(__name__)
 
-#: Noun of ``paths.APIS`` -> modules below this package whose ``router`` it is made of.
+#: Noun of ``paths.APIS`` -> modules below this package whose ``router`` it is made of, beside its archives.
 _ROUTERS = {
-    "configs": ("archives.configs", "spark.routes"),
+    "configs": ("spark.routes",),
     "dependencies": ("files.dependencies",),
     "artifacts": ("files.artifacts",),
     "dags": ("dags.routes",),
@@ -37,6 +39,9 @@ def api_apps() -> dict[str, FastAPI]:
 
 def _app(noun: str) -> FastAPI:
     app = FastAPI(title=f"Couture Workflow: {noun}", docs_url=None, redoc_url=None, openapi_url=None)
+    for archived in NOUNS:
+        if archived == noun:
+            app.include_router(archive_router(archived))
     for module in _ROUTERS[noun]:
         app.include_router(importlib.import_module(f"couture_workflow.api.{module}").router)
     add_description(app, noun)

@@ -66,6 +66,7 @@ def test_an_export_leaves_no_half_a_file(store: Store, tmp_path: Path, capsys: A
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["couture home", "x.tar.gz"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_the_plan_and_tells_by_its_exit_code(
     store: Store, tmp_path: Path, capsys: Any
 ) -> None:

@@ -31,6 +31,8 @@ from tests.support import homes
 from tests.support.homes import couture
 from tests.support.workbench import command
 
+pytestmark = pytest.mark.slow
+
 PHRASE = "a'b\"<&> ü pass"
 
 
@@ -103,6 +105,7 @@ def leftovers(home: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_everything_comes_back_in_a_new_home(template: Path, archive: Path, tmp_path: Path) -> None:
     done = couture("restore", archive, "--home", tmp_path / "nëw")
 
@@ -115,6 +118,7 @@ def test_everything_comes_back_in_a_new_home(template: Path, archive: Path, tmp_
     assert not (tmp_path / "nëw" / "outputs" / "link").exists()
 
 
+@pytest.mark.slow
 def test_a_home_that_is_not_empty_is_replaced_on_request_alone(home: Path, archive: Path) -> None:
     before = state(home)
     Store(home).dags.save({"two.py": homes.DAG}, author="ann", message="", base=Store(home).dags.head())
@@ -136,6 +140,7 @@ def test_a_home_that_is_not_empty_is_replaced_on_request_alone(home: Path, archi
     assert leftovers(home) == []
 
 
+@pytest.mark.slow
 def test_a_backup_through_standard_output_is_nothing_but_the_backup(home: Path, tmp_path: Path) -> None:
     with (tmp_path / "b.tar.gz").open("wb") as file:
         done = subprocess.run(
@@ -162,6 +167,7 @@ def test_a_backup_through_standard_output_is_nothing_but_the_backup(home: Path, 
     assert state(tmp_path / "new") == state(home)
 
 
+@pytest.mark.slow
 def test_keys_need_the_passphrase_that_they_were_encrypted_with(home: Path, tmp_path: Path) -> None:
     file, phrase = tmp_path / "b.tar.gz", tmp_path / "phrase"
     phrase.write_text(f"{PHRASE}\nnot this line\n")
@@ -181,6 +187,7 @@ def test_keys_need_the_passphrase_that_they_were_encrypted_with(home: Path, tmp_
     assert state(tmp_path / "new") == state(home)
 
 
+@pytest.mark.slow
 def test_keys_in_the_clear_are_warned_of(archive: Path, home: Path, tmp_path: Path) -> None:
     done = couture("backup", tmp_path / "b.tar.gz", "--home", home)
 
@@ -205,6 +212,7 @@ def test_a_passphrase_that_is_none_is_refused(
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.slow
 def test_places_that_are_no_file_are_refused(home: Path, tmp_path: Path) -> None:
     inside = couture("backup", home / "b.tar.gz", "--home", home)
     folder = couture("backup", tmp_path, "--home", home)
@@ -217,6 +225,7 @@ def test_places_that_are_no_file_are_refused(home: Path, tmp_path: Path) -> None
     assert "There is no file" in missing.stderr
 
 
+@pytest.mark.slow
 def test_a_running_workbench_is_not_replaced(home: Path, archive: Path) -> None:
     with (home / "workbench.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -253,6 +262,7 @@ def rewritten(archive: Path, target: Path, **about: Any) -> Path:
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("about", "said"),
     [
@@ -275,6 +285,7 @@ def test_what_this_version_cannot_restore_is_refused(
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_a_damaged_content_is_told_and_kept_as_it_is(home: Path, tmp_path: Path) -> None:
     path = Store(home).dependencies.path("a.jar")
     path.chmod(0o600)
@@ -289,6 +300,7 @@ def test_a_damaged_content_is_told_and_kept_as_it_is(home: Path, tmp_path: Path)
     assert "1 problem(s) found" in restored.stdout
 
 
+@pytest.mark.slow
 def test_a_database_that_cannot_be_brought_up_to_date_changes_nothing(
     home: Path, archive: Path, tmp_path: Path
 ) -> None:
@@ -346,6 +358,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_too_small_is_told_before(home: Path, archive: Path, small_disk: Path) -> None:
     (home / "outputs" / "large").write_bytes(os.urandom(48 * 2**20))
 
@@ -362,6 +375,7 @@ def test_a_disk_that_is_too_small_is_told_before(home: Path, archive: Path, smal
     assert "Nothing was changed; free some space." in restored.stderr
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_nothing_behind(
     home: Path, archive: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

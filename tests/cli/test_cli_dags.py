@@ -39,6 +39,7 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_sound_folder_passes_and_leaves_nothing_behind(project: Path) -> None:
     before = sorted(project.rglob("*"))
 
@@ -53,6 +54,7 @@ def test_a_sound_folder_passes_and_leaves_nothing_behind(project: Path) -> None:
     assert not (project.parent / "a home" / "airflow").exists()
 
 
+@pytest.mark.slow
 def test_errors_are_printed_with_their_place(project: Path) -> None:
     (project / "dags" / "broken.py").write_text(BROKEN)
 
@@ -63,6 +65,7 @@ def test_errors_are_printed_with_their_place(project: Path) -> None:
     assert done.stdout.endswith("note(s).\n")
 
 
+@pytest.mark.slow
 def test_one_file_is_checked_below_a_root(project: Path) -> None:
     (project / "dags" / "broken.py").write_text(BROKEN)
 
@@ -72,6 +75,7 @@ def test_one_file_is_checked_below_a_root(project: Path) -> None:
     assert "1 file(s) checked, 1 DAG(s)" in done.stdout
 
 
+@pytest.mark.slow
 def test_json_is_for_programs(project: Path) -> None:
     (project / "dags" / "broken.py").write_text(BROKEN)
 
@@ -82,6 +86,7 @@ def test_json_is_for_programs(project: Path) -> None:
     assert (problem["path"], problem["line"], problem["code"]) == ("dags/broken.py", 2, "import")
 
 
+@pytest.mark.slow
 def test_annotations_are_escaped_for_github(project: Path) -> None:
     (project / "dags" / "100%, a:b.py").write_text(BROKEN)
 
@@ -92,6 +97,7 @@ def test_annotations_are_escaped_for_github(project: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_warnings_count_only_if_strict(project: Path) -> None:
     (project / "dags" / "data.yaml").write_text("a: [1\nb: 2\n")
 
@@ -99,12 +105,14 @@ def test_warnings_count_only_if_strict(project: Path) -> None:
     assert lint(project, "--strict", "dags").returncode == 1
 
 
+@pytest.mark.slow
 def test_without_parsing_nothing_is_run(project: Path) -> None:
     (project / "dags" / "broken.py").write_text(BROKEN)
 
     assert lint(project, "--no-parse", "dags").returncode == 0
 
 
+@pytest.mark.slow
 def test_variables_come_from_the_environment(project: Path) -> None:
     (project / "dags" / "variable.py").write_text(
         "from airflow.sdk import DAG, Variable\nd = DAG(Variable.get('name')['x'], schedule=None)\n".replace(

@@ -92,6 +92,7 @@ def test_the_manuals_signature_is_taken_and_templated() -> None:
     assert task.parameters == {"a": 10, "day": HOSTILE}
 
 
+@pytest.mark.slow
 def test_a_notebook_runs_with_its_parameters_and_is_kept_with_its_results(
     store: Store, jupyter: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_notebook_is_found_in_the_repository_and_in_the_home(
     assert found.resolve() == made.resolve()
 
 
+@pytest.mark.slow
 def test_the_last_line_of_a_failure_is_the_error_of_the_cell(
     store: Store, jupyter: str, folder: Path
 ) -> None:
@@ -193,6 +195,7 @@ def test_another_language_is_told(store: Store, jupyter: str, folder: Path) -> N
         execute(folder, [], input_nb="r.ipynb")
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_is_told_with_its_cell(store: Store, jupyter: str, folder: Path) -> None:
     notebook(folder / "die.ipynb", "import os", "os.kill(os.getpid(), 9)")
 
@@ -266,6 +269,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["kill", "death-of-the-task"])
 def test_a_kill_ends_the_kernel_and_what_it_started(
     store: Store, jupyter: str, folder: Path, tmp_path: Path, number: int
@@ -293,6 +297,7 @@ def test_a_kill_ends_the_kernel_and_what_it_started(
         assert not output.exists()
 
 
+@pytest.mark.slow
 def test_the_example_reports_on_an_island(store: Store, jupyter: str) -> None:
     from airflow.dag_processing.dagbag import DagBag
 

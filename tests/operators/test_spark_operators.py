@@ -119,6 +119,7 @@ def jar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bytes]:
     yield compile_job(tmp_path_factory.mktemp("jar")).read_bytes()
 
 
+@pytest.mark.slow
 def test_importing_the_operators_adds_only_themselves() -> None:
     script = (
         "import sys; from airflow.sdk import BaseOperator, BaseOperatorLink; known = set(sys.modules);"

@@ -16,6 +16,8 @@ import couture_workflow
 from couture_workflow import settings
 from tests.support.workbench import Workbench
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(couture_workflow.__file__).parent.parent
 NOT_FROM_HERE = re.compile(r"couture_workflow|__editable__.*couture|.*\.pth$|distutils-precedence")
 
@@ -59,6 +61,7 @@ def package_files(root: Path) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_package_and_the_examples(wheel: Path) -> None:
     source = wheel.parent / "source"
     with zipfile.ZipFile(wheel) as archive:

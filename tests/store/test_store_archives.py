@@ -349,6 +349,7 @@ print(memory("VmHWM") - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, str(tmp_path / "x")], capture_output=True, text=True, check=True

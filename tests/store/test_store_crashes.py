@@ -84,6 +84,7 @@ def read_back(store: Store, done: dict[str, int]) -> int:
     return newest
 
 
+@pytest.mark.slow
 def test_store_survives_two_hundred_kills_of_its_writer(store: Store) -> None:
     random.seed(1)
     done: dict[str, int] = {}
@@ -126,6 +127,7 @@ def test_leftovers_of_the_dead_are_swept_and_work_of_the_living_is_not(store: St
     assert store.dependencies.open("alive.jar").read() == b"whole"
 
 
+@pytest.mark.slow
 def test_no_save_of_several_processes_is_lost(store: Store) -> None:
     writers, saves = 4, 15
 
@@ -148,6 +150,7 @@ def test_no_save_of_several_processes_is_lost(store: Store) -> None:
     assert len(store.config.history(limit=1000)) == writers * saves
 
 
+@pytest.mark.slow
 def test_no_upload_of_several_processes_is_lost(store: Store) -> None:
     writers, uploads = 4, 40
 
@@ -257,6 +260,7 @@ def test_full_disk_is_told_and_leaves_the_old_content(small_disk: Path) -> None:
     assert store.config.check() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("store")
 def test_disk_that_fills_up_at_any_moment_never_breaks_the_store(small_disk: Path) -> None:
     store, head = with_old_content(small_disk / "home")
@@ -326,6 +330,7 @@ print(json.dumps({"growth": growth, "size": size, "recorded": file.size, "second
 """
 
 
+@pytest.mark.slow
 def test_gibibyte_is_streamed_up_and_down_in_little_memory(store: Store) -> None:
     if shutil.disk_usage(store.root).free < 2 * 2**30:
         pytest.skip("2 GiB of free disk are wanting")

@@ -100,6 +100,7 @@ doctor.collect_garbage(Store(pathlib.Path(sys.argv[1])), older_than=0)
 """
 
 
+@pytest.mark.slow
 def test_contents_are_safe_from_the_garbage_collection_until_the_commit(store: Store) -> None:
     with FileSet(store.kinds, user="ann") as files:
         files.add(store.dependencies, "a.jar", [b"1"], expect=None)
@@ -156,6 +157,7 @@ def killed_at(step: int, work: Callable[[], Any]) -> bool:
     return os.waitstatus_to_exitcode(status) == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heal", ["open", "upload", "gc"])
 def test_kill_at_every_step_leaves_the_old_or_the_new_state(store: Store, heal: str) -> None:
     put(store, "0")
@@ -189,6 +191,7 @@ def test_kill_at_every_step_leaves_the_old_or_the_new_state(store: Store, heal: 
     assert [finding for finding in doctor.check(store) if finding.path.parent != store.root] == []
 
 
+@pytest.mark.slow
 def test_sets_of_several_processes_are_never_mixed(store: Store) -> None:
     put(store, "0")
     random.seed(3)

@@ -305,6 +305,7 @@ def test_list_notices_every_change_of_other_processes_at_once(files: Files) -> N
     assert names(watcher) == ["a.jar"]
 
 
+@pytest.mark.slow
 def test_list_of_ten_thousand_files_is_kept(files: Files) -> None:
     example = files.put("a.jar", [b"1"], user=USER)
     manifest = files.manifests.path("a.jar").read_text()

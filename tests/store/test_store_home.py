@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ import pytest
 from couture_workflow.exceptions import HomeError
 from couture_workflow.store.home import Store
 from tests.support.processes import forked, wait_for
+
+
+def open_up(home: Path) -> None:
+    """Let everybody reach a home of a test, whose own folders are closed to others."""
+    for folder in (home, *home.parents):
+        if folder == Path(tempfile.gettempdir()):
+            break
+        if folder.exists():
+            folder.chmod(0o755)
 
 
 def test_home_is_made_where_there_is_none(tmp_path: Path) -> None:
@@ -70,8 +80,7 @@ def test_home_that_may_not_be_written_is_refused(tmp_path: Path, made: bool) -> 
     root.mkdir()
     if made:
         Store.open(root)
-    for folder in (root, *root.parents[:3]):
-        folder.chmod(0o755)
+    open_up(root)
     root.chmod(0o555)
 
     def open_as_nobody() -> None:
@@ -88,8 +97,7 @@ def test_home_that_may_not_be_written_is_refused(tmp_path: Path, made: bool) -> 
 def test_home_is_shared_with_another_user_of_its_group(tmp_path: Path) -> None:
     before = os.umask(0o002)
     root = tmp_path / "home"
-    for folder in root.parents[:3]:
-        folder.chmod(0o755)
+    open_up(root)
     root.mkdir()
     os.chown(root, -1, 4242)
     root.chmod(0o2775)

@@ -236,6 +236,7 @@ def test_lock_files_of_killed_processes_are_healed(config: Repository) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_lock_of_another_git_process_is_waited_for(config: Repository) -> None:
     first = save(config, {"a": b"1"}, base=None)
     lock = config.path / "refs/heads/main.lock"
@@ -249,6 +250,7 @@ def test_lock_of_another_git_process_is_waited_for(config: Repository) -> None:
     assert push.finished.is_set()
 
 
+@pytest.mark.slow
 def test_lock_that_another_git_process_left_is_told_and_goes_when_it_is_old(config: Repository) -> None:
     first = save(config, {"a": b"1"}, base=None)
     lock = config.path / "refs/heads/main.lock"

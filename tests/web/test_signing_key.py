@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CODE = """
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ print(*keys)
 """
 
 
+@pytest.mark.slow
 def test_the_command_runs_no_more_and_its_key_is_used(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     command = tmp_path / "key"

@@ -115,6 +115,7 @@ def test_failed_self_test_closes_the_menu(reader: Any, monkeypatch: pytest.Monke
     assert navigation.filtered(listing(OURS), reader) == listing()
 
 
+@pytest.mark.slow
 def test_self_test_knows_the_list_that_airflow_makes_today() -> None:
     from couture_workflow.plugin import CouturePlugin
 

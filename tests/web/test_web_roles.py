@@ -109,6 +109,7 @@ def test_airflow_finds_and_accepts_the_database_manager() -> None:
     managers.validate()
 
 
+@pytest.mark.slow
 def test_plugin_imports_nothing_heavy() -> None:
     """Every Airflow process imports the plugin."""
     program = (

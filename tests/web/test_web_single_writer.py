@@ -60,6 +60,7 @@ def test_readers_and_our_own_routes_do_not_wait(method: str, path: str) -> None:
     assert run(most_at_once(*[(method, path)] * 3)) == 3
 
 
+@pytest.mark.slow
 def test_a_slow_one_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(single_writer, "PATIENCE", 0.01)
 

@@ -86,10 +86,12 @@ class ImportModel(BaseModel):
     kept: str = Field("", description="Id under which the archive is kept, for the page Import/Export.")
 
 
-def add_archive(router: APIRouter, noun: Noun) -> None:
-    """Add export and import of a noun to its router."""
+def archive_router(noun: Noun) -> APIRouter:
+    """Return the routes for export and import of a noun."""
+    router = APIRouter()
     _add_export(router, noun)
     _add_import(router, noun)
+    return router
 
 
 def _add_export(router: APIRouter, noun: Noun) -> None:

@@ -1,4 +1,4 @@
-"""REST API of the DAG repository, ``/api/dags``: archives in and out, and single files for programs."""
+"""REST API of the DAG repository, ``/api/dags``: single files for programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from couture_workflow.api.archives.routes import add_archive
 from couture_workflow.api.auth import User, requires
 from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
 from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, READ, Permission
@@ -22,7 +21,6 @@ from couture_workflow.web.errors import describe
 from couture_workflow.web.state import store
 
 router = APIRouter()
-add_archive(router, "dags")
 
 Reader = Annotated[User, requires(Permission(READ, DAG_FILES))]
 Writer = Annotated[User, requires(Permission(CREATE, DAG_FILES))]

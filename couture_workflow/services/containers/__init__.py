@@ -1,1 +1,3 @@
 """The stack of containers: its secrets, its first start, its health."""
+
+__all__ = ["health", "init", "secrets"]

@@ -8,8 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import couture_workflow
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services.workbench.airflow_settings import examples_folder
 from couture_workflow.store.names import check_path, quote
 
 #: What the id of a copied DAG ends in where the copy is nobody's in particular: the original keeps its id in
@@ -28,6 +28,15 @@ class Example:
 
     name: str
     summary: str
+
+
+def examples_folder() -> Path | None:
+    """Return the folder of the shipped example DAGs, None if this installation has none."""
+    package = Path(couture_workflow.__file__).parent
+    for folder in (package / "examples" / "dags", package.parent / "examples" / "dags"):
+        if folder.is_dir():
+            return folder
+    return None
 
 
 def examples() -> list[Example]:

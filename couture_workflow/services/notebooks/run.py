@@ -16,9 +16,8 @@ from typing import Any
 
 from couture_workflow import settings
 from couture_workflow.exceptions import InvalidError, NotebookError, NotFoundError
+from couture_workflow.services.processes.led_command import OUTPUT, LedCommand, private_folder
 from couture_workflow.services.runtimes import installed
-from couture_workflow.services.spark.environment import private_folder
-from couture_workflow.services.spark.submit import OUTPUT, Submission
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 
@@ -113,7 +112,7 @@ class NotebookRun:
         self.request = request
         self.on_line = on_line
         self.keep_going = keep_going
-        self._submission: Submission | None = None
+        self._command: LedCommand | None = None
         self._stopped = False
         self._ended: dict[str, Any] = {}
         self._cell: dict[str, Any] = {}
@@ -125,22 +124,19 @@ class NotebookRun:
         if not os.access(python, os.X_OK):
             raise NotebookError(f"There is no Python {python} to run here. Correct python.")
         with private_folder() as folder:
-            self._submission = Submission(
+            self._command = LedCommand(
                 [runner, "-I", str(_RUNNER), str(self._write_request(folder, python))],
-                kill_command=lambda _: [],
                 environment=_environment(folder),
                 folder=folder,
                 grace=settings.termination_grace_period(),
                 on_line=self._read,
-                on_tracking=lambda _: None,
-                here=False,
                 keep_going=self.keep_going,
             )
             if self._stopped:
                 raise NotebookError(
                     f"The notebook {self.request.source.name!r} was killed before it started."
                 )
-            outcome = self._submission.run()
+            outcome = self._command.run()
             self._publish(folder)
         self._judge(outcome.exit_code, stopped=outcome.stopped, log=outcome.log)
         return self.request.output
@@ -148,8 +144,8 @@ class NotebookRun:
     def stop(self) -> None:
         """Ask for the end of the run; ``run`` raises when nothing of it is left."""
         self._stopped = True
-        if self._submission is not None:
-            self._submission.stop()
+        if self._command is not None:
+            self._command.stop()
 
     def _write_request(self, folder: Path, python: str) -> Path:
         """Write what the runner is to do, and the kernel that it shall use."""

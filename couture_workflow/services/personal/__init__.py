@@ -1,1 +1,3 @@
 """The personal view: whose stack this is."""
+
+__all__ = ["view"]

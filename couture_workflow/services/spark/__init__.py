@@ -1,1 +1,13 @@
 """Spark jobs: the configuration they start from, the command they become, how they run, why they fail."""
+
+__all__ = [
+    "command",
+    "configuration",
+    "diagnosis",
+    "document",
+    "draft",
+    "jobs",
+    "options",
+    "rules",
+    "tracking",
+]

@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from couture_workflow.services.runtimes.installed import SparkRuntime
@@ -88,18 +85,3 @@ def environment(
         given = result.get("SPARK_SUBMIT_OPTS", "")
         result["SPARK_SUBMIT_OPTS"] = f"{shlex.join(java_options)} {given}".strip()
     return result
-
-
-@contextmanager
-def private_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Make a folder that only its owner may enter, and remove it with all that is in it.
-
-    :param parent: where other machines see it too; None: among this machine's temporary files.
-    """
-    if parent is not None:
-        parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="couture-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

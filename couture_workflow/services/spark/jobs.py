@@ -26,6 +26,7 @@ from couture_workflow.exceptions import (
     SparkSubmitError,
     StorageError,
 )
+from couture_workflow.services.processes.led_command import Outcome, private_folder
 from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.runs.records import FileUse, Role, Run, RunKey
 from couture_workflow.services.runtimes import class_data, installed
@@ -35,10 +36,10 @@ from couture_workflow.services.spark import masters
 from couture_workflow.services.spark.command import Job, display, masked, spark_submit
 from couture_workflow.services.spark.configuration import SparkConfiguration
 from couture_workflow.services.spark.diagnosis import diagnose
-from couture_workflow.services.spark.environment import LATE_COMPILER, environment, private_folder
+from couture_workflow.services.spark.environment import LATE_COMPILER, environment
 from couture_workflow.services.spark.masters import Client, StandaloneCluster, Target
 from couture_workflow.services.spark.rules import errors
-from couture_workflow.services.spark.submit import Outcome, Submission, submission
+from couture_workflow.services.spark.submit import Submission, submission
 from couture_workflow.services.spark.tracking import Tracking
 from couture_workflow.store.files import Files
 from couture_workflow.store.home import Store

@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import couture_workflow
 from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.dags.examples import examples_folder
 
 AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
@@ -77,15 +77,6 @@ class Layout:
     def lock(self) -> Path:
         """Return the file that the running workbench holds locked."""
         return self.home / "workbench.lock"
-
-
-def examples_folder() -> Path | None:
-    """Return the folder of the shipped example DAGs, None if this installation has none."""
-    package = Path(couture_workflow.__file__).parent
-    for folder in (package / "examples" / "dags", package.parent / "examples" / "dags"):
-        if folder.is_dir():
-            return folder
-    return None
 
 
 def new_fernet_key() -> str:

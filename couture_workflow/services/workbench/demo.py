@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 
 from couture_workflow.exceptions import DemoError
-from couture_workflow.services.workbench.airflow_settings import examples_folder
+from couture_workflow.services.dags.examples import examples_folder
 from couture_workflow.services.workbench.database import ADMIN
 from couture_workflow.services.workbench.demo_day import Day, Report
 

@@ -24,7 +24,7 @@ DAG, TASKS = "my_penguins", ("clean", "summarize")
 EXAMPLE, DATA = 'dag_id="penguins"', 'Path(__file__).resolve().parent.parent / "data" / "penguins.csv"'
 IMPORT = "from couture_workflow.operators import CouturePySparkOperator"
 #: Where the data are, whichever machine the DAG runs on.
-EXAMPLES = "from couture_workflow.services.workbench.airflow_settings import examples_folder"
+EXAMPLES = "from couture_workflow.services.dags.examples import examples_folder"
 HERE = 'Path(str(examples_folder())).parent / "data" / "penguins.csv"'
 ARTIFACT, DEPENDENCY = "penguins.py", "penguin_rules.py"
 BEGIN, END = "----- penguins by species and sex -----", "----- end of the table -----"

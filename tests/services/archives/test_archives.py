@@ -138,6 +138,7 @@ def other(store: Store, tmp_path: Path) -> Store:
     return other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noun", import_export.NOUNS)
 def test_what_is_exported_comes_in_elsewhere_and_is_then_the_same(
     noun: Noun, other: Store, store: Store, importer: Importer
@@ -290,6 +291,7 @@ def test_folder_that_is_not_called_dags_is_kept(store: Store, importer: Importer
     assert store.dags.paths() == ("team/a.py",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choice", "expected"), [("replace", "update"), ("skip", "skip"), ("fail", "conflict")]
 )
@@ -341,6 +343,7 @@ def test_artifact_that_a_dag_names_and_that_is_nowhere_is_told(importer: Importe
     assert "nowhere.py" in plan.missing[0].message
 
 
+@pytest.mark.slow
 def test_old_dags_are_upgraded_if_that_is_asked_for(store: Store, importer: Importer) -> None:
     content = packed({"dags/old.py": OLD_DAG})
 
@@ -457,6 +460,7 @@ def test_token_tells_whether_the_import_would_still_do_the_same(store: Store, im
     assert importer.plan("dags", content).token != token
 
 
+@pytest.mark.slow
 def test_imports_at_once_are_never_mixed(store: Store, tmp_path: Path) -> None:
     def work(who: int) -> None:
         importer = Importer(store, tmp_path / str(who))

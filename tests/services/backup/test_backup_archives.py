@@ -155,6 +155,7 @@ def test_a_file_that_shrinks_while_it_is_read_ends_the_backup() -> None:
         writer.add("home/x", 10, (b"123",))
 
 
+@pytest.mark.slow
 def test_keys_come_back_with_the_passphrase_alone() -> None:
     sealed = backup_keys.seal({"fernet_key": "kéy"}, b"manifest", "pass phrase ü")
 
@@ -167,6 +168,7 @@ def test_keys_come_back_with_the_passphrase_alone() -> None:
         backup_keys.open_(sealed, b"manifest", None)
 
 
+@pytest.mark.slow
 def test_the_passphrase_shows_that_the_manifest_was_changed() -> None:
     sealed = backup_keys.seal({"fernet_key": "key"}, b"manifest", "pass phrase")
 
@@ -174,6 +176,7 @@ def test_the_passphrase_shows_that_the_manifest_was_changed() -> None:
         backup_keys.open_(sealed, b"manifest!", "pass phrase")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

@@ -128,6 +128,7 @@ def _write(root: Path, number: int) -> None:
         dag_drafts.put(store, "ada", "a.py", base=None, content=f"{number}-{turn}-" * 5000)
 
 
+@pytest.mark.slow
 def test_writers_at_the_same_time_leave_a_whole_text(store: Store) -> None:
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_write, args=(store.root, number)) for number in range(3)]

@@ -121,6 +121,7 @@ def test_a_damaged_note_counts_for_nothing(tmp_path: Path, content: bytes) -> No
     assert Notes(tmp_path / "notes").admit("a", (("t", "b"),), File.at(tmp_path, "a.py")) == ()
 
 
+@pytest.mark.slow
 def test_a_process_that_parses_nothing_loads_the_hook_alone() -> None:
     program = """
 import sys

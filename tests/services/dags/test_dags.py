@@ -56,6 +56,7 @@ def test_files_are_listed_with_their_sizes_and_read_in_one_go(tree: Store) -> No
     assert dag_repository.read(tree, "bin.dat") == FILES["bin.dat"]
 
 
+@pytest.mark.slow
 def test_the_newest_commit_of_each_path_is_known_after_further_saves(tree: Store) -> None:
     assert {commit.author for commit in dag_repository.last_changes(tree).values()} == {"ann"}
 

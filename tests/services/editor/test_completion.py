@@ -28,6 +28,7 @@ def names(items: list[dict[str, Any]]) -> set[str]:
     return {item["name"] for item in items}
 
 
+@pytest.mark.slow
 def test_operators_of_ours_and_of_airflow_are_known_with_their_arguments(index: dict[str, Any]) -> None:
     spark = index["callables"]["couture_workflow.operators.CouturePySparkOperator"]
     bash = index["callables"]["airflow.providers.standard.operators.bash.BashOperator"]

@@ -61,6 +61,7 @@ def test_a_jar_shows_manifest_main_classes_and_members(tmp_path: Path) -> None:
     assert archive.count == 4
 
 
+@pytest.mark.slow
 def test_a_bomb_costs_little_time(tmp_path: Path) -> None:
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
@@ -135,6 +136,7 @@ def test_source_is_split_into_coloured_lines(tmp_path: Path) -> None:
     assert source.complete
 
 
+@pytest.mark.slow
 def test_long_source_is_cut_at_a_line(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"x = 1\n" * 30_000)

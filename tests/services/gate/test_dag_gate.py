@@ -359,6 +359,7 @@ def test_graphs_of_a_version_leave_out_what_cannot_be_parsed() -> None:
     assert [graph.dag_id for graph in dag_gate.graphs(files, ["a.py", "b.py", "c.txt", "gone.py"])] == ["a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     ["(" * 20_000, "-" * 200_000 + "1", "x = " + "[" * 50_000, "\0", "a.b" * 50_000, '"""' * 9999, "\ud800"],

@@ -175,6 +175,7 @@ def test_the_server_is_safe_from_signals_without_one_of_the_walls(wall: str) -> 
             victim.kill()
 
 
+@pytest.mark.slow
 @EITHER
 def test_an_endless_loop_is_stopped_and_told(without: tuple[str, ...]) -> None:
     parsed = run("while True: pass\n", without=without, limits=Limits(seconds=1))
@@ -183,6 +184,7 @@ def test_an_endless_loop_is_stopped_and_told(without: tuple[str, ...]) -> None:
     assert parsed.found["errors"][0]["frames"][-1] == ["a.py", 3]
 
 
+@pytest.mark.slow
 @EITHER
 @pytest.mark.parametrize(
     "stubborn",
@@ -237,6 +239,7 @@ def test_ten_gigabytes_are_refused(without: tuple[str, ...]) -> None:
     assert outcome("return len(bytearray(10 * 2**30))", without=without) == "MemoryError None"
 
 
+@pytest.mark.slow
 @EITHER
 def test_memory_grows_to_the_limit_only(without: tuple[str, ...]) -> None:
     limits = Limits(seconds=20, memory=2**30)
@@ -246,6 +249,7 @@ def test_memory_grows_to_the_limit_only(without: tuple[str, ...]) -> None:
     assert parsed.why == "ended" or parsed.found["errors"][0]["type"] == "MemoryError"
 
 
+@pytest.mark.slow
 @EITHER
 def test_a_thread_bomb_is_stopped(without: tuple[str, ...]) -> None:
     body = (
@@ -269,6 +273,7 @@ def test_gigabytes_on_standard_output_go_nowhere(without: tuple[str, ...]) -> No
     assert [dag["dag_id"] for dag in parsed.found["dags"]] == ["d"]
 
 
+@pytest.mark.slow
 @EITHER
 def test_an_endless_answer_is_cut_off(without: tuple[str, ...]) -> None:
     assert run("while True: os.write(3, b'[' * 2**16)\n", without=without).why == "output"
@@ -290,6 +295,7 @@ def test_a_forged_answer_does_no_harm(answer: bytes) -> None:
     assert isinstance(parsed.found, Mapping)
 
 
+@pytest.mark.slow
 @EITHER
 def test_the_disk_cannot_be_filled(without: tuple[str, ...]) -> None:
     body = (
@@ -409,6 +415,7 @@ def test_the_tree_is_read_only_and_other_checks_are_out_of_sight(without: tuple[
     assert changed in ("PermissionError 13", "OSError 30")
 
 
+@pytest.mark.slow
 def test_nothing_secret_is_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
     monkeypatch.setenv("DATABASE_PASSWORD", "secret")
@@ -439,6 +446,7 @@ def test_a_full_scratch_folder_of_one_check_does_not_touch_another() -> None:
     assert [result.found["dags"][0]["dag_id"] for result in results] == [f"d{n}" for n in range(6)]
 
 
+@pytest.mark.slow
 def test_checks_at_the_same_time_do_not_wait_for_an_endless_one() -> None:
     slow = threading.Thread(target=run, args=["while True: pass\n"], kwargs={"limits": Limits(seconds=3)})
     slow.start()
@@ -449,6 +457,7 @@ def test_checks_at_the_same_time_do_not_wait_for_an_endless_one() -> None:
     slow.join()
 
 
+@pytest.mark.slow
 def test_a_nursery_that_was_killed_is_started_again() -> None:
     run("")
     nursery = dag_sandbox._nursery._process
@@ -516,6 +525,7 @@ def test_an_ordinary_user_is_walled_in_too(tmp_path: Path) -> None:
         assert line.split('"')[-2].startswith("[1, ") and "'" not in line.split('"')[-2], line
 
 
+@pytest.mark.slow
 def test_the_nursery_collects_what_it_forked_without_another_request() -> None:
     run("DAG('a', schedule=None)")
     nursery = psutil.Process(dag_sandbox._nursery._process.pid)  # type: ignore[union-attr]

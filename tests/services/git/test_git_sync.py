@@ -45,6 +45,7 @@ def save(store: Store, **files: str | None) -> str:
     return store.dags.save(changes, author="ann", message="here", base=store.dags.head()).id
 
 
+@pytest.mark.slow
 def test_follow_takes_what_is_there_and_what_comes(store: Store, server: GitServer) -> None:
     connect(store, server, FOLLOW)
     moves: list[tuple[str | None, str]] = []
@@ -64,6 +65,7 @@ def test_follow_takes_what_is_there_and_what_comes(store: Store, server: GitServ
     assert git_remote.follows(store) == f"{server.url}/central.git"
 
 
+@pytest.mark.slow
 def test_files_that_follow_a_remote_cannot_be_changed_here(store: Store, server: GitServer) -> None:
     connect(store, server, FOLLOW)
     git_sync.synchronise(store)
@@ -75,6 +77,7 @@ def test_files_that_follow_a_remote_cannot_be_changed_here(store: Store, server:
     assert (store.root / git_watch.WANTED).exists()
 
 
+@pytest.mark.slow
 def test_two_way_gives_what_was_saved_here(store: Store, server: GitServer) -> None:
     connect(store, server)
     git_sync.synchronise(store)
@@ -86,6 +89,7 @@ def test_two_way_gives_what_was_saved_here(store: Store, server: GitServer) -> N
     assert git_sync.synchronise(store).message.startswith("Everything is the same")
 
 
+@pytest.mark.slow
 def test_changes_on_both_sides_are_merged(store: Store, server: GitServer) -> None:
     connect(store, server)
     git_sync.synchronise(store)
@@ -98,6 +102,7 @@ def test_changes_on_both_sides_are_merged(store: Store, server: GitServer) -> No
     assert server.file("central.git", "dags/b.py") == "mine"
 
 
+@pytest.mark.slow
 def test_files_from_before_the_connection_are_kept(store: Store, server: GitServer) -> None:
     save(store, dags__old="old\n")
     connect(store, server)
@@ -107,6 +112,7 @@ def test_files_from_before_the_connection_are_kept(store: Store, server: GitServ
     assert server.file("central.git", "dags/old.py") == "old"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("choice", "text"), [("ours", "mine"), ("theirs", "theirs")])
 def test_a_conflict_overwrites_nobody_until_somebody_chooses(
     store: Store, server: GitServer, choice: str, text: str
@@ -132,6 +138,7 @@ def test_a_conflict_overwrites_nobody_until_somebody_chooses(
     assert store.dags.is_ancestor(theirs, store.dags.head() or "")
 
 
+@pytest.mark.slow
 def test_a_deleted_file_that_the_other_side_changed_is_a_conflict(store: Store, server: GitServer) -> None:
     connect(store, server)
     git_sync.synchronise(store)
@@ -143,6 +150,7 @@ def test_a_deleted_file_that_the_other_side_changed_is_a_conflict(store: Store, 
     assert "dags/a.py" not in {file.path for file in dag_repository.files(store)}
 
 
+@pytest.mark.slow
 def test_following_never_drops_what_is_here(store: Store, server: GitServer) -> None:
     connect(store, server, FOLLOW)
     git_sync.synchronise(store)
@@ -159,6 +167,7 @@ def test_following_never_drops_what_is_here(store: Store, server: GitServer) -> 
     assert kept == mine
 
 
+@pytest.mark.slow
 def test_a_wrong_token_is_told_and_the_right_one_heals(store: Store, server: GitServer) -> None:
     remote = connect(store, server)
     git_remote.save(store, remote, user="ann", base=remote.commit, values={f"{server.url}/": "wrong"})
@@ -175,6 +184,7 @@ def test_a_wrong_token_is_told_and_the_right_one_heals(store: Store, server: Git
     assert git_sync.synchronise(store).result == "ok"
 
 
+@pytest.mark.slow
 def test_submodules_in_other_private_repositories(store: Store, server: GitServer) -> None:
     server.repository("team/lib.git")
     one = server.commit("team/lib.git", {"lib.py": "VALUE = 1\n"})
@@ -201,6 +211,7 @@ def test_submodules_in_other_private_repositories(store: Store, server: GitServe
     assert dag_repository.read(store, "team/lib.py", commit=first) == b"VALUE = 1\n"
 
 
+@pytest.mark.slow
 def test_a_submodule_that_cannot_be_fetched_keeps_the_branch_where_it_is(
     store: Store, server: GitServer
 ) -> None:
@@ -214,6 +225,7 @@ def test_a_submodule_that_cannot_be_fetched_keeps_the_branch_where_it_is(
     assert store.dags.head() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["/etc", "file:///etc", "ext::sh -c id", "--upload-pack=id"])
 def test_a_submodule_cannot_reach_into_this_machine(store: Store, server: GitServer, url: str) -> None:
     server.add_submodule("central.git", "evil", url, "1" * 40)
@@ -224,6 +236,7 @@ def test_a_submodule_cannot_reach_into_this_machine(store: Store, server: GitSer
     assert store.dags.head() is None
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_not_there(store: Store, server: GitServer) -> None:
     connect(store, server, FOLLOW, branch="release")
     assert "no branch release" in git_sync.synchronise(store).message
@@ -234,6 +247,7 @@ def test_a_branch_that_is_not_there(store: Store, server: GitServer) -> None:
     assert git(server.root / "central.git", "show", "release:dags/a.py") == "mine"
 
 
+@pytest.mark.slow
 def test_a_path_is_a_remote_too(store: Store, server: GitServer) -> None:
     git_remote.save(
         store, Remote(url=f"file://{server.root}/central.git", mode=TWO_WAY), user="ann", base=None
@@ -242,6 +256,7 @@ def test_a_path_is_a_remote_too(store: Store, server: GitServer) -> None:
     assert dag_repository.read(store, "dags/a.py") == b"one\n"
 
 
+@pytest.mark.slow
 def test_tokens_are_in_no_file_but_encrypted(store: Store, server: GitServer) -> None:
     connect(store, server)
     git_sync.synchronise(store)
@@ -254,6 +269,7 @@ def test_tokens_are_in_no_file_but_encrypted(store: Store, server: GitServer) ->
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_disconnecting_forgets_the_secrets_and_keeps_the_files(store: Store, server: GitServer) -> None:
     remote = connect(store, server)
     git_sync.synchronise(store)
@@ -294,6 +310,7 @@ def test_settings_that_break_a_rule_are_refused(
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_settings_are_saved_by_one_person_at_a_time(store: Store, server: GitServer) -> None:
     first = connect(store, server)
     git_remote.save(store, Remote(), user="ann", base=first.commit)

@@ -32,6 +32,7 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_it_looks_when_connected_and_when_asked(store: Store, server: GitServer) -> None:
     said: list[str] = []
     stop = threading.Event()

@@ -33,6 +33,7 @@ BOMB = "a: &a [x, x]\n" + "".join(
 )
 
 
+@pytest.mark.slow
 def test_a_file_that_crashes_the_upgrade_does_not_take_others_along() -> None:
     done = upgrade_apart.texts([("a.py", OLD), ("b.py", CRASHING), ("c.py", OLD)])
 
@@ -42,6 +43,7 @@ def test_a_file_that_crashes_the_upgrade_does_not_take_others_along() -> None:
     assert second.refused and second.source == CRASHING and "gave up" in second.notes[0].message
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upgrade_apart, "PATIENCE", 2.0)
 
@@ -51,12 +53,14 @@ def test_a_file_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch)
     assert quick.changes
 
 
+@pytest.mark.slow
 def test_what_is_left_when_time_is_over_is_told() -> None:
     answers = apart.each("upgrade.apart.text", None, [("a.py", SLOW), ("b.py", OLD)], seconds=60, total=3)
 
     assert [answer.why for answer in answers] == ["time", "late"]
 
 
+@pytest.mark.slow
 def test_no_process_is_left_behind() -> None:
     before = set(psutil.Process().children(recursive=True))
 
@@ -92,6 +96,7 @@ def test_no_text_is_an_error(text: str) -> None:
     assert done.source == "import airflow\n" + text
 
 
+@pytest.mark.slow
 def test_an_upload_with_a_crashing_file_offers_the_others() -> None:
     files = [Incoming(name, name, text.encode()) for name, text in {"a.py": OLD, "b.py": CRASHING}.items()]
 
@@ -101,6 +106,7 @@ def test_an_upload_with_a_crashing_file_offers_the_others() -> None:
     assert ready[1].content == CRASHING.encode() and "gave up" in offers["b.py"]["notes"][0]
 
 
+@pytest.mark.slow
 def test_uses_are_found_beside_a_file_that_cannot_be_read_in_time() -> None:
     files = {
         "common.py": b"",
@@ -144,6 +150,7 @@ def test_a_brick_cannot_grow_without_limit() -> None:
         render(brick, {"p": "long" * 1000})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [f"{BOMB}title: *i\n", "[" * 5000, "title: 2020-13-45\n", "\0"])
 def test_yaml_that_would_grow_or_crash_is_refused(text: str) -> None:
     with pytest.raises(InvalidError, match="cannot be read"):

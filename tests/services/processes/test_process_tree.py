@@ -28,6 +28,7 @@ print(orphan, process_tree.end_all(grace=0.5), len(process_tree.descendants()))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans to a subreaper")
 def test_an_orphan_in_another_session_that_ignores_sigterm_is_killed() -> None:
     done = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=30)

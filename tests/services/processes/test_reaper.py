@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import psutil
@@ -115,6 +114,7 @@ def test_a_command_that_is_not_there_is_named() -> None:
     assert output == b"Cannot start /no/such/program: No such file or directory\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stubborn", [False, True], ids=["polite", "stubborn"])
 def test_sigterm_ends_the_whole_tree(tmp_path: Path, bystander: psutil.Process, stubborn: bool) -> None:
     process = start(sys.executable, "-c", TREE, str(tmp_path), str(stubborn), grace=0.5 if stubborn else 10)
@@ -164,6 +164,7 @@ def test_the_tree_ends_when_the_parent_is_killed(tmp_path: Path, bystander: psut
     assert alive([bystander]) == [bystander]
 
 
+@pytest.mark.slow
 def test_what_is_left_behind_at_the_end_is_ended_too(tmp_path: Path) -> None:
     leave_early = TREE.replace('here("job")\ntime.sleep(600)', 'here("job")\ntime.sleep(1)')
     process = start(sys.executable, "-c", leave_early, str(tmp_path), "False")
@@ -189,6 +190,7 @@ def test_the_kill_command_runs_at_a_stop_and_the_folder_is_removed(tmp_path: Pat
     assert not folder.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "killed"), [("exit 1", False), ("kill -9 $$", True)], ids=["exit", "signal"]
 )
@@ -211,15 +213,24 @@ def test_a_process_that_is_no_member_is_not_signalled(bystander: psutil.Process)
     assert alive([bystander]) == [bystander]
 
 
-def test_it_starts_in_a_few_milliseconds_more_than_python_itself() -> None:
-    def seconds(words: list[str]) -> float:
-        started = time.perf_counter()
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
-        assert process.wait(20) == 0
-        return time.perf_counter() - started
+#: What the reaper may load beyond what Python starts with, and what these load themselves.
+FEW = {"__future__", "enum", "functools", "os", "select", "signal", "types"}
+THEIRS = {"_collections", "_collections_abc", "_functools", "_operator", "_signal", "_stat", "collections"}
+THEIRS |= {"collections.abc", "genericpath", "itertools", "keyword", "operator", "os.path", "posixpath"}
+THEIRS |= {"reprlib", "stat"}
 
-    bare = [sys.executable, "-I", "-S", "-c", "pass"]
-    pairs = [(seconds(bare), seconds(command("/bin/true"))) for _ in range(7)]
 
-    # Plain Python takes 10 ms on a quiet machine and the reaper 25.
-    assert median(ours for _, ours in pairs) < 5 * median(plain for plain, _ in pairs)
+def test_it_loads_little_of_the_standard_library() -> None:
+    """It starts before every job; ``benchmarks/reaper_start.py`` measures what that takes."""
+    program = """
+import sys
+code = compile(open(sys.argv[1]).read(), "reaper.py", "exec")
+before = set(sys.modules)
+exec(code, {"__name__": "reaper"})
+print(*(set(sys.modules) - before))
+"""
+    asked = [sys.executable, "-I", "-S", "-c", program, reaper.__file__]
+
+    loaded = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+
+    assert set(loaded) <= FEW | THEIRS

@@ -83,6 +83,7 @@ def test_another_jar_or_java_needs_another_archive(runtime: SparkRuntime) -> Non
     assert class_data.fingerprint(runtime) != before
 
 
+@pytest.mark.slow
 def test_a_failed_training_is_kept_for_a_look_and_not_repeated_at_once(
     runtime: SparkRuntime, tmp_path: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_archives_that_nobody_uses_are_removed(runtime: SparkRuntime, tmp_path: 
     ]
 
 
+@pytest.mark.slow
 def test_only_one_process_builds(runtime: SparkRuntime, tmp_path: Path) -> None:
     trains_by(runtime, 'sleep 2; echo archive > "$part"')
     for _ in range(3):

@@ -97,6 +97,7 @@ def test_a_delete_of_a_module_that_is_needed_is_refused(store: Any) -> None:
         save(store, {"helper.py": None})
 
 
+@pytest.mark.slow
 def test_two_people_on_one_file_conflict_and_on_two_do_not(store: Any) -> None:
     base = save(store, {"a.py": dag("a"), "b.py": dag("b")}).commit.id
     save(store, {"a.py": dag("a2")}, user="bob")
@@ -134,6 +135,7 @@ def test_a_check_saves_nothing(store: Any) -> None:
     assert store.dags.head() == head
 
 
+@pytest.mark.slow
 def test_two_people_cannot_save_the_same_dag_in_different_files_at_once(store: Any) -> None:
     base = save(store, {"first.py": dag("first")}).commit.id
     both = threading.Barrier(2)
@@ -153,6 +155,7 @@ def test_two_people_cannot_save_the_same_dag_in_different_files_at_once(store: A
     assert len({"a.py", "b.py"} & dag_repository.read_all(store).keys()) == 1
 
 
+@pytest.mark.slow
 def test_many_people_save_different_dags_at_once(store: Any) -> None:
     base = save(store, {"first.py": dag("first")}).commit.id
 

@@ -15,11 +15,12 @@ import psutil
 import pytest
 
 from couture_workflow.services.processes import reaper
+from couture_workflow.services.processes.led_command import Outcome, private_folder
 from couture_workflow.services.runtimes.installed import SparkRuntime
 from couture_workflow.services.spark.command import Job
 from couture_workflow.services.spark.configuration import SparkConfiguration
-from couture_workflow.services.spark.environment import environment, private_folder, write_properties
-from couture_workflow.services.spark.submit import Outcome, Submission
+from couture_workflow.services.spark.environment import environment, write_properties
+from couture_workflow.services.spark.submit import Submission
 from couture_workflow.services.spark.tracking import Tracking
 
 RUNTIME = SparkRuntime(Path("/opt/spark"), "/usr/bin/python3", "4.2.1", "/opt/jdk/bin/java", "17.0.1")
@@ -99,6 +100,7 @@ def test_the_tail_is_bounded_and_a_line_without_an_end_is_cut(tmp_path: Path) ->
     assert sum(len(line) for line in job.of("output") if line.startswith("x")) == 1_000_000
 
 
+@pytest.mark.slow
 def test_the_application_is_known_while_it_runs_and_the_reaper_is_told_what_kills_it(tmp_path: Path) -> None:
     log = (
         "25/06/01 10:00:00 INFO Client: Submitted application application_1700000000000_0007\n"
@@ -150,6 +152,7 @@ def test_an_exception_ends_the_job(tmp_path: Path) -> None:
     assert gone(int(job.lines[0][1]))
 
 
+@pytest.mark.slow
 def test_the_job_ends_when_the_supervisor_is_gone(tmp_path: Path) -> None:
     started = time.monotonic()
     job = Recorder(FOREVER, tmp_path, keep_going=lambda: time.monotonic() < started + 1)

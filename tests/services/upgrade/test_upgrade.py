@@ -381,6 +381,7 @@ def test_a_file_of_today_is_left_alone(source: str) -> None:
     assert (done.source, done.changes, done.notes) == (source, (), ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "said"),
     [

@@ -95,6 +95,7 @@ def test_the_environment_carries_no_secret_and_no_stranger_s_settings(layout: La
     assert not [value for value in found.values() if any(key in value for key in [*keys, "a secret"])]
 
 
+@pytest.mark.slow
 def test_airflow_waits_for_another_process_that_writes(layout: Layout) -> None:
     write_config(layout, host="127.0.0.1", port=1, examples=False)
     code = """

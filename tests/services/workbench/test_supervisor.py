@@ -67,6 +67,7 @@ def test_the_end_of_the_pipe_ends_every_service(tmp_path: Path) -> None:
     assert (tmp_path / "one.log").read_text() == "hello\n"
 
 
+@pytest.mark.slow
 def test_a_service_that_cannot_live_stops_all_with_a_sentence(tmp_path: Path) -> None:
     process = start(tmp_path, restarts=1, one="import sys; sys.exit(7)", two="import time; time.sleep(600)")
 

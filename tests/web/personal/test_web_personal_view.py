@@ -14,6 +14,8 @@ from tests.support.api_server import ApiServer
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
 RELOAD = {"cache-control": "max-age=0"}
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
@@ -43,6 +45,7 @@ def come(client: httpx.Client, path: str = "/", **headers: str) -> str:
     return answer.headers.get("location", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("account", ["admin", "dev", "op"])
 def test_whoever_opens_the_address_finds_the_persons_dags(server: ApiServer, account: str) -> None:
     with server.client(account) as client:
@@ -114,6 +117,7 @@ def test_pages_say_whose_stack_it_is(server: ApiServer) -> None:
     assert "Zoë" in [parameter["default"] for parameter in skeleton["parameters"]]
 
 
+@pytest.mark.slow
 def test_a_name_that_is_none_is_told_and_changes_nothing(other: ApiServer) -> None:
     with other.client("dev") as client:
         assert come(client) == ""
