@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -232,6 +233,18 @@ def test_files_that_contributing_names_exist() -> None:
         r"`((?:couture_workflow|docs|tests|tools|benchmarks|examples|\.ci)/[^`<>]*)`", contributing
     ):
         assert (ROOT / name).exists(), name
+
+
+def test_the_picture_of_the_nouns_is_what_the_contract_says() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (layers,) = [each["layers"] for each in contracts["contracts"] if each.get("exhaustive")]
+    nouns = section("architecture.md", "Nouns")
+    (picture,) = re.findall(r"```\n(.*?)```", nouns, re.DOTALL)
+
+    drawn = [line.split() for line in picture.splitlines()]
+
+    assert drawn == [layer.replace("|", " ").split() for layer in layers]
+    assert {code(row[0]) for row in rows(nouns)} == {noun for line in drawn for noun in line}
 
 
 def test_every_benchmark_is_documented() -> None:
