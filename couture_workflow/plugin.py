@@ -95,7 +95,8 @@ class CouturePlugin(AirflowPlugin):
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """Return the applications to mount: the pages and one REST API for each noun."""
         from couture_workflow.api.app import api_apps
-        from couture_workflow.web import audit, signing_key
+        from couture_workflow.patches import signing_key
+        from couture_workflow.web import audit
         from couture_workflow.web.app import pages_app
 
         audit.listen()
@@ -111,6 +112,7 @@ class CouturePlugin(AirflowPlugin):
     @cached_property
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """Return the middlewares around all of Airflow's API server, the last one outermost."""
+        from couture_workflow.patches.single_writer import SingleWriterMiddleware, needed
         from couture_workflow.web.middleware import (
             ClientAddressMiddleware,
             LogoutMiddleware,
@@ -118,7 +120,6 @@ class CouturePlugin(AirflowPlugin):
             StartMiddleware,
         )
         from couture_workflow.web.personal.view import arrival
-        from couture_workflow.web.single_writer import SingleWriterMiddleware, needed
 
         entries = [str(entry["name"]) for entry in (*self.external_views, *self.react_apps)]
         return [

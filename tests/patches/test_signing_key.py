@@ -12,7 +12,7 @@ CODE = """
 import sys
 from pathlib import Path
 from airflow.api_fastapi.auth.tokens import get_signing_args
-from couture_workflow.web import signing_key
+from couture_workflow.patches import signing_key
 signing_key.keep()
 before = Path(sys.argv[1]).read_text()
 keys = {get_signing_args()["secret_key"] for _ in range(5)}

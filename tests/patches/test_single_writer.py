@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from couture_workflow.web import single_writer
+from couture_workflow.patches import single_writer
 from tests.support.asynchronous import run
 
 

@@ -1,0 +1,1 @@
+"""Where the package changes what Airflow does."""
