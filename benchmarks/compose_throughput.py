@@ -40,6 +40,7 @@ LOADS = {
 
 _WITHOUT = """
 from couture_workflow import celery_config
+from couture_workflow.patches import celery_worker, scheduler, supervisor
 {}
 CELERY_CONFIG = celery_config.CELERY_CONFIG
 """
@@ -142,7 +143,7 @@ def _environment(services: Sequence[str], **variables: str) -> dict[str, Any]:
 
 
 def _celery(code: str) -> dict[str, Any]:
-    """Return a change that runs code on ``couture_workflow.celery_config`` before Celery reads it."""
+    """Return a change that runs code on ``celery_config`` and the patches before Celery reads it."""
     return _environment(
         ("worker", "scheduler"),
         PYTHONPATH="/bench",
@@ -152,10 +153,10 @@ def _celery(code: str) -> dict[str, Any]:
 
 #: Python files for `_celery`: what each takes back.
 _MODULES = {
-    "without_ends": "celery_config.notice_ends = lambda: None",
-    "without_preload": "celery_config.preload = celery_config.notice_ends",
-    "with_heartbeat": "celery_config.start_counts_as_heartbeat = lambda: None",
-    "without_pace": "celery_config.LOOK_INTERVAL = 0",
+    "without_ends": "supervisor.notice_ends = lambda: None",
+    "without_preload": "celery_worker.preload = supervisor.notice_ends",
+    "with_heartbeat": "supervisor.start_counts_as_heartbeat = lambda: None",
+    "without_pace": "scheduler.LOOK_INTERVAL = 0",
     "with_started": "celery_config.CELERY_CONFIG['task_track_started'] = True",
 }
 _SCHEDULER = ("scheduler",)

@@ -95,11 +95,12 @@ class CouturePlugin(AirflowPlugin):
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """Return the applications to mount: the pages and one REST API for each noun."""
         from couture_workflow.api.app import api_apps
-        from couture_workflow.patches import signing_key
+        from couture_workflow.patches import client_address, signing_key
         from couture_workflow.web import audit
         from couture_workflow.web.app import pages_app
 
-        audit.listen()
+        audit.listen_to_log_ins()
+        client_address.listen()
         signing_key.keep()
         return [
             {"name": "Couture Workflow pages", "url_prefix": paths.PAGES, "app": pages_app(_flask_app)},
@@ -129,7 +130,13 @@ class CouturePlugin(AirflowPlugin):
                 "kwargs": {"entries": entries},
             },
             *(
-                [{"name": "Couture Workflow single writer", "middleware": SingleWriterMiddleware}]
+                [
+                    {
+                        "name": "Couture Workflow single writer",
+                        "middleware": SingleWriterMiddleware,
+                        "kwargs": {"path_of": paths.route_path},
+                    }
+                ]
                 if needed()
                 else []
             ),

@@ -11,15 +11,11 @@ from copy import deepcopy
 from typing import Any
 
 from airflow.config_templates.airflow_local_settings import DEFAULT_LOGGING_CONFIG
-from airflow.utils.log.file_task_handler import FileTaskHandler
 
-
-class SharedFolderTaskHandler(FileTaskHandler):
-    """Airflow's handler without the question to the worker."""
-
-    def _read_from_logs_server(self, ti: Any, worker_log_rel_path: str) -> tuple[list[str], list[Any]]:
-        return [], []
-
+from couture_workflow.patches import guard
+from couture_workflow.patches.task_logs import SharedFolderTaskHandler
 
 LOGGING_CONFIG: dict[str, Any] = deepcopy(DEFAULT_LOGGING_CONFIG)
-LOGGING_CONFIG["handlers"]["task"]["class"] = f"{__name__}.SharedFolderTaskHandler"
+if guard.fits("task-logs"):
+    handler = f"{SharedFolderTaskHandler.__module__}.{SharedFolderTaskHandler.__qualname__}"
+    LOGGING_CONFIG["handlers"]["task"]["class"] = handler

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from airflow.config_templates.airflow_local_settings import DEFAULT_LOGGING_CONFIG
 from airflow.utils.state import TaskInstanceState
 
-from couture_workflow.task_logs import LOGGING_CONFIG, SharedFolderTaskHandler
+from couture_workflow.patches.task_logs import SharedFolderTaskHandler
+from couture_workflow.task_logs import LOGGING_CONFIG
 
 
 def test_airflow_uses_the_handler_with_all_else_unchanged() -> None:
@@ -18,7 +19,7 @@ def test_airflow_uses_the_handler_with_all_else_unchanged() -> None:
     default = dict(DEFAULT_LOGGING_CONFIG["handlers"]["task"])
     default.pop("class")
 
-    assert own == "couture_workflow.task_logs.SharedFolderTaskHandler"
+    assert own == "couture_workflow.patches.task_logs.SharedFolderTaskHandler"
     assert changed == default
     made = logging.config.DictConfigurator(LOGGING_CONFIG).configure_handler(
         {**LOGGING_CONFIG["handlers"]["task"], "formatter": None}

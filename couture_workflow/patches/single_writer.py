@@ -1,4 +1,4 @@
-"""One writing request at a time where the metadata database is SQLite.
+"""One writing request at a time where the metadata database is SQLite (``single-writer``).
 
 SQLite has one writer. Airflow's API writes its audit row on the event loop and commits what an endpoint wrote
 only after the event loop has had its turn: two writing requests in one process can wait for each other, so
@@ -8,11 +8,12 @@ that the whole server stands still until the database's time-out, and one of the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from couture_workflow.web.paths import route_path
+from couture_workflow.patches import guard
 
 #: Where Airflow's own writing requests arrive. Ours write their rows in threads of their own.
 _PREFIXES = ("/api/v2/", "/execution/", "/ui/")
@@ -23,17 +24,22 @@ PATIENCE = 20.0
 
 
 def needed() -> bool:
-    """Tell whether the metadata database is SQLite."""
+    """Tell whether the metadata database is SQLite, and Airflow's API writes as it did."""
     from airflow.configuration import conf
 
-    return str(conf.get("database", "sql_alchemy_conn", fallback="")).startswith("sqlite")
+    connection = str(conf.get("database", "sql_alchemy_conn", fallback=""))
+    return connection.startswith("sqlite") and guard.fits("single-writer")
 
 
 class SingleWriterMiddleware:
-    """Let Airflow's writing requests through one after the other, each until its changes are committed."""
+    """Let Airflow's writing requests through one after the other, each until its changes are committed.
 
-    def __init__(self, app: ASGIApp) -> None:
+    :param path_of: tells the path of a request, without the prefix of ``[api] base_url``.
+    """
+
+    def __init__(self, app: ASGIApp, *, path_of: Callable[[Scope], str]) -> None:
         self.app = app
+        self._path_of = path_of
         self._lock = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +47,7 @@ class SingleWriterMiddleware:
         if scope["type"] != "http" or scope["method"] in _READING:
             await self.app(scope, receive, send)
             return
-        if not route_path(scope).startswith(_PREFIXES):
+        if not self._path_of(scope).startswith(_PREFIXES):
             await self.app(scope, receive, send)
             return
         held = False

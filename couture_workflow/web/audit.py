@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from contextvars import ContextVar
 from typing import Any
 
 from airflow.models.log import Log
 from airflow.utils.session import create_session
-from sqlalchemy import event
 
 log = logging.getLogger(__name__)
-
-#: Address of the client whose request is served, None outside a request. Set by ``ClientAddressMiddleware``.
-client_address: ContextVar[str | None] = ContextVar("couture_client_address", default=None)
 
 _EVENT_LENGTH = 60  # what the column holds
 
@@ -37,26 +32,8 @@ def audit(event_name: str, user: Any, /, **extra: Any) -> None:
         )
 
 
-def listen() -> None:
-    """Add the client's address to every row that this process writes, Airflow's own rows too; idempotent."""
-    if not event.contains(Log, "before_insert", _add_address):
-        event.listen(Log, "before_insert", _add_address)
-    _listen_to_log_ins()
-
-
-def _add_address(_mapper: Any, _connection: Any, row: Log) -> None:
-    if not (address := client_address.get()):
-        return
-    try:
-        extra = json.loads(row.extra) if row.extra else {}
-    except ValueError:
-        extra = {"extra": row.extra}
-    if not isinstance(extra, dict):
-        extra = {"extra": extra}
-    row.extra = json.dumps({**extra, "ip": address})
-
-
-def _listen_to_log_ins() -> None:
+def listen_to_log_ins() -> None:
+    """Write a row for each log-in; idempotent."""
     from flask_login import user_logged_in
 
     user_logged_in.connect(_logged_in)

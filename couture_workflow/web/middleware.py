@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from functools import partial
-from typing import Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from anyio import to_thread
-from itsdangerous import BadSignature
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from couture_workflow.patches import log_out, static_files
+from couture_workflow.patches.client_address import client_address
 from couture_workflow.web import navigation, selftest
 from couture_workflow.web.assets import AssetsFirst
-from couture_workflow.web.audit import audit, client_address
+from couture_workflow.web.audit import audit
 from couture_workflow.web.paths import route_path
 from couture_workflow.web.runs import children as child_runs
 from couture_workflow.web.security import user_of_request
@@ -58,7 +58,7 @@ class StartMiddleware:
         async def started(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 root = scope["app"]
-                root.middleware_stack = AssetsFirst(root.middleware_stack)
+                static_files.put_first(root, AssetsFirst)
                 await to_thread.run_sync(partial(selftest.run, root, entries=self._entries))
                 keeper.start()
             elif message["type"] == "lifespan.shutdown.complete":
@@ -126,15 +126,4 @@ def _end_log_in(request: Request) -> None:
     if token := request.cookies.get(COOKIE_NAME_JWT_TOKEN):
         manager.revoke_token(token)
     if cookie := request.cookies.get("session"):
-        _drop_session(getattr(manager, "flask_app", None), cookie)
-
-
-def _drop_session(app: Any, cookie: str) -> None:
-    interface: Any = getattr(app, "session_interface", None)
-    if not hasattr(interface, "sql_session_model"):
-        return  # sessions that live in the cookie alone: there is no row to delete
-    try:
-        with app.app_context():
-            interface._delete_session(interface._get_store_id(interface._unsign(app, cookie)))
-    except (BadSignature, UnicodeDecodeError):
-        log.info("A log-out came with a session cookie that is not ours")
+        log_out.delete_session(getattr(manager, "flask_app", None), cookie)

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import lazyload
 from starlette.requests import Request
 
+from couture_workflow.patches import account_permissions
 from couture_workflow.permissions import METHODS, AirflowPermission, Permission
 
 AnyPermission = Permission | AirflowPermission
@@ -53,9 +54,7 @@ def fresh_user(user: BaseUser | None) -> BaseUser | None:
         account = session.scalar(select(User).where(User.id == user.id).options(lazyload(User.roles)))
         if account is None or not account.is_active:
             return None
-        # Kept on the instance: `perms` would load every role and permission as objects.
-        # An empty set would be taken for "not read yet".
-        account._perms = _permissions(session, account) or {("", "")}
+        account_permissions.keep(account, _permissions(session, account))
         session.expunge(account)
     return account  # type: ignore[no-any-return]
 

@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from couture_workflow.patches import single_writer
+from couture_workflow.web.paths import route_path
 from tests.support.asynchronous import run
 
 
@@ -32,7 +33,7 @@ class Server:
 
 async def most_at_once(*requests: tuple[str, str]) -> int:
     server = Server()
-    middleware = single_writer.SingleWriterMiddleware(server)
+    middleware = single_writer.SingleWriterMiddleware(server, path_of=route_path)
     tasks = [
         asyncio.ensure_future(
             middleware({"type": "http", "method": method, "path": path}, None, None)  # type: ignore[arg-type]
@@ -66,7 +67,7 @@ def test_a_slow_one_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) ->
 
     async def both() -> int:
         server = Server()
-        middleware = single_writer.SingleWriterMiddleware(server)
+        middleware = single_writer.SingleWriterMiddleware(server, path_of=route_path)
         scope = {"type": "http", "method": "POST", "path": "/api/v2/x"}
         tasks = [asyncio.ensure_future(middleware(scope, None, None)) for _ in range(2)]  # type: ignore[arg-type]
         while server.now < 2:

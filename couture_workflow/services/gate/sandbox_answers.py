@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from couture_workflow.patches import dag_parsing
+
 #: Stands for the value of a variable where values are not known.
 UNKNOWN = "1"
 
@@ -52,9 +54,6 @@ class _NoSupervisor:
 
 def install(question: Mapping[str, Any]) -> dict[str, list[str]]:
     """Answer from now on; the lists that are returned grow with what is asked for."""
-    from airflow.sdk.execution_time import supervisor, task_runner
-
     answers = Answers(question)
-    supervisor.ensure_secrets_backend_loaded = lambda: [answers]  # type: ignore[list-item]
-    task_runner.SUPERVISOR_COMMS = _NoSupervisor()  # type: ignore[assignment]
+    dag_parsing.answer(answers, _NoSupervisor())
     return answers.asked

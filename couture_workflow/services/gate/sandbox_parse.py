@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.machinery
 import json
 import logging
 import os
-import signal
 import sys
 import traceback
-import types
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from couture_workflow.patches import dag_parsing
 
 #: What DAG files import most, loaded once.
 PRELOADED = (
@@ -65,6 +63,7 @@ def preload() -> None:
                 continue
         for name in ("DAG", "dag", "task", "task_group", "Asset", "Param", "Label", "Variable", "Connection"):
             getattr(airflow.sdk, name)
+        dag_parsing.look()
 
 
 def run(question: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,29 +159,7 @@ class _Recorder:
 
     def install(self) -> None:
         """Start to note."""
-        from airflow.dag_processing.importers import python_importer
-        from airflow.sdk import DAG, TaskGroup
-
-        recorder = self
-
-        class Loader(importlib.machinery.SourceFileLoader):
-            def exec_module(self, module: types.ModuleType) -> None:
-                try:
-                    super().exec_module(module)
-                except BaseException as error:
-                    recorder.errors.append(recorder.told(error))
-                    raise
-
-        machinery = types.SimpleNamespace(**{**vars(importlib.machinery), "SourceFileLoader": Loader})
-        stand_in = types.SimpleNamespace(
-            machinery=machinery, util=importlib.util, import_module=importlib.import_module
-        )
-        vars(python_importer)["importlib"] = stand_in
-        # Airflow handles SIGSEGV in Python, which never returns from a real one: let that end the process.
-        vars(python_importer)["signal"] = types.SimpleNamespace(**{**vars(signal), "SIGSEGV": signal.SIGUSR2})
-        TaskGroup.add = self._noting(TaskGroup.add, 1)  # type: ignore[method-assign]
-        DAG.__init__ = self._noting(DAG.__init__, 0)  # type: ignore[method-assign]
-        DAG.check_cycle = self._naming_cycles(DAG.check_cycle)  # type: ignore[method-assign]
+        dag_parsing.observe(failed=self._failed, made=self._note, circular=self._name_cycle)
         sys.addaudithook(self._audit)
 
     def origin(self, thing: object) -> tuple[str, int]:
@@ -197,35 +174,21 @@ class _Recorder:
         named = [dag for dag in dags if str(getattr(dag, "dag_id", "")) in message.split()]
         return [list(self.origin(dag)) for dag in (named or dags)[:1]]
 
-    def _noting(self, function: Callable[..., Any], argument: int) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def noted(*given: Any, **named: Any) -> Any:
-            thing = given[argument] if len(given) > argument else named.get("task")
-            if id(thing) not in self._places:
-                self._kept.append(thing)
-                self._places[id(thing)] = self._caller()
-            return function(*given, **named)
+    def _failed(self, error: BaseException) -> None:
+        self.errors.append(self.told(error))
 
-        return noted
+    def _note(self, thing: object) -> None:
+        if id(thing) not in self._places:
+            self._kept.append(thing)
+            self._places[id(thing)] = self._caller()
 
-    def _naming_cycles(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap Airflow's search for cycles, which names one task only."""
-
-        def named(dag: Any) -> Any:
-            try:
-                return function(dag)
-            except Exception as error:
-                way = cycle({task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks})
-                if way:
-                    told = self.told(error)
-                    told["message"] = (
-                        f"The tasks of the DAG {dag.dag_id} wait for each other: {' → '.join(way)}"
-                    )
-                    told["frames"] = [list(self.origin(dag.get_task(way[0])))]
-                    self.errors.append(told)
-                raise
-
-        return named
+    def _name_cycle(self, dag: Any, error: BaseException) -> None:
+        """Name all tasks of a cycle, where Airflow names one."""
+        if way := cycle({task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}):
+            told = self.told(error)
+            told["message"] = f"The tasks of the DAG {dag.dag_id} wait for each other: {' → '.join(way)}"
+            told["frames"] = [list(self.origin(dag.get_task(way[0])))]
+            self.errors.append(told)
 
     def _caller(self) -> tuple[str, int]:
         frame = sys._getframe(2)

@@ -1,0 +1,71 @@
+"""The supervisor of a task notices the end at once, and its first heartbeat is the start."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.celery_process import in_fresh_process
+
+pytest.importorskip("airflow.providers.celery")
+
+
+#: Forks as the supervisor of a task does; the child closes all that it shares and ends a moment later.
+_SUPERVISED = """
+import os, socket, sys, time
+from pathlib import Path
+from uuid import uuid4
+from airflow.sdk.execution_time import supervisor
+from couture_workflow.patches import supervisor as patch
+
+if sys.argv[1] == "ours":
+    patch.notice_ends()
+    patch.notice_ends()  # a second time changes nothing
+
+def target():
+    os.closerange(0, 64)
+    time.sleep(0.3)
+    os._exit(0)
+
+class Supervised(supervisor.WatchedSubprocess):
+    decoder = None
+    def _handle_request(self, msg, log, req_id): ...
+
+process = Supervised.start(id=uuid4(), target=target)
+began = time.monotonic()
+while process._service_subprocess(5) is None:
+    pass
+print(round(time.monotonic() - began))
+"""
+
+
+@pytest.mark.parametrize(("settings", "seconds"), [("ours", {0, 1}), ("airflow", {5, 6})])
+def test_the_end_of_a_task_is_noticed_at_once(settings: str, seconds: set[int]) -> None:
+    code = f"import sys; sys.argv.append({settings!r})\n{_SUPERVISED}"
+
+    assert int(in_fresh_process(code)) in seconds
+
+
+@pytest.mark.parametrize(("settings", "sent"), [("ours", 0), ("airflow", 1)])
+def test_the_start_of_a_task_is_its_first_heartbeat(settings: str, sent: int) -> None:
+    code = f"""
+from types import SimpleNamespace
+from uuid import uuid4
+from airflow.sdk.execution_time import supervisor
+from couture_workflow.patches import supervisor as patch
+if {settings!r} == "ours":
+    patch.start_counts_as_heartbeat()
+beats = []
+context = SimpleNamespace(should_retry=False, start_date=None)
+instances = SimpleNamespace(start=lambda *_: context, heartbeat=lambda *_, **__: beats.append(1))
+task = SimpleNamespace(id=uuid4())
+class Supervised(supervisor.ActivitySubprocess):
+    def send_msg(self, *_, **__): ...
+process = Supervised(
+    process_log=None, id=task.id, pid=1, stdin=None, process=SimpleNamespace(pid=1),
+    client=SimpleNamespace(task_instances=instances))
+process._on_child_started(ti=task, dag_rel_path="dag.py", bundle_info=None, sentry_integration="")
+process._send_heartbeat_if_needed()
+print(len(beats))
+"""
+
+    assert int(in_fresh_process(code)) == sent
