@@ -37,13 +37,13 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Look for damage in a home, every byte of every file included."""
+    """Look for damage in a home, every byte of every file included, and for patches that do not fit."""
     from couture_workflow.services.workbench import doctor as service
 
     store = existing_store(arguments.home)
     if arguments.clean:
         _collect(store)
-    findings = service.check(store)
+    findings = [*service.check(store), *service.check_patches()]
     for finding in findings:
         report(str(finding))
     report(f"{store.root}: {len(findings)} problem(s) found." if findings else f"{store.root}: all is well.")

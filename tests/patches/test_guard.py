@@ -1,4 +1,4 @@
-"""A patch that does not fit is left out: one warning says why."""
+"""A patch that does not fit is left out: one warning says why, and the doctor names it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from couture_workflow import patches
+from couture_workflow import cli, patches
 from couture_workflow.patches import Patch, Target, guard
 from tests.support.celery_process import in_fresh_process
 
@@ -101,6 +101,21 @@ def test_one_warning_says_what_is_not_patched_and_what_to_do(
         f"patch engine: It finds nothing to patch: {engine}:Engine.walk is not there. Engines run slowly. "
         f"{patches.REMEDY}"
     ]
+
+
+def test_the_doctor_names_what_finds_nothing_to_patch(
+    store: Any, engine: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = Target(f"{engine}:Engine.walk")
+    absent = patch_of(gone, name="absent", distribution="couture-no-such-distribution")
+    fitting = patch_of(Target(f"{engine}:Engine.run"), name="fitting")
+    monkeypatch.setattr(patches, "PATCHES", (patch_of(gone), absent, fitting))
+
+    assert cli.main(["doctor", "--home", str(store.root)]) == 1
+    assert capsys.readouterr().out == (
+        f"patch engine: It finds nothing to patch: {engine}:Engine.walk is not there. Engines run slowly. "
+        f"{patches.REMEDY}\n{store.root}: 1 problem(s) found.\n"
+    )
 
 
 def test_a_method_is_replaced_once_and_still_looks_like_itself() -> None:

@@ -1,4 +1,7 @@
-"""Finds what is damaged or in the way in a home and says what to do about it; removes what nobody needs."""
+"""Finds what is damaged or in the way in a home and says what to do about it; removes what nobody needs.
+
+It also names the patches that do not fit the Airflow and the Celery that are installed.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from couture_workflow import patches
 from couture_workflow.exceptions import (
     CorruptError,
     InvalidNameError,
@@ -21,6 +25,7 @@ from couture_workflow.exceptions import (
     StorageError,
     StorageFullError,
 )
+from couture_workflow.patches import guard as patch_guard
 from couture_workflow.services.archives import uploads as archive_uploads
 from couture_workflow.store import atomic, file_sets, pending_files
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
@@ -41,10 +46,10 @@ _TOKEN = re.compile(rb"gAAAAA[\w-]{60,}={0,2}")
 class Finding:
     """Something that is not as it should be.
 
-    :param path: the file or folder at fault.
+    :param path: the file or folder at fault, or "patch" and the name of one.
     """
 
-    path: Path
+    path: Path | str
     problem: str
     remedy: str
 
@@ -72,6 +77,13 @@ def check(store: Store) -> list[Finding]:
         *_check_secrets(store),
         *_check_files(store),
         *_check_leftovers(store),
+    ]
+
+
+def check_patches() -> list[Finding]:
+    """Return a finding for each patch that finds nothing to patch in what is installed."""
+    return [
+        Finding(f"patch {patch.name}", problem, patches.REMEDY) for patch, problem in patch_guard.misfits()
     ]
 
 
