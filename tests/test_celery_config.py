@@ -9,6 +9,7 @@ from tests.support.celery_process import in_fresh_process
 pytest.importorskip("airflow.providers.celery")
 
 
+@pytest.mark.slow
 def test_airflow_builds_its_celery_app_with_our_settings() -> None:
     code = """
 from airflow.providers.celery.executors.celery_executor_utils import app
@@ -24,6 +25,7 @@ print(conf.task_acks_late, conf.worker_prefetch_multiplier, conf.broker_connecti
     assert said == "True 1 None False False True default amqp://user:word@broker:5672//"
 
 
+@pytest.mark.slow
 def test_a_queue_and_its_messages_are_kept_by_a_restart_of_the_broker() -> None:
     code = """
 from celery import Celery
@@ -35,6 +37,7 @@ print(queue.durable, queue.exchange.durable, app.conf.task_default_delivery_mode
     assert in_fresh_process(code) == "True True persistent"
 
 
+@pytest.mark.slow
 def test_options_of_the_result_database_that_are_given_win() -> None:
     code = """
 from couture_workflow.celery_config import CELERY_CONFIG

@@ -192,6 +192,7 @@ print(sorted(said) == sorted(each.name for each in patches.PATCHES))
 """
 
 
+@pytest.mark.slow
 def test_where_nothing_fits_all_goes_on_unpatched_with_one_warning_each() -> None:
     pytest.importorskip("airflow.providers.celery")
 

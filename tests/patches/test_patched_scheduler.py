@@ -11,6 +11,7 @@ from tests.support.celery_process import in_fresh_process
 pytest.importorskip("airflow.providers.celery")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("under_way", "seconds"), [(4, 1.6), (3, 0.0)])
 def test_only_a_busy_scheduler_rests_between_two_looks(under_way: int, seconds: float) -> None:
     code = f"""
@@ -32,6 +33,7 @@ print(looks[3] - looks[1])
     assert float(in_fresh_process(code)) == pytest.approx(seconds, abs=0.3)
 
 
+@pytest.mark.slow
 def test_the_scheduler_is_told_why_celery_gave_a_task_up(tmp_path: Path) -> None:
     code = """
 from couture_workflow import celery_config

@@ -38,6 +38,7 @@ print(round(time.monotonic() - began))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "seconds"), [("ours", {0, 1}), ("airflow", {5, 6})])
 def test_the_end_of_a_task_is_noticed_at_once(settings: str, seconds: set[int]) -> None:
     code = f"import sys; sys.argv.append({settings!r})\n{_SUPERVISED}"
@@ -45,6 +46,7 @@ def test_the_end_of_a_task_is_noticed_at_once(settings: str, seconds: set[int]) 
     assert int(in_fresh_process(code)) in seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "sent"), [("ours", 0), ("airflow", 1)])
 def test_the_start_of_a_task_is_its_first_heartbeat(settings: str, sent: int) -> None:
     code = f"""

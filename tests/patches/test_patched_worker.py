@@ -42,6 +42,7 @@ def test_a_heartbeat_survives_a_folder_that_is_not_there(
     assert not (tmp_path / "gone").exists()
 
 
+@pytest.mark.slow
 def test_a_worker_has_loaded_what_a_task_needs_before_it_forks() -> None:
     code = """
 import gc, sys
