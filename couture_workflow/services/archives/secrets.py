@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from xml.parsers import expat
 from xml.sax.saxutils import unescape
 
@@ -11,9 +12,8 @@ from couture_workflow.exceptions import ArchiveError
 from couture_workflow.services.spark.document import MASK, is_secret
 from couture_workflow.store.names import quote
 
-_PROPERTY = re.compile(r"<property\b[^>]*>.*?</property\s*>", re.DOTALL)
-_NAME = re.compile(r"<name\s*>\s*(.*?)\s*</name\s*>", re.DOTALL)
-_VALUE = re.compile(r"(<value\s*>)(.*?)(</value\s*>)", re.DOTALL)
+# Never past the next "<", so that the time grows with the text and no faster.
+_TAG = re.compile(r"<(/?)(property|name|value)\b[^<>]*+>")
 
 
 def check_xml(content: bytes, path: str) -> None:
@@ -34,17 +34,17 @@ def check_xml(content: bytes, path: str) -> None:
 
 def without_secrets(content: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Return an XML file with its secrets masked, and the names of those."""
-    text = content.decode("utf-8", "surrogateescape")
     names: list[str] = []
 
-    def masked(match: re.Match[str]) -> str:
-        name, value = _read(match[0])
+    def masked(text: str) -> str:
+        name, value = _read(text)
         if not is_secret(name) or not value:
-            return match[0]
+            return text
         names.append(name)
-        return _with_value(match[0], MASK)
+        return _with_value(text, MASK)
 
-    return _PROPERTY.sub(masked, text).encode("utf-8", "surrogateescape"), tuple(names)
+    text = _replaced(content.decode("utf-8", "surrogateescape"), "property", masked)
+    return text.encode("utf-8", "surrogateescape"), tuple(names)
 
 
 def with_secrets(content: bytes, present: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -55,30 +55,69 @@ def with_secrets(content: bytes, present: bytes) -> tuple[bytes, tuple[str, ...]
     known = dict(_secrets(present.decode("utf-8", "surrogateescape")))
     wanting: list[str] = []
 
-    def filled(match: re.Match[str]) -> str:
-        name, value = _read(match[0])
+    def filled(text: str) -> str:
+        name, value = _read(text)
         if not is_secret(name) or value != MASK:
-            return match[0]
+            return text
         if name not in known:
             wanting.append(name)
-        return _with_value(match[0], known.get(name, ""))
+        return _with_value(text, known.get(name, ""))
 
-    text = content.decode("utf-8", "surrogateescape")
-    return _PROPERTY.sub(filled, text).encode("utf-8", "surrogateescape"), tuple(wanting)
+    text = _replaced(content.decode("utf-8", "surrogateescape"), "property", filled)
+    return text.encode("utf-8", "surrogateescape"), tuple(wanting)
+
+
+@dataclass(frozen=True)
+class _Element:
+    """Where an element begins and ends in a text, and its content."""
+
+    start: int
+    inside: int
+    outside: int
+    end: int
+
+
+def _elements(text: str, name: str) -> Iterator[_Element]:
+    """Iterate over the elements of a name; an end that is missing makes it none."""
+    opened: re.Match[str] | None = None
+    for tag in _TAG.finditer(text):
+        if tag[2] != name or tag[0].endswith("/>"):
+            continue
+        if not tag[1]:
+            opened = opened or tag
+        elif opened:
+            yield _Element(opened.start(), opened.end(), tag.start(), tag.end())
+            opened = None
+
+
+def _replaced(text: str, name: str, change: Callable[[str], str], *, inside: bool = False) -> str:
+    """Return a text with each element of a name, or what is inside of it, as the function has it."""
+    pieces: list[str] = []
+    done = 0
+    for element in _elements(text, name):
+        start, end = (element.inside, element.outside) if inside else (element.start, element.end)
+        pieces += [text[done:start], change(text[start:end])]
+        done = end
+    return "".join([*pieces, text[done:]])
 
 
 def _secrets(text: str) -> Iterator[tuple[str, str]]:
-    for match in _PROPERTY.finditer(text):
-        name, _ = _read(match[0])
-        value = _VALUE.search(match[0])
-        if is_secret(name) and value:
-            yield name, value[2]
+    for element in _elements(text, "property"):
+        part = text[element.start : element.end]
+        name, _ = _read(part)
+        value = _content(part, "value")
+        if is_secret(name) and value is not None:
+            yield name, value
 
 
 def _read(text: str) -> tuple[str, str]:
-    name, value = _NAME.search(text), _VALUE.search(text)
-    return unescape(name[1]) if name else "", value[2].strip() if value else ""
+    return unescape((_content(text, "name") or "").strip()), (_content(text, "value") or "").strip()
+
+
+def _content(text: str, name: str) -> str | None:
+    element = next(_elements(text, name), None)
+    return text[element.inside : element.outside] if element else None
 
 
 def _with_value(text: str, value: str) -> str:
-    return _VALUE.sub(lambda match: f"{match[1]}{value}{match[3]}", text)
+    return _replaced(text, "value", lambda _: value, inside=True)

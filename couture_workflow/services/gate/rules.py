@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: The operator that waits for the DAG that it runs.
 _WAITS = "DagOperator"
 _KINDS: dict[str, FileKind] = {kind.noun: kind for kind in (ARTIFACTS, DEPENDENCIES)}
-_REGULAR_EXPRESSION = re.compile(r"\.\*|\.\+|^\^|\$$|\\[.\w]|\(.*\|.*\)|\.\{")
+_REGULAR_EXPRESSION = re.compile(r"\.\*|\.\+|^\^|\$$|\\[.\w]|\.\{")
 _IGNORE_FILE = ".airflowignore"
 
 
@@ -60,7 +60,7 @@ def ignore_files(files: Mapping[str, bytes], changed: Collection[str], *, syntax
             continue
         for number, line in enumerate(files[path].decode("utf-8", "replace").splitlines(), 1):
             pattern = line.partition("#")[0].strip()
-            if _REGULAR_EXPRESSION.search(pattern):
+            if _is_regular_expression(pattern):
                 yield Problem(
                     "warning",
                     "ignore-syntax",
@@ -71,6 +71,12 @@ def ignore_files(files: Mapping[str, bytes], changed: Collection[str], *, syntax
                     advice='Write it as a glob, such as "tests/" or "*_draft.py"; or set [core] '
                     "dag_ignore_file_syntax to regexp.",
                 )
+
+
+def _is_regular_expression(pattern: str) -> bool:
+    opening, closing = pattern.find("("), pattern.rfind(")")
+    choice = 0 <= opening < closing and "|" in pattern[opening:closing]
+    return choice or _REGULAR_EXPRESSION.search(pattern) is not None
 
 
 def duplicates(

@@ -33,8 +33,11 @@ _DRIVER = {
     "driver-library-path": "spark.driver.extraLibraryPath",
     "supervise": "spark.driver.supervise",
 }
-_JAVA_SECRET = re.compile(r"(?P<key>-D[^\s=\"']+)=(?P<value>\"[^\"]*\"|'[^']*'|\S+)")
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+@", re.IGNORECASE)
+# Each begins where a word of its kind begins and never takes a piece twice (``++``), so that the time grows
+# with the text and no faster.
+_NAME = re.compile(r"(?<![^\s=\"'])[^\s=\"']++=")
+_VALUE = re.compile(r"\"[^\"]*+\"|'[^']*+'|\S++")
+_URL_PASSWORD = re.compile(r"(?P<head>(?<![a-z0-9+.-])[a-z0-9+.-]++://[^\s:/@]*+:)[^\s/@]++@", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -185,11 +188,22 @@ def _masked(command: Sequence[str]) -> Iterator[str]:
         yield _masked_word(word)
 
 
+def _without_properties(word: str) -> str:
+    """Return a word in which the value of each ``-Dname=value`` is masked if the name is that of a secret."""
+    pieces: list[str] = []
+    done = 0
+    for name in _NAME.finditer(word):
+        _, option, key = name[0].partition("-D")
+        if name.start() < done or not option or not is_secret(key):
+            continue
+        if value := _VALUE.match(word, name.end()):
+            pieces += [word[done : name.end()], REDACTED]
+            done = value.end()
+    return "".join([*pieces, word[done:]])
+
+
 def _masked_word(word: str) -> str:
     key, equals, _ = word.partition("=")
     if equals and not word.startswith("-D") and not re.search(r"\s", key) and is_secret(key):
         return f"{key}={REDACTED}"
-    word = _JAVA_SECRET.sub(
-        lambda match: f"{match['key']}={REDACTED}" if is_secret(match["key"]) else match[0], word
-    )
-    return _URL_PASSWORD.sub(rf"\g<head>{REDACTED}@", word)
+    return _URL_PASSWORD.sub(rf"\g<head>{REDACTED}@", _without_properties(word))

@@ -24,7 +24,7 @@ from couture_workflow.services.spark.command import Job, spark_submit, standalon
 from couture_workflow.services.spark.configuration import SparkConfiguration
 
 _LOCAL = re.compile(r"local(\[(\d+|\*)(, *\d+)?\])?|local-cluster\[ *\d+ *, *\d+ *, *\d+ *\]")
-_API_SERVER = re.compile(r"(https?://)?[^\s/]+\S*")
+_API_SERVER = re.compile(r"(https?://)?[^\s/]\S*")
 _HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/,\[\]]+):(?P<port>\d+)")
 
 

@@ -18,7 +18,7 @@ ERROR, WARNING, NOTE = "error", "warning", "note"
 NAME, VALUE = "name", "value"
 
 KEY = re.compile(r"[^\s=:#!\\\x00-\x1f\x7f]+")
-PASSWORD_IN_TEXT = re.compile(r"(?i)(secret|password|token|access[.]?key|credential)[\w.-]*=\S")
+PASSWORD_IN_TEXT = re.compile(r"(?i)(secret|password|token|access[.]?key|credential)[\w.-]{0,100}+=\S")
 JAR_SUFFIXES = (".jar",)
 PYTHON_SUFFIXES = (".zip", ".egg", ".whl", ".py")
 

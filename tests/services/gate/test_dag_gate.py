@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from couture_workflow.services.gate import check as dag_gate
+from couture_workflow.services.gate import rules
 from couture_workflow.services.gate.check import Known, Problem, Report, quick
 
 DAG = "from airflow.sdk import DAG\nfrom airflow.providers.standard.operators.empty import EmptyOperator\n"
@@ -420,3 +422,21 @@ def test_a_wall_that_the_system_does_not_offer_is_told_once_in_a_note(
     notes = [each for each in report.problems if each.code == "sandbox"]
     assert [each.level for each in notes].count("note") == len(notes) >= 1
     assert len(report.graphs) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [("(a|b)/", True), ("x(|)", True), ("(a)/|", False), ("a|b)(", False), (".*x", True), ("*.py", False)],
+)
+def test_a_line_of_an_ignore_file_that_is_a_regular_expression_is_told(line: str, is_one: bool) -> None:
+    files = {".airflowignore": f"{line}\n".encode()}
+
+    assert bool([*rules.ignore_files(files, [".airflowignore"], syntax="glob")]) is is_one
+
+
+def test_an_ignore_file_of_brackets_takes_no_time() -> None:
+    began = time.process_time()
+
+    [*rules.ignore_files({".airflowignore": b"(|" * 500_000}, [".airflowignore"], syntax="glob")]
+
+    assert time.process_time() - began < 10  # cubic: it was hours

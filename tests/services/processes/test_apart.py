@@ -13,7 +13,7 @@ from couture_workflow.services.bricks import document as brick_document
 from couture_workflow.services.bricks.document import Brick, Parameter
 from couture_workflow.services.bricks.rules import check, render
 from couture_workflow.services.dags import imports as dag_imports
-from couture_workflow.services.dags import sources as dag_sources
+from couture_workflow.services.dags.sources import Sources, dag_ids
 from couture_workflow.services.dags.uploads import Incoming
 from couture_workflow.services.dags.uses import Use, uses
 from couture_workflow.services.processes import apart
@@ -124,8 +124,8 @@ def test_patterns_do_not_go_over_a_text_again_and_again(text: str) -> None:
 
     looks_old(text)
     dag_imports.words(text.encode())
-    list(dag_sources.imports("a.py", text))
-    dag_sources.dag_ids(text)
+    Sources({"a.py": text.encode()}).importers(["b.py"])
+    dag_ids(text)
 
     assert time.process_time() - began < 20  # it was minutes
 

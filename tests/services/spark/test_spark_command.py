@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,28 @@ def test_the_displayed_line_reads_back_as_the_same_arguments() -> None:
     command = spark_submit(job(app_name=HOSTILE), spark_home=HOME, properties_file=None)
 
     assert shlex.split(display(command)) == command
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        (
+            "spark.driver.extraJavaOptions=-Dmy.password=x -Db=c",
+            "spark.driver.extraJavaOptions=-Dmy.password={} -Db=c",
+        ),
+        ("x \"-Dmy.secret='a b'\"", 'x "-Dmy.secret={}"'),
+        ("-Da=-Dmy.token=x", "-Da=-Dmy.token={}"),
+        ("see 1jdbc://me:x@host and https://u:p@h/?a", "see 1jdbc://me:{}@host and https://u:{}@h/?a"),
+    ],
+)
+def test_secrets_inside_of_a_word_are_masked(word: str, shown: str) -> None:
+    assert masked([word]) == [shown.replace("{}", "*********(redacted)")]
+
+
+@pytest.mark.parametrize("text", ["-D" * 500_000, "a" * 1_000_000, "a://" * 250_000, "-Dsecret='" * 100_000])
+def test_masking_takes_time_that_grows_with_the_text_and_no_faster(text: str) -> None:
+    began = time.process_time()
+
+    masked([text])
+
+    assert time.process_time() - began < 10  # it was minutes
