@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from couture_workflow.store import atomic
 Call = tuple[str, str]
 
 _VERSION = 1
+#: DAGs whose loops are told.
+_MOST_LOOPS = 20
 
 
 @dataclass(frozen=True)
@@ -63,29 +66,60 @@ class Note:
         return {dag_id: calls for dag_id, calls in self.calls.items() if dag_id not in self.refused}
 
 
-def loops(calls: Mapping[str, Iterable[Call]]) -> list[tuple[Call, ...]]:
+def loops(calls: Mapping[str, Collection[Call]]) -> list[tuple[Call, ...]]:
     """Return every loop once, as (dag, task) steps that begin at the DAG whose id comes first.
 
-    One loop is told for each DAG that is in one: the shortest.
+    One loop is told for each DAG that is in one: the shortest; of a great many, those of the first DAGs.
     """
+    children = {dag_id: {child for _, child in of} for dag_id, of in calls.items()}
     found: dict[frozenset[str], tuple[Call, ...]] = {}
-    for dag_id in sorted(calls):
+    for dag_id in sorted(_knotted(children))[:_MOST_LOOPS]:
         if loop := loop_of(dag_id, calls):
             found.setdefault(frozenset(step[0] for step in loop), loop)
     return list(found.values())
 
 
+def _knotted(children: Mapping[str, set[str]]) -> set[str]:
+    """Return the DAGs that are in a loop or between two: what is left when ends are taken away."""
+    parents: dict[str, set[str]] = defaultdict(set)
+    for dag_id, below in children.items():
+        for child in below:
+            parents[child].add(dag_id)
+    left = _led_to(children.keys() | parents.keys(), children, parents)
+    return _led_to(left, parents, children)
+
+
+def _led_to(
+    dag_ids: Set[str], forth: Mapping[str, Iterable[str]], back: Mapping[str, Collection[str]]
+) -> set[str]:
+    """Return what is left when whatever nothing leads to is taken away, again and again."""
+    left = set(dag_ids)
+    count = {dag_id: sum(1 for each in back.get(dag_id, ()) if each in left) for dag_id in left}
+    waiting = [dag_id for dag_id in left if not count[dag_id]]
+    while waiting:
+        gone = waiting.pop()
+        left.discard(gone)
+        for each in forth.get(gone, ()):
+            if each in left:
+                count[each] -= 1
+                if not count[each]:
+                    waiting.append(each)
+    return left
+
+
 def loop_of(dag_id: str, calls: Mapping[str, Iterable[Call]]) -> tuple[Call, ...]:
     """Return the shortest way by which a DAG runs itself, as (dag, task) steps; () if it never does."""
-    ways: dict[str, tuple[Call, ...]] = {dag_id: ()}  # DAG -> the shortest way to it
+    reached: dict[str, Call] = {}  # DAG -> the step by which it was reached first
     waiting = [dag_id]
     for current in waiting:
         for task_id, child in calls.get(current, ()):
-            way = (*ways[current], (current, task_id))
             if child == dag_id:
-                return way
-            if child not in ways:
-                ways[child] = way
+                way = [(current, task_id)]
+                while (step := way[-1][0]) != dag_id:
+                    way.append(reached[step])
+                return tuple(reversed(way))
+            if child not in reached:
+                reached[child] = (current, task_id)
                 waiting.append(child)
     return ()
 

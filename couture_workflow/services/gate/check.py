@@ -7,6 +7,7 @@ that read a changed file when they were last parsed. What the others define is k
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -218,10 +219,13 @@ class _Check:
 
     def _ids(self, dag_files: Iterable[str], remembered: Mapping[str, Parse]) -> dict[str, Collection[str]]:
         """Return DAG file -> the DAGs in it: parsed, else remembered, else as its text seems to say."""
+        defined: dict[str, set[str]] = defaultdict(set)
+        for graph in self.graphs:
+            defined[graph.path].add(graph.dag_id)
         found: dict[str, Collection[str]] = {}
         for path in dag_files:
             if path in self.parsed and self.parsed[path].found:
-                found[path] = {graph.dag_id for graph in self.graphs if graph.path == path}
+                found[path] = defined.get(path, set())
             elif path in remembered:
                 found[path] = remembered[path].dag_ids
             else:

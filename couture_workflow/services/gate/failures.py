@@ -76,6 +76,12 @@ def _ended(each: Parsed, limits: Limits) -> Problem:
             _OUTSIDE,
         ),
         "output": ("sandbox", "The DAGs of the file are too large to be looked at.", "Split the file."),
+        "forged": (
+            "sandbox",
+            "The file writes into the channel by which the process that loads it answers, so nobody knows "
+            "what is in it.",
+            "Write to no file descriptor that the file did not open itself.",
+        ),
         "failed": ("not-checked", "The file could not be checked: the check itself failed.", "Try again."),
         "ended": (
             "ended",

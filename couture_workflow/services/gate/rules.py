@@ -160,13 +160,14 @@ def vanished(
 
     :param old: changed file -> the DAGs that it had.
     """
+    users: dict[str, set[str]] = defaultdict(set)
+    for user, task, child, _ in calls:
+        users[child].add(f"the task {task} of {user}")
     for path, had in sorted(old.items()):
         for dag_id in sorted(set(had)):
             if dag_id not in ids:
-                users = sorted(
-                    {f"the task {task} of {user}" for user, task, child, _ in calls if child == dag_id}
-                )
-                used = f" It is run by {', '.join(users[:3])}." if users else ""
+                named = sorted(users.get(dag_id, ()))
+                used = f" It is run by {', '.join(named[:3])}." if named else ""
                 yield Problem(
                     "warning",
                     "vanished-dag",

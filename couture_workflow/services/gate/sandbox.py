@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.exceptions import StorageError
+from couture_workflow.services.gate import answer
 from couture_workflow.services.gate import sandbox_paths as paths
 from couture_workflow.services.processes.walls import Grants, Limits
 from couture_workflow.store.names import quote
@@ -72,8 +73,8 @@ class Parsed:
     """What became of one file.
 
     :param found: the answer of ``sandbox_parse.run``, empty if there is none.
-    :param why: why there is none: "time", "memory", "threads", "scratch", "output", "ended", "failed", or
-        "late" if it was not begun.
+    :param why: why there is none: "time", "memory", "threads", "scratch", "output", "ended", "forged",
+        "failed", or "late" if it was not begun.
     :param status: how the process ended: an exit code, or a signal as a negative number.
     :param walls: which walls stood.
     """
@@ -185,21 +186,21 @@ def _environment(scratch: Path, limits: Limits) -> dict[str, str]:
     }
 
 
-def _parsed(path: str, answer: bytes | None) -> Parsed:
-    if not answer:
+def _parsed(path: str, told_by_guard: bytes | None) -> Parsed:
+    if not told_by_guard:
         return Parsed(path, why="failed")
-    head, _, rest = answer.partition(b"\n")
+    head, _, rest = told_by_guard.partition(b"\n")
     first, _, body = rest.partition(b"\n")
     told = json.loads(head)
     standing = frozenset(json.loads(first or b"[]"))
     why, status, seconds = str(told["why"]), int(told["status"]), float(told["seconds"])
-    try:
-        found = json.loads(body) if body and not why else None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+    if why or not body:
         return Parsed(path, {}, why or "ended", status, seconds, standing)
-    return Parsed(path, found, "", status, seconds, standing)
+    try:
+        return Parsed(path, answer.read(body, path=path), "", status, seconds, standing)
+    except answer.AnswerError as error:
+        why = "output" if error.too_many else "forged"
+    return Parsed(path, {}, why, status, seconds, standing)
 
 
 class _Nursery:

@@ -55,6 +55,26 @@ def test_a_long_chain_is_no_trouble() -> None:
     calls = {f"d{n}": [("t", f"d{n + 1}")] for n in range(5000)}
 
     assert loop_of("d0", calls) == ()
+    assert loops(calls) == []
+
+
+def test_of_a_ring_of_thousands_the_loop_is_told_once() -> None:
+    calls = {f"d{n:04}": [("t", f"d{(n + 1) % 5000:04}")] for n in range(5000)}
+
+    (loop,) = loops(calls)
+
+    assert (loop[0], len(loop)) == (("d0000", "t"), 5000)
+
+
+def test_dags_before_and_behind_a_loop_are_in_none() -> None:
+    calls = {
+        "a": [("t", "b")],
+        "b": [("t", "c"), ("u", "e")],
+        "c": [("t", "b"), ("u", "d")],
+        "d": [("t", "x")],
+    }
+
+    assert loops(calls) == [(("b", "t"), ("c", "t"))]
 
 
 def test_the_sentence_has_the_way_and_the_remedy() -> None:

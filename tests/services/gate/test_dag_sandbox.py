@@ -6,6 +6,7 @@ one wall stops run without each of the others too.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ import psutil
 import pytest
 
 from couture_workflow.services.gate import sandbox as dag_sandbox
+from couture_workflow.services.gate.check import check
+from couture_workflow.services.gate.problems import Report
 from couture_workflow.services.gate.sandbox import Parsed, Question, Tree
 from couture_workflow.services.processes.walls import Limits
 
@@ -32,6 +35,11 @@ QUICK = Limits(seconds=4)
 #: Walls that a test leaves out -> its name.
 CONTAINER = ("namespaces",)
 EITHER = pytest.mark.parametrize("without", [(), CONTAINER], ids=["all walls", "no namespaces"])
+
+
+def look(files: Mapping[str, bytes], changed: Sequence[str]) -> Report:
+    # Airflow parses files that speak of both.
+    return check({path: b"# airflow dag\n" + code for path, code in files.items()}, changed, store=None)
 
 
 def run(body: str, *, without: tuple[str, ...] = (), limits: Limits = QUICK, **question: Any) -> Parsed:
@@ -279,20 +287,62 @@ def test_an_endless_answer_is_cut_off(without: tuple[str, ...]) -> None:
     assert run("while True: os.write(3, b'[' * 2**16)\n", without=without).why == "output"
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"[" * 100_000,
-        b"null",
-        b"\xff\xfe",
-        b'{"dags": 1, "errors": "x"}',
-        b'{"dags": [1, {"tasks": {"a": 1}}]}',
-    ],
-)
-def test_a_forged_answer_does_no_harm(answer: bytes) -> None:
-    parsed = run(f"os.write(3, {answer!r})\nos._exit(0)\n")
+FORGED = [
+    b"[" * 100_000,
+    b"null",
+    b"\xff\xfe",
+    b'{"dags": 1, "errors": "x"}',
+    b'{"dags": [1, {"tasks": {"a": 1}}]}',
+    b'{"asked": [1]}',
+    b'{"warnings": 5}',
+    b'{"warnings": [{"path": [], "line": "x"}]}',
+    b'{"reads": true}',
+    b'{"reads": [1]}',
+    b'{"errors": [{"type": "E", "message": "m", "frames": [["a", 1, 2]]}]}',
+    b'{"errors": [{"type": "E", "message": "m", "frames": 1}]}',
+    b'{"dags": [{"dag_id": 1}]}',
+    b'{"asked": {"made_up": [null]}}',
+]
 
-    assert isinstance(parsed.found, Mapping)
+
+@pytest.mark.parametrize("answer", FORGED)
+def test_a_forged_answer_is_refused_with_a_sentence(answer: bytes) -> None:
+    report = look({"a.py": f"import os\nos.write(3, {answer!r})\nos._exit(0)\n".encode()}, ["a.py"])
+
+    (problem,) = report.errors
+    assert problem.code == "sandbox" and "writes into the channel" in problem.message
+
+
+def test_an_answer_of_too_many_dags_is_not_looked_at() -> None:
+    code = "import json, os\nos.write(3, json.dumps({'dags': [{}] * 50_000}).encode())\nos._exit(0)\n"
+
+    (problem,) = look({"a.py": code.encode()}, ["a.py"]).errors
+
+    assert "too large" in problem.message and problem.advice == "Split the file."
+
+
+def test_a_forged_answer_tells_nothing_of_other_files() -> None:
+    dag = {
+        **dict.fromkeys(("dag_id", "path", "schedule"), "b.py"),
+        **dict.fromkeys(("parameters", "groups", "settings"), {}),
+        **dict.fromkeys(("tags", "owners", "tasks", "edges", "mentions", "connections", "templates"), []),
+        "line": 1,
+    }
+    code = f"import json, os\nos.write(3, json.dumps({{'dags': [{dag!r}]}}).encode())\nos._exit(0)\n"
+
+    (graph,) = look({"a.py": code.encode(), "b.py": b""}, ["a.py"]).graphs
+
+    assert (graph.dag_id, graph.path) == ("b.py", "a.py")
+
+
+@pytest.mark.parametrize(
+    "code", ["import warnings\nwarnings.warn('a \\ud800 b')\n", "raise ValueError('a \\ud800 b')\n"]
+)
+def test_characters_that_no_page_can_carry_are_shown_as_their_escapes(code: str) -> None:
+    (problem,) = look({"a.py": code.encode()}, ["a.py"]).problems
+
+    assert "a \\ud800 b" in problem.message
+    assert json.dumps(problem.json(), ensure_ascii=False).encode()
 
 
 @pytest.mark.slow
