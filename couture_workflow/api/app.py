@@ -9,13 +9,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from couture_workflow.api.archives.routes import archive_router
 from couture_workflow.api.auth import Guard, refusal
 from couture_workflow.api.openapi import add_description
 from couture_workflow.exceptions import CoutureError
 from couture_workflow.services.archives.import_export import NOUNS
+from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.errors import describe, plain
 from couture_workflow.web.paths import APIS
 
@@ -38,7 +39,13 @@ def api_apps() -> dict[str, FastAPI]:
 
 
 def _app(noun: str) -> FastAPI:
-    app = FastAPI(title=f"Couture Workflow: {noun}", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title=f"Couture Workflow: {noun}",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        default_response_class=JSONResponse,
+    )
     for archived in NOUNS:
         if archived == noun:
             app.include_router(archive_router(archived))

@@ -101,7 +101,7 @@ class Guard:
 
 def refusal(error: HTTPException) -> Any:
     """Turn a bare status into the JSON that every error of the API has."""
-    from starlette.responses import JSONResponse
+    from couture_workflow.web.answers import JSONResponse
 
     detail = error.detail if error.detail != _phrase(error.status_code) else ""
     report = plain(error.status_code, detail=str(detail))

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from couture_workflow.exceptions import ArchiveError, InvalidNameError, TooLargeError
 from couture_workflow.store.archive_stream import Limits, Unpacked, broken
 from couture_workflow.store.archives import MANIFEST, Manifest, parse_manifest
-from couture_workflow.store.names import check_path, quote
+from couture_workflow.store.names import check_path, printable, quote
 
 __all__ = ["Archive", "Limits", "Member", "Visitor", "read"]
 
@@ -108,7 +108,7 @@ class _Reading:
         if header.isdir() or not path:
             return
         if self.manifest is None and path != MANIFEST and _NOISE.search(path):
-            self.ignored.append(path)
+            self.ignored.append(printable(path))
             return
         _check_kind(header)
         if header.size > self.limits.size:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from couture_workflow import __version__
 from couture_workflow.exceptions import ArchiveError, CorruptError
 from couture_workflow.store.blobs import is_sha256
-from couture_workflow.store.names import quote
+from couture_workflow.store.names import printable, quote
 
 #: Number of the format that this code writes, and the newest that it reads.
 FORMAT = 1
@@ -91,9 +91,13 @@ def parse_manifest(content: bytes) -> Manifest:
                 "Export it with this version, or upgrade this one.",
                 member=MANIFEST,
             )
-        members = {str(path): _member_of(about) for path, about in data["members"].items()}
-        left_out = {str(path): tuple(map(str, names)) for path, names in data["left_out"].items()}
-        return Manifest(str(data["noun"]), members, left_out, known, str(data["product_version"]))
+        members = {printable(path): _member_of(about) for path, about in data["members"].items()}
+        left_out = {
+            printable(path): tuple(printable(str(name)) for name in names)
+            for path, names in data["left_out"].items()
+        }
+        noun, version = printable(str(data["noun"])), printable(str(data["product_version"]))
+        return Manifest(noun, members, left_out, known, version)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ArchiveError(
             f"The manifest {MANIFEST} cannot be read ({type(error).__name__}: {error}). Export the archive "

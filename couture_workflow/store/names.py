@@ -92,6 +92,11 @@ def quote(text: str) -> str:
     return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short) + '"'
 
 
+def printable(text: str) -> str:
+    """Return a text in which what UTF-8 cannot carry stands as its escape, like ``\\ud800``."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _is_word(character: str) -> bool:
     return unicodedata.category(character)[0] in "LN"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from couture_workflow.api.archives.upload import receive_archive
@@ -17,6 +17,7 @@ from couture_workflow.services.archives import uploads as archive_uploads
 from couture_workflow.services.archives.import_export import Noun
 from couture_workflow.services.archives.plans import OnConflict, Prepared
 from couture_workflow.services.archives.uploads import ArchiveUpload
+from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.archives import import_export as account_archives
 from couture_workflow.web.archives.import_export import EXPORTS, IMPORTS, Choices
 from couture_workflow.web.errors import describe

@@ -7,7 +7,6 @@ import binascii
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from couture_workflow.api.auth import User, requires
@@ -16,6 +15,7 @@ from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, READ, Permis
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.saving.save import Saved
 from couture_workflow.store.names import check_path, quote
+from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.dags.saving import save_dags
 from couture_workflow.web.errors import describe
 from couture_workflow.web.state import store

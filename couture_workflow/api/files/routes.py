@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from couture_workflow.api.auth import User, requires
@@ -22,6 +22,7 @@ from couture_workflow.permissions import CREATE, DELETE, EDIT, READ, Permission
 from couture_workflow.services.files import kinds as file_kinds
 from couture_workflow.services.files.kinds import FileKind, Received, Reception, Sort
 from couture_workflow.store.files import FileVersion, StoredFile
+from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.audit import audit
 from couture_workflow.web.files.users import users_by_name
 from couture_workflow.web.security import allowed

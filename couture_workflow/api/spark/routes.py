@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
@@ -17,6 +16,7 @@ from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark.configuration import MASK, Problem
 from couture_workflow.services.spark.document import Document, Sealed, changes
 from couture_workflow.services.spark.rules import errors, validate
+from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.audit import audit
 from couture_workflow.web.errors import describe
 from couture_workflow.web.state import store

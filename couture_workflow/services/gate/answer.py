@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from couture_workflow.services.texts.printable import printable
+from couture_workflow.store.names import printable
 
 #: DAGs that one file may define, and tasks, edges and so on that all of these may have.
 MOST_DAGS = 5_000

@@ -1,3 +1,3 @@
 """Text from outside, read so that a small one stays small and none can crash its reader."""
 
-__all__ = ["plain_yaml", "printable"]
+__all__ = ["plain_yaml"]

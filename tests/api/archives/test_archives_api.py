@@ -155,6 +155,36 @@ def test_gate_lists_the_problems_and_an_admin_may_override(
     assert admin.delete("/api/dags/files/broken_gate.py").status_code == 200
 
 
+def manifest(**fields: Any) -> str:
+    """Return a manifest with fields that somebody made up."""
+    made = {"format": 1, "product": "couture-workflow", "product_version": "1", "noun": "dags"}
+    return json.dumps({**made, "members": {}, "left_out": {}, **fields})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed({"caf\udce9.py": ""}),
+        packed({"a.py": DAG.format("a"), "._caf\udce9": ""}),
+        packed({"../caf\udce9.py": ""}),
+        packed({"couture-workflow.json": manifest(noun="\ud800"), "a.py": ""}),
+        packed({"couture-workflow.json": manifest(product_version="\ud800"), "a.py": ""}),
+        packed({"couture-workflow.json": manifest(members={"\ud800": {"sha256": "a" * 64, "size": 1}})}),
+        packed({"couture-workflow.json": manifest(left_out={"\ud800": ["\udfff"]}), "a.py": ""}),
+        packed({"couture-workflow.json": '{"\ud800": 1'.encode("utf-8", "surrogatepass")}),
+    ],
+    ids=["name", "noise", "out of it", "noun", "version", "member", "left out", "bytes"],
+)
+@pytest.mark.parametrize("noun", NOUNS)
+def test_characters_that_utf_8_cannot_carry_are_told_as_escapes(
+    content: bytes, noun: str, admin: httpx.Client
+) -> None:
+    answer = send(admin, noun, content, dry_run=True)
+
+    assert answer.status_code in (200, 422), answer.text
+    assert answer.json() == json.loads(answer.content.decode())
+
+
 @pytest.mark.parametrize(
     ("noun", "content", "status", "error", "field"),
     [
