@@ -21,6 +21,8 @@ __all__ = ["ADMIN_PASSWORD", "PASSWORD", "ROLES", "Workbench", "command", "free_
 
 ADMIN_PASSWORD = "correct horse 7'\"<&>"
 START_TIMEOUT = 240.0
+#: Class-data archives of the JVM, made once for all workbenches that tests of this environment start.
+CLASS_DATA = Path(sys.prefix) / "test-class-data"
 
 
 def free_port() -> int:
@@ -99,6 +101,14 @@ class Workbench(Site):
             assert self.process.poll() is None, self.console.read_text()
             assert time.monotonic() < deadline, self.console.read_text()
             time.sleep(0.1)
+        self._share_class_data()
+
+    def _share_class_data(self) -> None:
+        CLASS_DATA.mkdir(exist_ok=True)
+        cache = self.home / "cache"
+        cache.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (cache / "class-data").symlink_to(CLASS_DATA)
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this workbench that is alive, wherever it hangs in the tree."""
