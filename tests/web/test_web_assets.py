@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -58,3 +59,13 @@ def test_only_files_of_the_folder_are_served(name: str) -> None:
 
 def test_old_version_in_the_address_is_not_kept_for_long() -> None:
     assert get("/couture/assets/000000000000/common/app.css")[0] == 404
+
+
+def test_addresses_in_the_scripts_lead_to_files() -> None:
+    address = re.compile(r'(?:from|import|import\(|new URL\()\s*"(\.[^"]+)"')
+    scripts = [path for path in assets.FOLDER.rglob("*.js") if path.parent.name != "vendor"]
+
+    named = [(path, path.parent / found) for path in scripts for found in address.findall(path.read_text())]
+
+    assert any(target.name == "icons.svg" for _, target in named)
+    assert [(path, target) for path, target in named if not target.is_file()] == []

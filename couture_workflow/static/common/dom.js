@@ -13,7 +13,7 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 const SVG = "http://www.w3.org/2000/svg";
-const sprite = new URL("./icons.svg", import.meta.url).pathname;
+const sprite = new URL("../icons.svg", import.meta.url).pathname;
 
 /** A symbol of icons.svg. */
 export function icon(name) {

@@ -22,7 +22,7 @@ const suggestion = (name) =>
     .replace(/[^\p{L}\p{M}\p{N}._+-]+/gu, "_")
     .replace(/^[^\p{L}\p{N}_]+/u, "");
 
-/** One file on its way; `owner` is the list of them, see file_uploads.js. */
+/** One file on its way; `owner` is the list of them, see uploads.js. */
 export class Item {
   constructor(file, owner) {
     this.file = file;
