@@ -69,3 +69,13 @@ def test_addresses_in_the_scripts_lead_to_files() -> None:
 
     assert any(target.name == "icons.svg" for _, target in named)
     assert [(path, target) for path, target in named if not target.is_file()] == []
+
+
+def test_files_that_the_templates_name_exist() -> None:
+    templates = assets.FOLDER.parent / "templates"
+    name = re.compile(r"""["']([a-z-]+(?:/[a-z-]+)*\.(?:css|js|svg))["']""")
+
+    named = {found for path in templates.rglob("*.html") for found in name.findall(path.read_text())}
+
+    assert {"common/app.css", "editor/editor.js", "vendor/codemirror.js"} <= named
+    assert [found for found in sorted(named) if not (assets.FOLDER / found).is_file()] == []
