@@ -1,21 +1,33 @@
-"""What every page shares: its place in the hub and the menu, its permission, its template."""
+"""What every page shares: its place in the hub and the menu, permission, template, what its script sends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote as percent_encode
 
-from flask import Response, g
+from flask import Response, g, request
 from flask_appbuilder import BaseView
 from flask_appbuilder import expose as fab_expose
 
+from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import AirflowPermission, Permission
 from couture_workflow.web.security import allowed
 
-__all__ = ["CouturePage", "accepts", "attachment", "expose", "requires"]
+__all__ = [
+    "CouturePage",
+    "accepts",
+    "attachment",
+    "expose",
+    "message_of",
+    "requires",
+    "sent",
+    "user_name",
+]
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+_LONGEST_MESSAGE = 2000
 
 
 def expose(url: str = "/", methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
@@ -50,6 +62,24 @@ def accepts(most_bytes: int, *, parts: int) -> Callable[[View], View]:
         return view
 
     return declare
+
+
+def sent() -> dict[str, Any]:
+    """Return the JSON object that the page's script sent."""
+    payload = request.get_json(silent=True)
+    if not isinstance(payload, dict):
+        raise InvalidError("The page sent something that the server does not understand. Reload the page.")
+    return payload
+
+
+def message_of(payload: Mapping[str, Any]) -> str:
+    """Return why something is saved, for the history; "" if nothing was typed."""
+    return str(payload.get("message") or "").strip()[:_LONGEST_MESSAGE]
+
+
+def user_name() -> str:
+    """Return the name of the account, as it stands in the history."""
+    return str(g.user.get_name())
 
 
 def attachment(content: bytes | Iterable[bytes], kind: str, name: str) -> Response:

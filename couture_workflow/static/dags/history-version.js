@@ -1,9 +1,10 @@
 /* One version, or two compared: the texts as they are opened, the graphs and the runs as they come. */
 
 import { get, page } from "../common/api.js";
+import { whenOpened } from "../common/details.js";
 import { DagDifferences } from "../review/differences.js";
 import { restoreButtons } from "./restore.js";
-import { TextDifference } from "../review/text-difference.js";
+import { showDifference } from "../review/text-difference.js";
 import { showRuns } from "./version-runs.js";
 import { el } from "../common/dom.js";
 
@@ -15,27 +16,15 @@ restoreButtons(airflow);
 
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
 
-async function show(details) {
-  const box = details.querySelector(".file-difference");
-  const { path, oldPath } = details.dataset;
-  try {
-    const { old, new: text, shown } = await get(page(`/dag-history/text?${query({ old: state.old, new: state.new, path, old_path: oldPath })}`));
-    box.replaceChildren();
-    if (!shown) box.append(el("p", { class: "muted" }, "This is no text that can be shown."));
-    else new TextDifference(box, { path, old: old ?? "", text: text ?? "", names: ["Before", "After"] });
-  } catch (error) {
-    details.dataset.shown = "";
-    box.textContent = `${error.message} Close and open this to try again.`;
-  }
+async function show(box, { dataset: { path, oldPath } }) {
+  const { old, new: text, shown } = await get(page(`/dag-history/text?${query({ old: state.old, new: state.new, path, old_path: oldPath })}`));
+  if (shown) showDifference(box, { path, old: old ?? "", text: text ?? "", names: ["Before", "After"] });
+  else box.replaceChildren(el("p", { class: "muted" }, "This is no text that can be shown."));
 }
 
 const files = [...root.querySelectorAll("details[data-path]")];
 for (const details of files) {
-  details.addEventListener("toggle", () => {
-    if (!details.open || details.dataset.shown) return;
-    details.dataset.shown = "yes";
-    show(details);
-  });
+  whenOpened(details, show);
   if (files.length <= OPEN) details.open = true;
 }
 

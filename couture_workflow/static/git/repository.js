@@ -1,8 +1,9 @@
 /* The git remote: save the settings, look at it now, choose sides of a conflict, the web hook's secret. */
 
 import { ApiError, get, page, post } from "../common/api.js";
-import { TextDifference } from "../review/text-difference.js";
+import { whenOpened } from "../common/details.js";
 import { confirm, notice } from "../common/dialog.js";
+import { showDifference } from "../review/text-difference.js";
 
 const at = (path) => page(`/dag-repository${path}`);
 const form = document.getElementById("remote");
@@ -132,11 +133,10 @@ click("take", async (button) => {
 });
 
 for (const details of document.querySelectorAll("[data-conflict]")) {
-  const box = details.querySelector(".remote-merge");
-  details.addEventListener("toggle", async () => {
-    if (!details.open || box.hasChildNodes()) return;
-    const { ours, theirs } = await get(at(`/conflict?${new URLSearchParams({ path: details.dataset.conflict })}`));
-    new TextDifference(box, { path: details.dataset.conflict, old: ours ?? "", text: theirs ?? "", names: ["Here", "There"] });
+  const path = details.dataset.conflict;
+  whenOpened(details, async (box) => {
+    const { ours, theirs } = await get(at(`/conflict?${new URLSearchParams({ path })}`));
+    showDifference(box, { path, old: ours ?? "", text: theirs ?? "", names: ["Here", "There"] });
   });
 }
 

@@ -159,3 +159,9 @@ export class TextDifference {
     this.#options.onChange(this.#text);
   }
 }
+
+/** Draw a difference in place of what a box holds. */
+export function showDifference(box, options) {
+  box.classList.add("file-difference");
+  return new TextDifference(box, options);
+}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, g, jsonify, request
+from flask import Response, g, jsonify
 
 from couture_workflow import settings
-from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import EDIT, IMPORT_EXPORT, READ, SAVE_GATE, Permission
 from couture_workflow.services.archives import import_export as service
-from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.views.base import CouturePage, expose, message_of, requires, sent
 from couture_workflow.web.archives import import_export as account_archives
 from couture_workflow.web.archives.import_export import EXPORTS, IMPORTS, Choices
 from couture_workflow.web.errors import describe
@@ -69,7 +68,7 @@ class ImportExportPage(CouturePage):
     @requires(CAN_READ)
     def plan(self) -> Response:
         """Return what the import of an archive that was sent would do."""
-        payload = _payload()
+        payload = sent()
         return jsonify(
             account_archives.plan_kept(_text(payload, "kept"), _choices(payload), g.user).plan.json()
         )
@@ -78,7 +77,7 @@ class ImportExportPage(CouturePage):
     @requires(CAN_READ)
     def apply(self) -> tuple[Response, int]:
         """Import an archive that was sent, if that still does what was shown."""
-        payload = _payload()
+        payload = sent()
         done = account_archives.import_kept(
             _text(payload, "kept"), _choices(payload), _text(payload, "token"), g.user
         )
@@ -91,15 +90,8 @@ class ImportExportPage(CouturePage):
     @requires(CAN_READ)
     def drop(self) -> Response:
         """Remove an archive that was sent."""
-        account_archives.drop_kept(_text(_payload(), "kept"), g.user)
+        account_archives.drop_kept(_text(sent(), "kept"), g.user)
         return jsonify({})
-
-
-def _payload() -> Mapping[str, Any]:
-    payload = request.get_json(silent=True)
-    if not isinstance(payload, dict):
-        raise InvalidError("The request holds no JSON object. Reload the page.")
-    return payload
 
 
 def _text(payload: Mapping[str, Any], name: str) -> str:
@@ -111,5 +103,5 @@ def _choices(payload: Mapping[str, Any]) -> Choices:
         on_conflict=service.check_choice(_text(payload, "on_conflict") or "replace"),
         override=payload.get("override") is True,
         upgrade=payload.get("upgrade") is True,
-        message=_text(payload, "message")[:2000],
+        message=message_of(payload),
     )

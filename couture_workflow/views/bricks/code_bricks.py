@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from flask import Response, flash, g, jsonify, request
@@ -15,7 +16,8 @@ from couture_workflow.services.bricks import library as brick_library
 from couture_workflow.services.bricks import rules as brick_rules
 from couture_workflow.services.bricks.document import TYPES, Brick, Parameter
 from couture_workflow.services.personal import view as personal_view
-from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.views.base import CouturePage, expose, message_of, requires, sent
+from couture_workflow.views.history import read_part
 from couture_workflow.web.audit import audit
 from couture_workflow.web.state import store
 
@@ -70,21 +72,17 @@ class CodeBricksPage(CouturePage):
     @requires(CAN_READ)
     def history(self, name: str) -> str:
         """Show who changed a brick."""
-        skip = max(request.args.get("skip", 0, type=int), 0)
-        entries = brick_library.history(store(), name, limit=51, skip=skip)
-        texts = [brick_library.text_of(store(), name, commit=entry.id) for entry in entries]
+        history = read_part(partial(brick_library.history, store(), name))
         shipped = brick_library.shipped().get(name)
-        oldest = brick_document.dump(shipped) if shipped else ""
         return self.page(
             "bricks/history.html",
             title=f"History of {name}",
             name=name,
-            entries=entries[:50],
-            texts=texts,
-            before=[*texts[1:], oldest],
-            more=len(entries) > 50,
-            skip=skip,
-            shipped=shipped,
+            history=history,
+            texts={
+                entry.id: brick_library.text_of(store(), name, commit=entry.id) for entry in history.entries
+            },
+            oldest=brick_document.dump(shipped) if shipped else "",
             can_edit=CAN_EDIT,
         )
 
@@ -142,7 +140,7 @@ class CodeBricksPage(CouturePage):
     @requires(CAN_READ)
     def render(self, name: str) -> Response:
         """Return the code of a brick with the values that were typed."""
-        values = _payload().get("values")
+        values = sent().get("values")
         if not isinstance(values, dict):
             raise InvalidError("The page sent no values. Reload the page.")
         rendered = brick_rules.render(
@@ -169,7 +167,7 @@ class CodeBricksPage(CouturePage):
             brick,
             user=g.user.get_name(),
             base=_base(),
-            message=str(payload.get("message", ""))[:2000],
+            message=message_of(payload),
             new=new,
         )
         audit("bricks.save", g.user, brick=brick.name, commit=commit.id, before=before)
@@ -185,32 +183,25 @@ def _present(name: str) -> str | None:
 
 
 def _base() -> str | None:
-    return str(_payload().get("base") or "") or None
-
-
-def _payload() -> dict[str, Any]:
-    payload = request.get_json(silent=True)
-    if not isinstance(payload, dict):
-        raise InvalidError("The page sent something else than a brick. Reload the page.")
-    return payload
+    return str(sent().get("base") or "") or None
 
 
 def _draft() -> tuple[Brick, dict[str, Any]]:
     """Return the brick that the form sent, and all that it sent."""
-    payload = _payload()
-    sent = payload.get("brick")
-    if not isinstance(sent, dict) or not all(
-        isinstance(sent.get(key, []), list) for key in ("tags", "parameters")
+    payload = sent()
+    given = payload.get("brick")
+    if not isinstance(given, dict) or not all(
+        isinstance(given.get(key, []), list) for key in ("tags", "parameters")
     ):
         raise InvalidError("The page sent something else than a brick. Reload the page.")
-    parameters = [entry for entry in sent.get("parameters", []) if isinstance(entry, dict)]
+    parameters = [entry for entry in given.get("parameters", []) if isinstance(entry, dict)]
     brick = Brick(
-        name=str(sent.get("name", "")),
-        title=str(sent.get("title", "")).strip(),
-        description=str(sent.get("description", "")).strip(),
-        tags=tuple(text for tag in sent.get("tags", []) if (text := str(tag).strip())),
+        name=str(given.get("name", "")),
+        title=str(given.get("title", "")).strip(),
+        description=str(given.get("description", "")).strip(),
+        tags=tuple(text for tag in given.get("tags", []) if (text := str(tag).strip())),
         parameters=tuple(_parameter(entry) for entry in parameters),
-        code=brick_document.tidy(str(sent.get("code", ""))),
+        code=brick_document.tidy(str(given.get("code", ""))),
     )
     return brick, payload
 

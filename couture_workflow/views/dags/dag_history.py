@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from flask import Response, g, jsonify, request, url_for
@@ -16,7 +17,8 @@ from couture_workflow.services.dags import versions as dag_versions
 from couture_workflow.services.review import checking as dag_checking
 from couture_workflow.store.names import quote
 from couture_workflow.store.repository import Commit
-from couture_workflow.views.base import CouturePage, attachment, expose, requires
+from couture_workflow.views.base import CouturePage, attachment, expose, message_of, requires, sent, user_name
+from couture_workflow.views.history import read_part
 from couture_workflow.web.dags.live import live, runs_by_version
 from couture_workflow.web.dags.saving import known, save_dags
 from couture_workflow.web.security import allowed
@@ -26,7 +28,7 @@ CAN_READ = Permission(READ, DAG_FILES)
 CAN_EDIT = Permission(EDIT, DAG_FILES)
 CAN_OVERRIDE = Permission(EDIT, SAVE_GATE)
 
-_PAGE = 30
+_PART = 30
 
 
 class DagHistoryPage(CouturePage):
@@ -41,22 +43,16 @@ class DagHistoryPage(CouturePage):
     @requires(CAN_READ)
     def index(self) -> str:
         """List the versions of ``?path=``, a file or folder; of everything without it."""
-        path, skip = _path(), max(request.args.get("skip", 0, type=int), 0)
-        # One more on either side: whether there are more, and where the runs of the first one end.
-        found = dag_versions.history(store(), path, limit=_PAGE + 1 + (skip > 0), skip=max(skip - 1, 0))
-        newer, found = (found[0].commit.id, found[1:]) if skip and found else (None, found)
-        is_file = dag_versions.is_file(store(), path, [version.commit.id for version in found])
+        path = _path()
+        history = read_part(partial(dag_versions.history, store(), path), part=_PART, path=path or None)
+        entries = history.entries
         return self.page(
             "dags/history.html",
             path=path,
             crumbs=_crumbs(path),
-            versions=found[:_PAGE],
-            changes={each.commit.id: dag_versions.within(each.files, path) for each in found[:_PAGE]},
-            newer=newer,
-            more=len(found) > _PAGE,
-            skip=skip,
-            step=_PAGE,
-            is_file=is_file,
+            history=history,
+            changes={each.commit.id: dag_versions.within(each.files, path) for each in entries},
+            is_file=dag_versions.is_file(store(), path, [each.commit.id for each in entries]),
             can_edit=CAN_EDIT,
         )
 
@@ -118,7 +114,7 @@ class DagHistoryPage(CouturePage):
     @requires(CAN_READ)
     def runs(self) -> Response:
         """Return the runs that used each version of ``?commit=``, newest first."""
-        commits = request.args.getlist("commit")[: _PAGE + 1]
+        commits = request.args.getlist("commit")[: _PART + 1]
         return jsonify(
             runs=runs_by_version(store(), g.user, _path(), commits, newer=request.args.get("newer") or None)
         )
@@ -155,7 +151,7 @@ class DagHistoryPage(CouturePage):
 
         A draft that is there already is kept unless ``replace`` is sent.
         """
-        payload = _payload()
+        payload = sent()
         path, commit = str(payload.get("path", "")), store().dags.known(str(payload.get("commit", "")))
         text = dag_versions.decoded(dag_versions.content(store(), path, commit))
         if text is None:
@@ -163,17 +159,17 @@ class DagHistoryPage(CouturePage):
         head = store().dags.head()
         if dag_versions.content(store(), path, head) == text.encode():
             raise InvalidError(f"{quote(path)} is as it was in that version. There is nothing to restore.")
-        draft = dag_drafts.get(store(), _user(), path)
+        draft = dag_drafts.get(store(), user_name(), path)
         if draft and draft.content != text and payload.get("replace") is not True:
             raise ConflictError(f"You have an unsaved draft of {quote(path)}.", paths=[path])
-        dag_drafts.put(store(), _user(), path, base=head, content=text)
+        dag_drafts.put(store(), user_name(), path, base=head, content=text)
         return jsonify(review=url_for("DagReviewPage.index", path=path))
 
     @expose("/plan", methods=["POST"])
     @requires(CAN_EDIT)
     def plan(self) -> Response:
         """Return what bringing back a version of a folder, or of all, would change, and the gate's word."""
-        payload = _payload()
+        payload = sent()
         head, changes = store().dags.head(), self._restoring(payload)
         checked = dag_checking.check(store(), changes, known=known())
         present = {file.path for file in dag_repository.files(store())}
@@ -194,12 +190,12 @@ class DagHistoryPage(CouturePage):
     @requires(CAN_EDIT)
     def apply(self) -> Response:
         """Bring back a version of a folder, or of everything, as one commit."""
-        payload = _payload()
+        payload = sent()
         changes = self._restoring(payload)
         saved = save_dags(
             changes,
             user=g.user,
-            message=str(payload.get("message", "")).strip()[:2000] or "Restore an earlier version",
+            message=message_of(payload) or "Restore an earlier version",
             base=payload.get("base") or None,
             override=payload.get("override") is True,
         )
@@ -227,14 +223,3 @@ def _crumbs(path: str) -> list[tuple[str, str]]:
     """Return name and path of each folder on the way to a path."""
     parts = path.split("/") if path else []
     return [(part, "/".join(parts[: number + 1])) for number, part in enumerate(parts)]
-
-
-def _user() -> str:
-    return str(g.user.get_name())
-
-
-def _payload() -> dict[str, Any]:
-    payload = request.get_json(silent=True)
-    if not isinstance(payload, dict):
-        raise InvalidError("The page sent something else than a version. Reload the page.")
-    return payload

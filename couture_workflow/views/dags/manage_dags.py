@@ -16,7 +16,7 @@ from couture_workflow.services.dags import uploads as dag_uploads
 from couture_workflow.services.personal import view as personal_view
 from couture_workflow.services.saving import plans as dag_plans
 from couture_workflow.store.names import check_path, quote, suggested_path
-from couture_workflow.views.base import CouturePage, accepts, attachment, expose, requires
+from couture_workflow.views.base import CouturePage, accepts, attachment, expose, requires, sent
 from couture_workflow.web.dags import changes as dag_changes
 from couture_workflow.web.dags import files as dag_files
 from couture_workflow.web.dags.changes import Change, Tree
@@ -93,7 +93,7 @@ class ManageDagsPage(CouturePage):
     @requires(CAN_CREATE)
     def name(self) -> Response:
         """Return a path that a new file may have, or refuse it with the rule."""
-        payload = _payload()
+        payload = sent()
         path, old = str(payload.get("path", "")), str(payload.get("old", ""))
         return jsonify(path=_free_path(path, old))
 
@@ -118,13 +118,13 @@ class ManageDagsPage(CouturePage):
     def check_rename(self) -> Response:
         """Return what a rename would do."""
         tree = Tree.newest()
-        return jsonify(dag_changes.look(_renaming(tree, _payload()), tree))
+        return jsonify(dag_changes.look(_renaming(tree, sent()), tree))
 
     @expose("/rename/save", methods=["POST"])
     @requires(CAN_CREATE)
     def save_rename(self) -> Response:
         """Rename a file or folder."""
-        payload = _payload()
+        payload = sent()
         return jsonify(dag_changes.save(_renaming(Tree.newest(), payload), payload))
 
     @expose("/delete/check", methods=["POST"])
@@ -132,13 +132,13 @@ class ManageDagsPage(CouturePage):
     def check_delete(self) -> Response:
         """Return what a deletion would do."""
         tree = Tree.newest()
-        return jsonify(dag_changes.look(dag_changes.removal(tree, _texts(_payload(), "paths")), tree))
+        return jsonify(dag_changes.look(dag_changes.removal(tree, _texts(sent(), "paths")), tree))
 
     @expose("/delete/save", methods=["POST"])
     @requires(CAN_DELETE)
     def save_delete(self) -> Response:
         """Delete files and folders."""
-        payload = _payload()
+        payload = sent()
         return jsonify(
             dag_changes.save(dag_changes.removal(Tree.newest(), _texts(payload, "paths")), payload)
         )
@@ -156,13 +156,13 @@ class ManageDagsPage(CouturePage):
     def check_examples(self) -> Response:
         """Return what a copy of examples would do."""
         tree = Tree.newest()
-        return jsonify(dag_changes.look(_copies(tree, _payload()), tree))
+        return jsonify(dag_changes.look(_copies(tree, sent()), tree))
 
     @expose("/examples/save", methods=["POST"])
     @requires(CAN_CREATE)
     def save_examples(self) -> Response:
         """Copy examples."""
-        payload = _payload()
+        payload = sent()
         return jsonify(dag_changes.save(_copies(Tree.newest(), payload), payload))
 
     @expose("/meanwhile")
@@ -173,13 +173,6 @@ class ManageDagsPage(CouturePage):
 
 
 _ACTIONS = {"create": CAN_CREATE, "edit": CAN_EDIT, "delete": CAN_DELETE}
-
-
-def _payload() -> dict[str, Any]:
-    payload = request.get_json(silent=True)
-    if not isinstance(payload, dict):
-        raise InvalidError("The page sent something else than it should. Reload the page.")
-    return payload
 
 
 def _plan() -> dict[str, Any]:

@@ -23,7 +23,7 @@ from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.services.upgrade import apart as upgrade_apart
 from couture_workflow.services.upgrade import upgrading
 from couture_workflow.store.repository import Commit
-from couture_workflow.views.base import CouturePage, attachment, expose, requires
+from couture_workflow.views.base import CouturePage, attachment, expose, requires, sent, user_name
 from couture_workflow.web.dags import states as dag_states
 from couture_workflow.web.dags.saving import known
 from couture_workflow.web.editor.completion_names import names
@@ -75,14 +75,14 @@ class DagEditorPage(CouturePage):
         may_type = not opened.obstacle and _may_type(exists=opened.exists)
         if may_type:
             dag_gate.warm()
-        draft = dag_drafts.get(store(), _user(), opened.path) if may_type else None
+        draft = dag_drafts.get(store(), user_name(), opened.path) if may_type else None
         # A file with a draft is shown as that version from which the draft started.
         base = draft.base if draft else opened.base
         text = dag_editor.version_text(store(), opened.path, base) if draft else opened.text
         state = {
             "path": opened.path,
             "exists": opened.exists,
-            "user": _user(),
+            "user": user_name(),
             "canType": may_type,
             "base": base,
             "text": text,
@@ -120,12 +120,12 @@ class DagEditorPage(CouturePage):
         ``?base=`` and ``?revision=`` are what the page knows; texts are sent only if it does not know them.
         """
         path, base = _path(request.args), request.args.get("base") or None
-        draft = dag_drafts.get(store(), _user(), path)
+        draft = dag_drafts.get(store(), user_name(), path)
         is_known = draft is not None and draft.revision == request.args.get("revision")
         changed, newest = dag_editor.changed_since(store(), path, base), store().dags.head()
         text = dag_editor.version_text(store(), path, newest) if changed or draft is None else None
         return jsonify(
-            user=_user(),
+            user=user_name(),
             csrf=generate_csrf(),
             changed=_commit(changed),
             draft=_draft(draft, text=not is_known),
@@ -136,12 +136,12 @@ class DagEditorPage(CouturePage):
     @requires(CAN_READ)
     def keep(self) -> Response:
         """Keep what was typed."""
-        payload = _payload()
+        payload = sent()
         path, base = _path(payload), _optional(payload, "base")
         _require_typing(path)
         draft = dag_editor.keep(
             store(),
-            _user(),
+            user_name(),
             path,
             base=base,
             content=_text(payload, "content"),
@@ -153,8 +153,8 @@ class DagEditorPage(CouturePage):
     @requires(CAN_READ)
     def discard(self) -> Response:
         """Throw the draft away and return what is saved."""
-        path = _path(_payload())
-        dag_drafts.delete(store(), _user(), path)
+        path = _path(sent())
+        dag_drafts.delete(store(), user_name(), path)
         opened = dag_editor.open_file(store(), path)
         return jsonify(base=opened.base, text=opened.text, exists=opened.exists)
 
@@ -162,7 +162,7 @@ class DagEditorPage(CouturePage):
     @requires(CAN_READ)
     def problems(self) -> Response:
         """Return what ruff finds in a text, with its fixes."""
-        payload = _payload()
+        payload = sent()
         found = dag_lint.look(_path(payload), _text(payload, "content"))[:_MOST_PROBLEMS]
         return jsonify(
             problems=[{**problem.json(), "fix": asdict(fix) if fix else None} for problem, fix in found]
@@ -172,7 +172,7 @@ class DagEditorPage(CouturePage):
     @requires(CAN_READ)
     def check(self) -> Response:
         """Return what the save gate says of a text, and the DAGs in it."""
-        payload = _payload()
+        payload = sent()
         path = _path(payload)
         _require_typing(path)
         content = _text(payload, "content").encode("utf-8", "replace")
@@ -182,7 +182,7 @@ class DagEditorPage(CouturePage):
     @requires(CAN_READ)
     def laid_out(self) -> Response:
         """Return a text laid out by ruff; with ``imports`` as what to do, only its imports are sorted."""
-        payload = _payload()
+        payload = sent()
         work = dag_format.organised if payload.get("what") == "imports" else dag_format.formatted
         return jsonify(content=work(_path(payload), _text(payload, "content")))
 
@@ -190,7 +190,7 @@ class DagEditorPage(CouturePage):
     @requires(CAN_READ)
     def upgraded(self) -> Response:
         """Return an old DAG file as Airflow 3 runs it, what was changed and what a person must look at."""
-        payload = _payload()
+        payload = sent()
         [(found, _)] = upgrade_apart.texts([(_path(payload), _text(payload, "content"))])
         return jsonify(
             content=found.source,
@@ -225,10 +225,6 @@ class DagEditorPage(CouturePage):
         )
 
 
-def _user() -> str:
-    return str(g.user.get_name())
-
-
 def _may_type(*, exists: bool) -> bool:
     return allowed(g.user, CAN_EDIT if exists else CAN_CREATE)
 
@@ -241,13 +237,6 @@ def _require_typing(path: str) -> None:
         raise NotAllowedError(
             f"Your role does not include “{needed}”. Copy your text, then ask an administrator."
         )
-
-
-def _payload() -> dict[str, Any]:
-    payload = request.get_json(silent=True)
-    if not isinstance(payload, dict):
-        raise InvalidError("The page sent something that the server does not understand. Reload the page.")
-    return payload
 
 
 def _path(values: Any) -> str:

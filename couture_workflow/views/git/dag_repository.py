@@ -15,7 +15,7 @@ from couture_workflow.services.git import remote as git_remote
 from couture_workflow.services.git import sync as git_sync
 from couture_workflow.services.git import watch as git_watch
 from couture_workflow.services.git.remote import MODES, Credential, Remote
-from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.views.base import CouturePage, expose, requires, sent
 from couture_workflow.web.audit import audit
 from couture_workflow.web.git import look as web_git_remote
 from couture_workflow.web.paths import APIS
@@ -67,7 +67,7 @@ class DagRepositoryPage(CouturePage):
     @requires(CAN_EDIT)
     def save(self) -> Response:
         """Save the settings and look at the remote."""
-        payload = _payload()
+        payload = sent()
         remote, values = _remote(payload)
         before = git_remote.as_form(git_remote.load(store()))
         saved = git_remote.save(
@@ -104,7 +104,7 @@ class DagRepositoryPage(CouturePage):
     @requires(CAN_EDIT)
     def resolve(self) -> Response:
         """Merge with the side that was chosen for each file."""
-        choices = _payload().get("choices")
+        choices = sent().get("choices")
         if not isinstance(choices, dict):
             raise InvalidError("The page sent no choices. Reload the page.", field="choices")
         before = store().dags.head()
@@ -125,7 +125,7 @@ class DagRepositoryPage(CouturePage):
     @requires(CAN_EDIT)
     def hook(self) -> Response:
         """Return the web hook's secret; ``renew`` makes a new one."""
-        renew = bool(_payload().get("renew"))
+        renew = bool(sent().get("renew"))
         secret = git_remote.hook_secret(store(), renew=renew)
         audit("dag_repository.renew_hook" if renew else "dag_repository.show_hook", g.user)
         answer = jsonify(secret=secret)
@@ -137,13 +137,6 @@ class DagRepositoryPage(CouturePage):
         if (head := store().dags.head()) and head != before:
             web_git_remote.moved(before, head)
         return jsonify(asdict(found))
-
-
-def _payload() -> dict[str, Any]:
-    payload = request.get_json(silent=True)
-    if not isinstance(payload, dict):
-        raise InvalidError("The page sent something else than settings. Reload the page.")
-    return payload
 
 
 def _remote(payload: dict[str, Any]) -> tuple[Remote, dict[str, str]]:

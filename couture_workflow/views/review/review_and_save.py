@@ -13,7 +13,7 @@ from couture_workflow.permissions import DAG_FILES, EDIT, READ, SAVE_GATE, Permi
 from couture_workflow.services.dags import drafts as dag_drafts
 from couture_workflow.services.review import before_save as dag_review
 from couture_workflow.services.review import checking as dag_checking
-from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.views.base import CouturePage, expose, message_of, requires, sent, user_name
 from couture_workflow.web.dags.live import live
 from couture_workflow.web.dags.saving import known, save_dags
 from couture_workflow.web.security import allowed
@@ -22,8 +22,6 @@ from couture_workflow.web.state import store
 CAN_READ = Permission(READ, DAG_FILES)
 CAN_EDIT = Permission(EDIT, DAG_FILES)
 CAN_OVERRIDE = Permission(EDIT, SAVE_GATE)
-
-_LONGEST_MESSAGE = 2000
 
 
 class DagReviewPage(CouturePage):
@@ -50,10 +48,10 @@ class DagReviewPage(CouturePage):
     @requires(CAN_EDIT)
     def draft(self) -> Response:
         """Keep a change that was made in the review."""
-        payload = _payload()
+        payload = sent()
         draft = dag_drafts.put(
             store(),
-            _user(),
+            user_name(),
             str(payload.get("path", "")),
             base=payload.get("base") or None,
             content=str(payload.get("content", "")),
@@ -65,15 +63,15 @@ class DagReviewPage(CouturePage):
     @requires(CAN_EDIT)
     def discard(self) -> Response:
         """Throw a draft away."""
-        return jsonify(discarded=dag_drafts.delete(store(), _user(), str(_payload().get("path", ""))))
+        return jsonify(discarded=dag_drafts.delete(store(), user_name(), str(sent().get("path", ""))))
 
     @expose("/move", methods=["POST"])
     @requires(CAN_EDIT)
     def move(self) -> Response:
         """Give a draft the path to which somebody renamed its file."""
-        payload = _payload()
+        payload = sent()
         moved = dag_review.move(
-            store(), _user(), str(payload.get("path", "")), str(payload.get("new_path", ""))
+            store(), user_name(), str(payload.get("path", "")), str(payload.get("new_path", ""))
         )
         return jsonify(path=moved.path)
 
@@ -81,25 +79,25 @@ class DagReviewPage(CouturePage):
     @requires(CAN_EDIT)
     def check(self) -> Response:
         """Return what the gate says of some texts, and what becomes of the DAGs in them."""
-        checked = dag_checking.check(store(), _changes(_payload()), known=known())
+        checked = dag_checking.check(store(), _changes(sent()), known=known())
         return jsonify(checked.json())
 
     @expose("/save", methods=["POST"])
     @requires(CAN_EDIT)
     def save(self) -> Response:
         """Save some texts as one commit; their drafts are done with."""
-        payload = _payload()
+        payload = sent()
         changes = _changes(payload)
         saved = save_dags(
             changes,
             user=g.user,
-            message=str(payload.get("message", "")).strip()[:_LONGEST_MESSAGE] or "Change DAG files",
+            message=message_of(payload) or "Change DAG files",
             base=payload.get("base") or None,
             override=payload.get("override") is True,
         )
         for file in payload["files"]:
             revision = str(file.get("revision", ""))
-            dag_review.drop_saved(store(), _user(), file["path"], file["content"], revision)
+            dag_review.drop_saved(store(), user_name(), file["path"], file["content"], revision)
         return jsonify(
             commit=saved.commit.id,
             message=saved.commit.message,
@@ -114,19 +112,8 @@ class DagReviewPage(CouturePage):
         return jsonify(files=live(store(), request.args.get("commit", ""), request.args.getlist("path")))
 
     def _state(self) -> dict[str, Any]:
-        found = dag_review.review(store(), _user(), request.args.getlist("path"))
-        return {**found.json(), "user": _user(), "mayOverride": allowed(g.user, CAN_OVERRIDE)}
-
-
-def _user() -> str:
-    return str(g.user.get_name())
-
-
-def _payload() -> dict[str, Any]:
-    payload = request.get_json(silent=True)
-    if not isinstance(payload, dict):
-        raise InvalidError("The page sent something else than a review. Reload the page.")
-    return payload
+        found = dag_review.review(store(), user_name(), request.args.getlist("path"))
+        return {**found.json(), "user": user_name(), "mayOverride": allowed(g.user, CAN_OVERRIDE)}
 
 
 def _changes(payload: Mapping[str, Any]) -> dict[str, bytes]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from flask import Response, g, jsonify, request
 
-from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import EDIT, READ, SPARK_CONFIGURATION, Permission
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark import draft as spark_draft
 from couture_workflow.services.spark.document import DEFAULT, Document, changes
 from couture_workflow.services.spark.options import known
-from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.views.base import CouturePage, expose, message_of, requires, sent
+from couture_workflow.views.history import read_part
 from couture_workflow.web.audit import audit
 from couture_workflow.web.state import store
 
@@ -51,16 +52,8 @@ class SparkConfigurationPage(CouturePage):
     @requires(CAN_READ)
     def history(self) -> str:
         """Show who changed what and when."""
-        skip = max(request.args.get("skip", 0, type=int), 0)
-        entries = spark_configuration.history(store(), limit=51, skip=skip)
-        return self.page(
-            "spark/history.html",
-            entries=entries[:50],
-            before=[*(entry.id for entry in entries[1:]), None],
-            more=len(entries) > 50,
-            skip=skip,
-            can_edit=CAN_EDIT,
-        )
+        history = read_part(partial(spark_configuration.history, store()))
+        return self.page("spark/history.html", history=history, can_edit=CAN_EDIT)
 
     @expose("/history/<commit>")
     @requires(CAN_READ)
@@ -94,7 +87,7 @@ class SparkConfigurationPage(CouturePage):
     @requires(CAN_EDIT)
     def check(self) -> Response:
         """Return what there is to say about a draft, the command that it gives and what it changes."""
-        draft = spark_draft.read_draft(store(), _payload())
+        draft = spark_draft.read_draft(store(), sent())
         return jsonify(
             remarks=[asdict(remark) for remark in draft.remarks],
             command=spark_draft.preview(draft.document),
@@ -106,7 +99,7 @@ class SparkConfigurationPage(CouturePage):
     @requires(CAN_EDIT)
     def save(self) -> Response:
         """Save a draft."""
-        payload = _payload()
+        payload = sent()
         draft = spark_draft.read_draft(store(), payload)
         if not draft.is_valid:
             return jsonify(saved=None, remarks=[asdict(remark) for remark in draft.remarks])
@@ -115,7 +108,7 @@ class SparkConfigurationPage(CouturePage):
             draft.document,
             user=g.user.get_name(),
             base=draft.document.commit,
-            message=str(payload.get("message", ""))[:2000],
+            message=message_of(payload),
         )
         made = [asdict(change) for change in changes(_base(draft.document), saved)]
         if made:
@@ -126,7 +119,7 @@ class SparkConfigurationPage(CouturePage):
     @requires(CAN_EDIT)
     def carry(self) -> Response:
         """Return a draft carried over what others saved meanwhile, and what they changed."""
-        draft = spark_draft.read_draft(store(), _payload())
+        draft = spark_draft.read_draft(store(), sent())
         rebased = spark_draft.rebase(store(), draft.document)
         newest = spark_configuration.history(store(), limit=1)
         return jsonify(
@@ -139,13 +132,6 @@ class SparkConfigurationPage(CouturePage):
             when=newest[0].when.isoformat() if newest else "",
             message=newest[0].message if newest else "",
         )
-
-
-def _payload() -> dict[str, Any]:
-    payload = request.get_json(silent=True)
-    if not isinstance(payload, dict):
-        raise InvalidError("The page sent something else than a configuration. Reload the page.")
-    return payload
 
 
 def _base(document: Document) -> Document:
