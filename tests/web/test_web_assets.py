@@ -71,6 +71,27 @@ def test_addresses_in_the_scripts_lead_to_files() -> None:
     assert [(path, target) for path, target in named if not target.is_file()] == []
 
 
+def test_scripts_import_what_others_export() -> None:
+    imported = re.compile(r'import \{([^}]+)\} from "(\.[^"]+)"')
+    scripts = [path for path in assets.FOLDER.rglob("*.js") if path.parent.name != "vendor"]
+
+    wanted = [
+        (path.parent / source, name.split(" as ")[0].strip())
+        for path in scripts
+        for names, source in imported.findall(path.read_text())
+        for name in names.rstrip(", \n").split(",")
+        if "vendor" not in source
+    ]
+
+    missing = [
+        (source, name)
+        for source, name in wanted
+        if not re.search(rf"^export (?:async )?(?:function|const|class) {name}\b", source.read_text(), re.M)
+    ]
+    assert ("dom.js", "el") in {(source.name, name) for source, name in wanted}
+    assert missing == []
+
+
 def test_files_that_the_templates_name_exist() -> None:
     templates = assets.FOLDER.parent / "templates"
     name = re.compile(r"""["']([a-z-]+(?:/[a-z-]+)*\.(?:css|js|svg))["']""")

@@ -2,8 +2,8 @@
 
 import { ApiError, api, page, post, upload } from "../common/api.js";
 import { confirm, notice } from "../common/dialog.js";
+import { tooLarge, uploaded } from "../common/sizes.js";
 import { showPlan } from "./plan.js";
-import { bytes } from "../files/upload-item.js";
 
 const box = document.getElementById("import");
 const form = document.getElementById("choices");
@@ -62,18 +62,14 @@ async function attempt(work) {
 
 async function send(file) {
   forget();
-  const most = Number(box.dataset.mostBytes);
-  if (file.size > most) {
-    problem(`The file has ${bytes(file.size)}, more than the limit of ${bytes(most)}.`);
-    return;
-  }
+  const refused = tooLarge("The file has", file.size, Number(box.dataset.mostBytes));
+  if (refused) return void problem(refused);
   const { on_conflict, upgrade } = choices();
   const query = new URLSearchParams({ dry_run: "true", keep: "true", on_conflict, upgrade });
   const bar = at("sending").querySelector("progress");
   const progress = (sent, total) => {
     bar.value = total ? sent / total : 1;
-    at("sending-text").textContent =
-      sent < total ? `${bytes(sent)} of ${bytes(total)}` : `${bytes(total)} sent, the server is checking it`;
+    at("sending-text").textContent = uploaded(sent, total);
   };
   progress(0, file.size);
   at("sending").hidden = false;

@@ -1,7 +1,7 @@
 /* The plan of an import: what becomes of each file, what stands in the way, and the button that does it. */
 
 import { el } from "../common/dom.js";
-import { bytes } from "../files/upload-item.js";
+import { bytes } from "../common/sizes.js";
 
 const ACTIONS = {
   create: ["New", "badge-ok"],

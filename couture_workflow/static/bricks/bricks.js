@@ -1,7 +1,7 @@
 /* The list of code bricks: search while typing, delete, take the shipped version again. */
 
-import { ApiError, page, post } from "../common/api.js";
-import { confirm, notice } from "../common/dialog.js";
+import { page, post } from "../common/api.js";
+import { attempt, confirm } from "../common/dialog.js";
 
 const root = document.getElementById("bricks");
 const search = document.getElementById("search");
@@ -28,14 +28,8 @@ document.getElementById("brick-search").addEventListener("submit", (event) => ev
 filter();
 
 async function act(name, verb) {
-  try {
-    await post(page(`/code-bricks/${encodeURIComponent(name)}/${verb}`), { base: root.dataset.base });
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    notice(error.message, "error");
-    return;
-  }
-  window.location.reload();
+  const call = () => post(page(`/code-bricks/${encodeURIComponent(name)}/${verb}`), { base: root.dataset.base });
+  if (await attempt(call)) window.location.reload();
 }
 
 root.addEventListener("click", async (event) => {

@@ -1,24 +1,23 @@
 /* The form of a brick: parameters as rows, code with a preview, nothing is saved before it was reviewed. */
 
-import { ApiError, page, post } from "../common/api.js";
+import { page, post } from "../common/api.js";
 import { codeBox } from "../common/code-box.js";
-import { TextDifference } from "../review/text-difference.js";
-import { notice } from "../common/dialog.js";
+import { attempt } from "../common/dialog.js";
 import { el, freshId, iconButton } from "../common/dom.js";
+import { Form } from "../common/form.js";
+import { review } from "../common/review.js";
+import { showDifference } from "../review/text-difference.js";
 
 const form = document.getElementById("brick");
 const { brick, saved, new: isNew, base } = JSON.parse(form.dataset.state);
 const list = document.getElementById("parameters");
 const types = JSON.parse(list.dataset.types);
 const preview = document.getElementById("preview");
-const state = document.getElementById("brick-state");
-const review = document.getElementById("review");
-const FIELDS = ["name", "title", "tags", "parameters", "code"];
+const kept = new Form({ fields: ["name", "title", "tags", "parameters", "code"], prefix: "brick-", state: "brick-state" });
 
-let dirty = false;
+let message = "";
 let shown = 0;
 let timer;
-let difference = null;
 
 const code = codeBox(document.getElementById("code"), {
   text: brick.code.trim() ? brick.code : "",
@@ -78,25 +77,22 @@ function draft() {
   };
 }
 
-function tell(problem, where) {
-  for (const name of FIELDS) document.getElementById(`brick-${name}-error`).textContent = "";
-  if (!problem) return;
-  const target = document.getElementById(`brick-${FIELDS.includes(where) ? where : "code"}-error`);
-  target.textContent = problem;
+function tell(problem, field, options) {
+  kept.clear();
+  if (problem && !kept.wrong(field, problem, options)) kept.wrong("code", problem, options);
 }
 
 async function check() {
   const turn = (shown += 1);
   const answer = await post(page("/code-bricks/check"), { brick: draft() });
   if (turn !== shown) return null;
-  tell(answer.problem, answer.field);
+  tell(answer.problem, answer.field, { show: false });
   if (!answer.problem) preview.textContent = answer.code;
   return answer;
 }
 
 function changed() {
-  dirty = true;
-  state.textContent = "Not saved yet.";
+  kept.changed();
   clearTimeout(timer);
   timer = setTimeout(() => check().catch(() => {}), 400);
 }
@@ -109,48 +105,30 @@ document.getElementById("add-parameter").addEventListener("click", () => {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  let answer;
-  try {
-    answer = await check();
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    notice(error.message, "error");
-    return;
-  }
+  const answer = await attempt(check);
   if (!answer) return;
   if (answer.problem) {
-    state.textContent = "Not saved: correct what is marked.";
-    document.getElementById(`brick-${FIELDS.includes(answer.field) ? answer.field : "code"}-error`).scrollIntoView({ block: "center" });
+    kept.tell("Not saved: correct what is marked.");
+    tell(answer.problem, answer.field);
     return;
   }
-  const box = document.getElementById("review-merge");
-  document.getElementById("review-error").hidden = true;
-  review.showModal();
-  difference?.destroy();
-  difference = new TextDifference(box, { path: "brick.yaml", old: saved, text: answer.text, names: ["Saved version", "Yours"] });
-});
-
-document.getElementById("review-cancel").addEventListener("click", () => review.close());
-document.getElementById("review-save").addEventListener("click", async (event) => {
-  const button = event.currentTarget;
-  const message = document.getElementById("review-message").value;
-  button.disabled = true;
-  try {
-    await post(page(`/code-bricks/${isNew ? "add" : "save"}`), { brick: draft(), message, base });
-    dirty = false;
-    window.location.assign(page("/code-bricks/"));
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    const box = document.getElementById("review-error");
-    box.textContent =
-      error.code === "conflict" ? `${error.message} Copy your code, open the brick again and paste what is yours.` : error.message;
-    box.hidden = false;
-    button.disabled = false;
-  }
-});
-
-window.addEventListener("beforeunload", (event) => {
-  if (dirty) event.preventDefault();
+  const box = el("div");
+  let difference;
+  ({ message } = await review({
+    title: "Review the change",
+    content: [box],
+    opened: () => (difference = showDifference(box, { path: "brick.yaml", old: saved, text: answer.text, names: ["Saved version", "Yours"] })),
+    message,
+    placeholder: "Why",
+    save: async (why) => {
+      await post(page(`/code-bricks/${isNew ? "add" : "save"}`), { brick: draft(), message: why, base });
+      kept.saved();
+      window.location.assign(page("/code-bricks/"));
+    },
+    explain: (error) =>
+      error.code === "conflict" ? `${error.message} Copy your code, open the brick again and paste what is yours.` : error.message,
+  }));
+  difference.destroy();
 });
 
 for (const parameter of brick.parameters) addParameter(parameter);

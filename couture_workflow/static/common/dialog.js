@@ -1,5 +1,7 @@
 /* Questions and notices. The frame's sandbox blocks confirm(), alert() and prompt(): these stand in for them. */
 
+import { ApiError } from "./api.js";
+
 const element = (tag, attributes = {}, ...children) => {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -74,4 +76,15 @@ export function notice(text, kind = "ok") {
   document.getElementById("notices").append(box);
   if (kind !== "error") setTimeout(() => box.remove(), 6000);
   return box;
+}
+
+/** Do some work that calls the server; resolves to what it gives, to null once a refusal was told. */
+export async function attempt(work) {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    notice(error.message, "error");
+    return null;
+  }
 }

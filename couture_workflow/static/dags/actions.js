@@ -5,7 +5,7 @@ import { combobox, matching } from "../common/combobox.js";
 import { change } from "./change.js";
 import { editorAt } from "./rows.js";
 import { folderField } from "./upload.js";
-import { notice } from "../common/dialog.js";
+import { attempt, notice } from "../common/dialog.js";
 import { el, freshId } from "../common/dom.js";
 
 const call = (action, verb, body) => post(page(`/manage-dags/${action}/${verb}`), body);
@@ -95,13 +95,9 @@ export async function removeFiles(paths, { done }) {
 
 /** Copy shipped examples into the repository. */
 export async function copyExamples({ folders, folder, user, done }) {
-  let examples;
-  try {
-    ({ examples } = await get(page("/manage-dags/examples")));
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    return void notice(error.message, "error");
-  }
+  const found = await attempt(() => get(page("/manage-dags/examples")));
+  if (!found) return;
+  const { examples } = found;
   if (!examples.length) return void notice("This installation has no examples.", "info");
   const saved = await change({
     title: "Copy an example", action: "Save",

@@ -2,6 +2,7 @@
 
 import { ApiError, get, page } from "../common/api.js";
 import { el, freshId, icon } from "../common/dom.js";
+import { messageField } from "../common/review.js";
 import { fileTable, meanwhileBox, problemList, runList, useList } from "./plan.js";
 
 /**
@@ -24,7 +25,8 @@ class ChangeDialog {
       if (!quiet) this.check();
     };
     this.plan = null;
-    this.message = el("input", { id: freshId("message"), maxlength: "2000", autocomplete: "off" });
+    const { field, input } = messageField({ label: "Message" });
+    this.message = input;
     this.message.addEventListener("input", () => (this.typed = true));
     this.override = el("input", { type: "checkbox", id: freshId("override"), onchange: () => this.enable() });
     this.status = el("p", { class: "muted", role: "status" });
@@ -41,7 +43,7 @@ class ChangeDialog {
       intro ? el("p", { class: "muted" }, intro) : null,
       ...(fields ? fields(choose) : []),
       this.status, this.alert, this.body,
-      el("div", { class: "field" }, el("label", { for: this.message.id }, "Message"), this.message),
+      field,
       this.overrideBox,
       el("div", { class: "dialog-actions" }, cancel, this.ok),
     );

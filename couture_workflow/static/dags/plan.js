@@ -1,7 +1,7 @@
 /* What a change would do, as nodes: files, problems, uses, active runs, and what others saved meanwhile. */
 
 import { el, freshId, icon, iconButton } from "../common/dom.js";
-import { bytes } from "../files/upload-item.js";
+import { bytes } from "../common/sizes.js";
 
 const KINDS = {
   new: ["New", "badge-ok"], replaces: ["Replaces", "badge-info"], same: ["Same", ""], deleted: ["Deleted", "badge-error"],

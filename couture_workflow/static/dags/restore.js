@@ -2,10 +2,11 @@
 
 import { page, post } from "../common/api.js";
 import { DagDifferences } from "../review/differences.js";
-import { line, problemList, tally } from "../review/gate-report.js";
+import { confirmErrors, problemList, verdict } from "../review/gate-report.js";
 import { showSaved } from "../review/saved.js";
 import { confirm, notice } from "../common/dialog.js";
-import { el, freshId } from "../common/dom.js";
+import { el } from "../common/dom.js";
+import { messageField } from "../common/review.js";
 
 const KINDS = { added: ["Comes back", "badge-ok"], changed: ["Changes back", "badge-info"], removed: ["Goes away", "badge-error"] };
 const MOST = 200;
@@ -38,12 +39,11 @@ function files(list) {
 
 async function plan(commit, path, airflow) {
   const body = el("div", { class: "stack" }, el("p", { class: "muted", role: "status" }, "Working out what changes, and checking it…"), el("progress", { class: "progress", "aria-label": "Checking" }));
-  const message = el("input", { id: freshId("message"), maxlength: "2000" });
-  message.value = `Restore ${path || "everything"} as of version ${commit.slice(0, 10)}`;
+  const { field, input: message } = messageField({ label: "Message", value: `Restore ${path || "everything"} as of version ${commit.slice(0, 10)}` });
   const cancel = el("button", { type: "button", class: "btn" }, "Cancel");
   const go = el("button", { type: "button", class: "btn btn-primary", disabled: true }, "Restore");
   const title = `Restore ${path || "everything"}`;
-  const dialog = el("dialog", { class: "dialog dialog-wide", "aria-label": title }, el("h2", { class: "break" }, title), body, el("div", { class: "field" }, el("label", { for: message.id }, "Message"), message), el("div", { class: "dialog-actions" }, cancel, go));
+  const dialog = el("dialog", { class: "dialog dialog-wide", "aria-label": title }, el("h2", { class: "break" }, title), body, field, el("div", { class: "dialog-actions" }, cancel, go));
   document.body.append(dialog);
   cancel.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
@@ -53,8 +53,7 @@ async function plan(commit, path, airflow) {
     const errors = found.problems.filter(({ level }) => level === "error");
     const graphs = el("div", { class: "stack" });
     new DagDifferences(graphs).show(found.dags.filter(({ kind }) => kind !== "same"), found.unknown);
-    const words = found.problems.length ? `The gate found ${tally(found.problems)}.` : "The gate found no problems.";
-    body.replaceChildren(files(found.files), el("p", { class: `alert alert-${errors.length ? "error" : "ok"}` }, words), problemList(found.problems), graphs);
+    body.replaceChildren(files(found.files), el("p", { class: `alert alert-${errors.length ? "error" : "ok"}` }, verdict(found.problems)), problemList(found.problems), graphs);
     go.disabled = errors.length > 0 && !found.mayOverride;
     if (errors.length) go.textContent = "Restore anyway…";
     go.addEventListener("click", () => apply({ commit, path, base: found.base, message: message.value, errors }, dialog, go, airflow));
@@ -65,7 +64,7 @@ async function plan(commit, path, airflow) {
 
 async function apply({ errors, ...wanted }, dialog, button, airflow) {
   const override = errors.length > 0;
-  if (override && !(await confirm({ title: "Restore in spite of errors?", text: "It goes live as it is, and the audit log says who did it. These errors stay:", details: errors.map(line), action: "Restore anyway", danger: true }))) return;
+  if (override && !(await confirmErrors({ title: "Restore in spite of errors?", errors, action: "Restore anyway" }))) return;
   button.disabled = true;
   try {
     const answer = await post(page("/dag-history/apply"), { ...wanted, override });

@@ -6,7 +6,7 @@ import { combobox, matching } from "../common/combobox.js";
 import { notice } from "../common/dialog.js";
 import { el, freshId } from "../common/dom.js";
 import { listenForFiles, walk } from "../common/drop.js";
-import { bytes } from "../files/upload-item.js";
+import { tooLarge } from "../common/sizes.js";
 
 /** `limits`: { bytes, files }; `folders()`: the folders that there are; `folder`: where files go unless another one is chosen; `done(saved)`: something was saved. */
 export function uploads({ limits, folders, folder, done }) {
@@ -27,7 +27,8 @@ export function uploads({ limits, folders, folder, done }) {
     const size = files.reduce((sum, { file }) => sum + file.size, 0);
     if (!files.length) return;
     if (files.length > limits.files) return void notice(`These are more than ${limits.files.toLocaleString("en")} files. Upload a part of them at a time.`, "error");
-    if (size > limits.bytes) return void notice(`These files have ${bytes(size)}, more than the limit of ${bytes(limits.bytes)}. Upload a part of them at a time.`, "error");
+    const refused = tooLarge("These files have", size, limits.bytes);
+    if (refused) return void notice(`${refused} Upload a part of them at a time.`, "error");
     const title = files.length === 1 ? `Upload ${files[0].path}` : `Upload ${files.length.toLocaleString("en")} files`;
     const saved = await change({
       title, action: "Save", skips: true,

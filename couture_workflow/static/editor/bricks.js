@@ -1,19 +1,13 @@
 /* The editor's dialog Insert brick: choose one, fill in its parameters, see the code, put it at the cursor. */
 
 import { ApiError, get, page, post } from "../common/api.js";
-import { notice } from "../common/dialog.js";
+import { attempt } from "../common/dialog.js";
 import { el, freshId } from "../common/dom.js";
 
 /** Let the reader choose a brick; resolves to { text, imports }, or null. */
 export async function chooseBrick() {
-  try {
-    const { bricks } = await get(page("/code-bricks/list"));
-    return await new BrickDialog(bricks).answer();
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    notice(error.message, "error");
-    return null;
-  }
+  const found = await attempt(() => get(page("/code-bricks/list")));
+  return found && new BrickDialog(found.bricks).answer();
 }
 
 class BrickDialog {

@@ -1,9 +1,10 @@
 /* The list of uploaded files and one file's page: search while typing, delete, restore, copy, uploads. */
 
 import { ApiError, api, del, post } from "../common/api.js";
-import { confirm, notice } from "../common/dialog.js";
-import { Uploads } from "./uploads.js";
+import { copyButtons } from "../common/copy.js";
+import { attempt, confirm, notice } from "../common/dialog.js";
 import { localTimes } from "../common/page.js";
+import { Uploads } from "./uploads.js";
 
 const files = document.getElementById("files");
 const address = (name, rest = "") => api(`/${files.dataset.noun}/files/${encodeURIComponent(name)}${rest}`);
@@ -36,15 +37,9 @@ async function refresh(url = window.location.href) {
 }
 
 async function act(work, done) {
-  try {
-    await work();
-    notice(done);
-    return true;
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    notice(error.message, "error");
-    return false;
-  }
+  const answer = await attempt(work);
+  if (answer) notice(done);
+  return answer !== null;
 }
 
 const question = (name, users) =>
@@ -91,29 +86,14 @@ async function restore(name, version) {
   if (await act(work, `Version ${version} is current again.`)) await refresh(window.location.pathname);
 }
 
-async function copy(button) {
-  try {
-    await navigator.clipboard.writeText(button.dataset.copy);
-  } catch {
-    const area = document.createElement("textarea"); // plain http: there is no clipboard object
-    area.value = button.dataset.copy;
-    area.className = "visually-hidden";
-    button.after(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-    button.focus();
-  }
-  notice("Copied.");
-}
+copyButtons(files);
 
 files.addEventListener("click", async (event) => {
   const button = event.target.closest("button");
   if (!button) return;
-  const { delete: doomed, undelete, restore: earlier, copy: text } = button.dataset;
+  const { delete: doomed, undelete, restore: earlier } = button.dataset;
   if (doomed !== undefined) await remove(doomed, JSON.parse(button.dataset.users));
   else if (earlier !== undefined) await restore(earlier, Number(button.dataset.version));
-  else if (text !== undefined) await copy(button);
   else if (undelete !== undefined) {
     if (await act(() => post(address(undelete, "/undelete")), `${undelete} is back.`)) await refresh();
   }

@@ -2,18 +2,7 @@
 
 import { ApiError, upload } from "../common/api.js";
 import { el, freshId, iconButton } from "../common/dom.js";
-
-const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-
-export function bytes(count) {
-  let unit = 0;
-  let value = count;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit ? value.toFixed(1) : value} ${UNITS[unit]}`;
-}
+import { bytes, uploaded } from "../common/sizes.js";
 
 /** A name that the server would take, as near as can be. */
 const suggestion = (name) =>
@@ -77,8 +66,7 @@ export class Item {
     this.show("sending", `${bytes(this.file.size)}`);
     const progress = (sent, total) => {
       this.bar.value = total ? sent / total : 1;
-      this.text.textContent =
-        sent < total ? `${bytes(sent)} of ${bytes(total)}` : `${bytes(total)} sent, the server is checking it`;
+      this.text.textContent = uploaded(sent, total);
     };
     try {
       const answer = await upload(this.owner.address(this.name), this.file, progress, { signal: this.abort.signal });

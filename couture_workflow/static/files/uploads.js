@@ -1,7 +1,9 @@
 /* Uploads: chosen or dropped anywhere on the page, two at a time; upload-item.js has the single one. */
 
 import { listenForFiles } from "../common/drop.js";
-import { Item, bytes } from "./upload-item.js";
+import { askBeforeLeaving } from "../common/form.js";
+import { tooLarge } from "../common/sizes.js";
+import { Item } from "./upload-item.js";
 
 const AT_ONCE = 2;
 
@@ -31,9 +33,7 @@ export class Uploads {
     listenForFiles((files, entries) => {
       this.add(files, new Set(entries.filter((entry) => entry.isDirectory).map((entry) => entry.name)));
     });
-    window.addEventListener("beforeunload", (event) => {
-      if (this.items.some((item) => item.state === "sending" || item.state === "waiting")) event.preventDefault();
-    });
+    askBeforeLeaving(() => this.underWay());
   }
 
   add(chosen, folders = new Set()) {
@@ -55,8 +55,11 @@ export class Uploads {
     if (!suffixes.some((suffix) => name.toLowerCase().endsWith(suffix))) {
       return `The name must end in ${either(suffixes)}.`;
     }
-    if (file.size > this.most) return `The file has ${bytes(file.size)}, more than the limit of ${bytes(this.most)}.`;
-    return "";
+    return tooLarge("The file has", file.size, this.most);
+  }
+
+  underWay() {
+    return this.items.some((item) => item.state === "sending" || item.state === "waiting");
   }
 
   async next() {
@@ -67,7 +70,7 @@ export class Uploads {
     this.next();
     await sent;
     this.next();
-    if (!this.items.some((item) => item.state === "sending" || item.state === "waiting")) this.changed();
+    if (!this.underWay()) this.changed();
   }
 
   tell() {

@@ -3,15 +3,14 @@
 import { ApiError, get, page, post } from "../common/api.js";
 import { whenOpened } from "../common/details.js";
 import { confirm, notice } from "../common/dialog.js";
+import { Form } from "../common/form.js";
 import { showDifference } from "../review/text-difference.js";
 
 const at = (path) => page(`/dag-repository${path}`);
 const form = document.getElementById("remote");
 let { commit } = JSON.parse(form.dataset.state);
 const credentials = document.getElementById("credentials");
-const FIELDS = ["url", "branch", "folder", "interval", "mode", "credentials"];
-
-let dirty = false;
+const kept = new Form({ fields: ["url", "branch", "folder", "interval", "mode", "credentials"], state: "form-state" });
 
 async function run(button, work) {
   button.disabled = true;
@@ -20,11 +19,7 @@ async function run(button, work) {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const field = { path: "folder" }[error.field] ?? error.field;
-    if (FIELDS.includes(field)) {
-      const place = document.getElementById(`${field}-error`);
-      place.textContent = error.message;
-      place.scrollIntoView({ block: "center" });
-    } else notice(error.message, "error");
+    if (!kept.wrong(field, error.message)) notice(error.message, "error");
     return null;
   } finally {
     button.disabled = false;
@@ -32,7 +27,7 @@ async function run(button, work) {
 }
 
 function reload() {
-  dirty = false;
+  kept.saved();
   window.location.reload();
 }
 
@@ -46,13 +41,7 @@ async function ended(found, place) {
   while ((await get(at("/state"))).looking);
 }
 
-form.addEventListener("input", () => {
-  dirty = true;
-  document.getElementById("form-state").textContent = "Not saved yet.";
-});
-window.addEventListener("beforeunload", (event) => {
-  if (dirty) event.preventDefault();
-});
+form.addEventListener("input", () => kept.changed());
 
 document.getElementById("add-credential").addEventListener("click", () => {
   credentials.append(document.getElementById("credential").content.cloneNode(true));
@@ -68,7 +57,7 @@ credentials.addEventListener("click", (event) => {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  for (const name of FIELDS) document.getElementById(`${name}-error`).textContent = "";
+  kept.clear();
   const value = (name) => form.elements[name].value;
   const settings = {
     base: commit,
@@ -83,15 +72,13 @@ form.addEventListener("submit", async (event) => {
       Object.fromEntries(["prefix", "username", "secret"].map((name) => [name, row.querySelector(`[name="${name}"]`).value])),
     ),
   };
-  const said = document.getElementById("form-state");
-  said.textContent = "Saving and looking at the remote…";
+  kept.tell("Saving and looking at the remote…");
   const answer = await run(event.submitter, () => post(at("/save"), settings));
-  said.textContent = answer ? "" : "Not saved.";
-  if (!answer) return;
+  if (!answer) return kept.tell("Not saved.");
   ({ commit } = answer);
-  dirty = false;
-  await run(event.submitter, () => ended(answer.state, said));
-  if (!dirty) reload();
+  kept.saved();
+  await run(event.submitter, () => ended(answer.state, kept.state));
+  if (!kept.dirty) reload();
 });
 
 /* Look at the remote and wait until that has ended; tells whether it could be started. */
@@ -108,7 +95,7 @@ const click = (id, work) => document.getElementById(id)?.addEventListener("click
 
 click("sync", async (button) => {
   await look(button, () => post(at("/sync")));
-  if (!dirty) reload();
+  if (!kept.dirty) reload();
 });
 
 click("resolve", async (button) => {

@@ -1,5 +1,6 @@
 /* What the save gate says: a line about it all, and each finding with the way to its place. */
 
+import { confirm } from "../common/dialog.js";
 import { el } from "../common/dom.js";
 
 const LOOKS = { error: ["Error", "badge-error"], warning: ["Warning", "badge-warn"], note: ["Note", "badge-info"] };
@@ -8,14 +9,24 @@ const MOST = 100;
 const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 /** "2 errors, 1 warning". */
-export function tally(problems) {
+function tally(problems) {
   const of = (level) => problems.filter((problem) => problem.level === level).length;
   const parts = [["error", "error"], ["warning", "warning"], ["note", "note"]].map(([level, noun]) => of(level) && count(of(level), noun));
   return parts.filter(Boolean).join(", ") || "no problems";
 }
 
+/** What the gate said, as a sentence. */
+export const verdict = (problems) => (problems.length ? `The gate found ${tally(problems)}.` : "The gate found no problems.");
+
+/** Ask whether something goes live with its errors; `action` is what the button says. */
+export const confirmErrors = ({ title, errors, action }) =>
+  confirm({
+    title, action, danger: true, details: errors.map(line),
+    text: "It goes live as it is, and the audit log says who did it. These errors stay:",
+  });
+
 /** One finding as a line of text, for a confirmation. */
-export const line = ({ path, line: row, message }) => `${path ? `${path}${row ? `:${row}` : ""}: ` : ""}${message}`;
+const line = ({ path, line: row, message }) => `${path ? `${path}${row ? `:${row}` : ""}: ` : ""}${message}`;
 
 function item(problem, onOpen) {
   const [label, look] = LOOKS[problem.level] ?? LOOKS.note;

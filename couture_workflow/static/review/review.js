@@ -2,10 +2,10 @@
 
 import { get, page, post } from "../common/api.js";
 import { DagDifferences } from "./differences.js";
-import { line, problemList, tally } from "./gate-report.js";
+import { confirmErrors, problemList, verdict } from "./gate-report.js";
 import { ReviewedFile } from "./file.js";
 import { showSaved } from "./saved.js";
-import { confirm, notice } from "../common/dialog.js";
+import { notice } from "../common/dialog.js";
 import { el } from "../common/dom.js";
 import { localTimes } from "../common/page.js";
 
@@ -56,8 +56,7 @@ function tell() {
 
 function showGate(answer) {
   const errors = answer.problems.some(({ level }) => level === "error");
-  const words = answer.problems.length ? `The gate found ${tally(answer.problems)}.` : "The gate found no problems.";
-  gate.replaceChildren(el("p", { class: `alert alert-${errors ? "error" : answer.problems.length ? "warn" : "ok"}` }, words), problemList(answer.problems, open));
+  gate.replaceChildren(el("p", { class: `alert alert-${errors ? "error" : answer.problems.length ? "warn" : "ok"}` }, verdict(answer.problems)), problemList(answer.problems, open));
 }
 
 async function check() {
@@ -100,11 +99,7 @@ function changed() {
 async function submit(override) {
   if (override) {
     const errors = checked.answer.problems.filter(({ level }) => level === "error");
-    const sure = await confirm({
-      title: "Save in spite of errors?", text: "It goes live as it is, and the audit log says who did it. These errors stay:",
-      details: errors.map(line), action: "Save anyway", danger: true,
-    });
-    if (!sure) return;
+    if (!(await confirmErrors({ title: "Save in spite of errors?", errors, action: "Save anyway" }))) return;
   }
   saving = true;
   tell();

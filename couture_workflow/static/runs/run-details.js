@@ -1,26 +1,13 @@
 /* Run details: copy the command, count the seconds of a running try, show what is new without a reload. */
 
 import { api, get } from "../common/api.js";
-import { notice } from "../common/dialog.js";
+import { copyButtons } from "../common/copy.js";
 import { localTimes } from "../common/page.js";
 
 const EVERY = 3000;
 const SLOWEST = 30000;
 
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy]");
-  if (!button) return;
-  try {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    notice("The command is in the clipboard.");
-  } catch {
-    const range = document.createRange();
-    range.selectNodeContents(button.closest("section").querySelector("pre"));
-    getSelection().removeAllRanges();
-    getSelection().addRange(range);
-    notice("The browser does not allow to copy. The command is selected: press Ctrl+C.", "info");
-  }
-});
+copyButtons(document);
 
 const run = () => document.getElementById("run");
 

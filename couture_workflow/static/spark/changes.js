@@ -2,6 +2,7 @@
 
 import { ask } from "../common/dialog.js";
 import { el } from "../common/dom.js";
+import { review } from "../common/review.js";
 
 const SECTIONS = { arguments: "Argument", configurations: "Configuration", jars: "Jar", py_files: "Py-file" };
 const KINDS = { added: ["Added", "badge-ok"], removed: ["Removed", "badge-error"], changed: ["Changed", "badge-info"] };
@@ -34,22 +35,15 @@ export function changesTable(changes, { label, heads = ["Before", "After"] }) {
   );
 }
 
-/** Show what would be saved and ask for a message: resolves to { message } or null. */
-export async function review(changes, message) {
-  const input = el("input", { id: "review-message", maxlength: "2000", placeholder: "Empty: a summary of the changes" });
-  input.value = message;
-  const answer = await ask({
+/** Show what would be saved and ask for a message; the page saves it. */
+export const reviewChanges = (changes, message) =>
+  review({
     title: "Review changes",
-    content: [
-      changesTable(changes, { label: "Changes" }),
-      el("div", { class: "field" }, el("label", { for: input.id }, "Message (optional)"), input),
-      el("p", { class: "help" }, "Jobs that start after the save use it. Jobs that run now do not change."),
-    ],
-    buttons: [{ label: "Back" }, { label: "Save", value: "save", look: "btn-primary" }],
-    focus: input,
+    content: [changesTable(changes, { label: "Changes" })],
+    message,
+    placeholder: "Empty: a summary of the changes",
+    note: "Jobs that start after the save use it. Jobs that run now do not change.",
   });
-  return answer === "save" ? { message: input.value } : null;
-}
 
 /** Tell of a newer version by somebody else: resolves to "carry", "drop" or "". */
 export function conflict({ author, when, message, theirs, clashes }) {

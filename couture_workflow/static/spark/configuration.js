@@ -1,8 +1,9 @@
 /* The editor of the Spark configuration: rows, checks while typing, review, save, conflicts, and a draft that survives. */
 
 import { page, post } from "../common/api.js";
+import { copy } from "../common/copy.js";
 import { confirm, notice } from "../common/dialog.js";
-import { conflict, review } from "./changes.js";
+import { conflict, reviewChanges } from "./changes.js";
 import { makeDraft } from "./draft.js";
 import { FileRow } from "./files.js";
 import { failure, outdated, tell } from "./messages.js";
@@ -140,10 +141,10 @@ form.addEventListener("submit", async (event) => {
     return;
   }
   if (!answer.changes.length) return settled(given.saved);
-  const decision = await review(answer.changes, message);
-  if (!decision) return;
+  const decision = await reviewChanges(answer.changes, message);
   message = decision.message;
-  await save();
+  if (decision.saved) await save();
+  else keepDraft();
 });
 
 async function save() {
@@ -199,12 +200,9 @@ document.getElementById("discard").addEventListener("click", async () => {
   if (await confirm({ title, text: "The page goes back to what is saved.", action: "Discard", danger: true })) settled(given.saved);
 });
 
-const copy = document.getElementById("copy");
-copy.hidden = !navigator.clipboard; // browsers give it to https and localhost alone
-copy.addEventListener("click", async () => {
-  await navigator.clipboard.writeText(document.getElementById("command").textContent);
-  notice("Copied.");
-});
+document.getElementById("copy").addEventListener("click", ({ currentTarget }) =>
+  copy(document.getElementById("command").textContent, currentTarget),
+);
 
 for (const section of SECTIONS) {
   box(section).querySelector("[data-add]").addEventListener("click", () => {
