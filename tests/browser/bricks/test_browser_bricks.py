@@ -101,6 +101,7 @@ def test_what_another_person_saved_is_not_overwritten(open_page: Open, api_serve
     for page, title in ((first, "First"), (second, "Second")):
         page.get_by_label("Title").fill(title)
         page.get_by_role("button", name="Review & Save").click()
+        page.get_by_label("Message").fill(f"Why {title}")
         page.get_by_role("button", name="Save", exact=True).click()
         if page is first:
             expect(page.get_by_role("heading", name="First", exact=True)).to_be_visible()
@@ -108,6 +109,8 @@ def test_what_another_person_saved_is_not_overwritten(open_page: Open, api_serve
     expect(second.locator("#review-error")).to_contain_text("meanwhile")
     second.get_by_role("button", name="Back").click()
     expect(second.get_by_label("Title")).to_have_value("Second")
+    second.get_by_role("button", name="Review & Save").click()
+    expect(second.get_by_label("Message")).to_have_value("Why Second")
 
 
 def test_insert_puts_code_and_imports_in_their_places(open_page: Open) -> None:
