@@ -83,6 +83,7 @@ function tell(problem, field, options) {
 }
 
 async function check() {
+  clearTimeout(timer);
   const turn = (shown += 1);
   const answer = await post(page("/code-bricks/check"), { brick: draft() });
   if (turn !== shown) return null;
