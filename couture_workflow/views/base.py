@@ -20,6 +20,7 @@ __all__ = [
     "attachment",
     "expose",
     "message_of",
+    "number_asked",
     "requires",
     "sent",
     "user_name",
@@ -27,7 +28,12 @@ __all__ = [
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+Default = TypeVar("Default", int, None)
+
 _LONGEST_MESSAGE = 2000
+
+#: What git and databases count with has 32 bits: they refuse a larger number, or take it for a small one.
+_LARGEST = 2**31 - 2**10
 
 
 def expose(url: str = "/", methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
@@ -62,6 +68,12 @@ def accepts(most_bytes: int, *, parts: int) -> Callable[[View], View]:
         return view
 
     return declare
+
+
+def number_asked(name: str, default: Default, *, least: int = 0) -> int | Default:
+    """Return a number of the address, within what git and databases count with; else the default."""
+    found = request.args.get(name, type=int)
+    return default if found is None else min(max(found, least), _LARGEST)
 
 
 def sent() -> dict[str, Any]:

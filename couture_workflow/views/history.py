@@ -8,13 +8,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from flask import request, url_for
 
+from couture_workflow.views.base import number_asked
+
 Entry = TypeVar("Entry")
 Read = TypeVar("Read", covariant=True)
 
 PART = 50
-
-#: git counts in 32 bits and takes a larger number for a small one: no history is as long as this.
-_MOST_SKIPPED = 2**31 - 2**10
 
 
 class Reader(Protocol[Read]):
@@ -60,7 +59,7 @@ def read_part(read: Reader[Entry], *, part: int = PART, **address: Any) -> Histo
     :param part: how many versions a page lists.
     :param address: what the address of the page holds beside ``skip``, for the links to other parts.
     """
-    skip = min(max(request.args.get("skip", 0, type=int), 0), _MOST_SKIPPED)
+    skip = number_asked("skip", 0)
     # One more on either side: what the first one was followed by, and what the last one is compared with.
     found = list(read(limit=part + 1 + (skip > 0), skip=max(skip - 1, 0)))
     newer = found.pop(0) if skip and found else None

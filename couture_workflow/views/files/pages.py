@@ -17,7 +17,7 @@ from couture_workflow.services.files import contents as file_contents
 from couture_workflow.services.files import kinds as file_kinds
 from couture_workflow.services.files.kinds import FileKind, Sort
 from couture_workflow.store.files import FileVersion
-from couture_workflow.views.base import CouturePage
+from couture_workflow.views.base import CouturePage, number_asked
 from couture_workflow.web.files.users import users_by_name
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
@@ -71,7 +71,7 @@ class FilesPage(CouturePage):
         kept, search = self.kind.files(store()), request.args.get("search", "").strip()
         deleted = request.args.get("show") == "deleted"
         sort: Sort = next((known for known in get_args(Sort) if known == request.args.get("sort")), "name")
-        number = max(1, request.args.get("page", 1, type=int))
+        number = number_asked("page", 1, least=1)
         found = self._find(search, sort, number, deleted=deleted)
         if not found.files and found.total:  # a page beyond the end, such as after a delete
             number = Paging(1, found.total).pages

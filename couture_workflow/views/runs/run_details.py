@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from urllib.parse import quote, urlencode
 
-from flask import request, url_for
+from flask import url_for
 
 from couture_workflow.exceptions import CoutureError
 from couture_workflow.permissions import (
@@ -19,7 +19,7 @@ from couture_workflow.permissions import (
 from couture_workflow.services.runs.records import Run, RunKey
 from couture_workflow.services.spark.command import FLAGS
 from couture_workflow.store.repository import Commit
-from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.views.base import CouturePage, expose, number_asked, requires
 from couture_workflow.web.runs import task_instances
 from couture_workflow.web.state import store
 
@@ -44,8 +44,8 @@ class RunsPage(CouturePage):
     @requires(RUN_DETAILS)
     def details(self, dag_id: str, run_id: str, task_id: str) -> str:
         """Show one try; the newest if the address names none."""
-        try_number = request.args.get("try_number", type=int)
-        key = RunKey(dag_id, run_id, task_id, request.args.get("map_index", -1, type=int), try_number or 1)
+        try_number = number_asked("try_number", None, least=1)
+        key = RunKey(dag_id, run_id, task_id, number_asked("map_index", -1, least=-1), try_number or 1)
         details = task_instances.details(store(), key, newest=try_number is None)
         run = details.run
         return self.page(

@@ -7,7 +7,7 @@ from typing import Any
 from flask import g, jsonify, request
 
 from couture_workflow.permissions import ZOOM
-from couture_workflow.views.base import CouturePage, expose, requires
+from couture_workflow.views.base import CouturePage, expose, number_asked, requires
 from couture_workflow.web.runs import graph as dag_runs
 from couture_workflow.web.security import allowed
 
@@ -28,7 +28,7 @@ class ZoomPage(CouturePage):
             dag_id=dag_id,
             run_id=request.args.get("run_id", ""),
             task_id=request.args.get("task_id", ""),
-            map_index=request.args.get("map_index", -1, type=int),
+            map_index=number_asked("map_index", -1, least=-1),
             data=_graph(dag_id),
         )
 
