@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from couture_workflow.views.archives.import_export import ImportExportPage
 from couture_workflow.views.base import CouturePage
-from couture_workflow.views.bricks.code_bricks import CodeBricksPage
-from couture_workflow.views.dags.dag_history import DagHistoryPage
-from couture_workflow.views.dags.manage_dags import ManageDagsPage
-from couture_workflow.views.editor.edit_dag import DagEditorPage
+from couture_workflow.views.bricks.library import CodeBricksPage
+from couture_workflow.views.dags.history import DagHistoryPage
+from couture_workflow.views.dags.manage import ManageDagsPage
+from couture_workflow.views.editor.edit import DagEditorPage
 from couture_workflow.views.files.artifacts import CodeArtifactsPage
 from couture_workflow.views.files.dependencies import SparkDependenciesPage
-from couture_workflow.views.git.dag_repository import DagRepositoryPage
+from couture_workflow.views.git.repository import DagRepositoryPage
 from couture_workflow.views.hub import DeveloperHubPage
-from couture_workflow.views.review.review_and_save import DagReviewPage
-from couture_workflow.views.runs.run_details import RunsPage
+from couture_workflow.views.review.review import DagReviewPage
+from couture_workflow.views.runs.details import RunsPage
 from couture_workflow.views.runs.zoom import ZoomPage
-from couture_workflow.views.spark.spark_configuration import SparkConfigurationPage
+from couture_workflow.views.spark.configuration import SparkConfigurationPage
 
 PAGES: tuple[type[CouturePage], ...] = (
     DeveloperHubPage,

@@ -16,7 +16,7 @@ from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.runs.records import FileUse, Run, RunKey
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.store.home import Store
-from couture_workflow.views.runs.run_details import seconds, task_path, wrapped
+from couture_workflow.views.runs.details import seconds, task_path, wrapped
 from tests.support.api_server import ApiServer
 
 START = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
