@@ -226,7 +226,7 @@ def test_menu_entries_lead_to_pages() -> None:
     }
     entries = {
         (entry["href"], entry["couture_resource"])
-        for entry in CouturePlugin.external_views
+        for entry in CouturePlugin().external_views
         if entry["destination"] == "nav"
     }
 
@@ -237,7 +237,7 @@ def test_tabs_on_airflows_pages_lead_to_pages(routes: list[Route], clients: dict
     from couture_workflow.plugin import CouturePlugin
 
     filled = {"DAG_ID": "x", "RUN_ID": "r", "TASK_ID": "t", "MAP_INDEX": "-1"}
-    tabs = [entry["href"] for entry in CouturePlugin.external_views if entry["destination"] != "nav"]
+    tabs = [entry["href"] for entry in CouturePlugin().external_views if entry["destination"] != "nav"]
     pages = {route.path for route in routes if route.method == "GET"}
 
     assert len(tabs) == len((EDIT, *ZOOM))

@@ -1,4 +1,4 @@
-"""Where pages and REST API are mounted. Read by every Airflow process, so it imports nothing."""
+"""Where pages and REST API are mounted. It imports nothing."""
 
 from __future__ import annotations
 

@@ -121,7 +121,9 @@ def test_self_test_knows_the_list_that_airflow_makes_today() -> None:
 
     body = selftest._plugins()
 
-    assert selftest.menu_problems(body, [str(entry["name"]) for entry in CouturePlugin.external_views]) == []
+    assert (
+        selftest.menu_problems(body, [str(entry["name"]) for entry in CouturePlugin().external_views]) == []
+    )
 
 
 def test_running_server_passed_its_self_test(api_server: ApiServer) -> None:

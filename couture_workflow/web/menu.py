@@ -1,0 +1,73 @@
+"""Our entries in the menu of Airflow and tabs on its pages, in the form of a plugin's external views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from couture_workflow.permissions import (
+    CODE_ARTIFACTS,
+    CODE_BRICKS,
+    DAG_FILES,
+    DAG_REPOSITORY,
+    DEVELOPER_HUB,
+    IMPORT_EXPORT,
+    SPARK_CONFIGURATION,
+    SPARK_DEPENDENCIES,
+)
+from couture_workflow.web import paths
+
+
+def entries() -> list[dict[str, Any]]:
+    """Return all of them."""
+    return [
+        _entry("Developer", "developer", DEVELOPER_HUB, "developer", nav_top_level=True),
+        _entry(
+            "Spark Configuration",
+            "spark-configuration",
+            SPARK_CONFIGURATION,
+            "configuration",
+            category="admin",
+        ),
+        _entry(
+            "Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES, "dependencies", category="admin"
+        ),
+        _entry("Manage DAGs", "manage-dags", DAG_FILES, "dags", category="Developer"),
+        _entry("DAG Repository", "dag-repository", DAG_REPOSITORY, "repository", category="admin"),
+        _entry("Import/Export", "import-export", IMPORT_EXPORT, "archives", category="admin"),
+        _entry("Code Bricks", "code-bricks", CODE_BRICKS, "bricks", category="Developer"),
+        _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, "artifacts", category="Developer"),
+        _entry(
+            "Edit",
+            "edit-dag",
+            DAG_FILES,
+            "edit",
+            destination="dag",
+            href=f"{paths.PAGES.removeprefix('/')}/dag-editor/of/{{DAG_ID}}",
+        ),
+        _zoom("dag", "/zoom/{DAG_ID}"),
+        _zoom("dag_run", "/zoom/{DAG_ID}?run_id={RUN_ID}"),
+        _zoom("task", "/zoom/{DAG_ID}?task_id={TASK_ID}"),
+        _zoom("task_instance", "/zoom/{DAG_ID}?run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"),
+    ]
+
+
+def _entry(name: str, page: str, resource: str, icon: str, **more: Any) -> dict[str, Any]:
+    # Without a leading slash, so that Airflow's <base href> puts the prefix of `[api] base_url` before it.
+    root = paths.PAGES.removeprefix("/")
+    return {
+        "name": name,
+        "href": f"{root}/{page}/",
+        "destination": "nav",
+        "url_route": page,
+        "icon": f"{root}{paths.ASSETS}/nav/{icon}.svg",
+        "icon_dark_mode": f"{root}{paths.ASSETS}/nav/{icon}-dark.svg",
+        paths.NAV_RESOURCE: resource,
+        **more,
+    }
+
+
+def _zoom(destination: str, address: str) -> dict[str, Any]:
+    """Return the tab *Zoom* on a page of Airflow, which fills in what is in braces."""
+    root = paths.PAGES.removeprefix("/")
+    page = f"zoom-{destination.replace('_', '-')}"
+    return _entry("Zoom", page, paths.NAV_EVERYBODY, "zoom", destination=destination, href=root + address)
