@@ -20,13 +20,7 @@ install: $(STAMP) ## make .venv with everything that the workbench needs, and th
 
 $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard couture_workflow/runtimes/*.txt)
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is missing. Type: sudo apt-get install --yes python3"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	  test "$$(id -u)" = 0 || { echo "Python's venv is missing. Type: sudo apt-get install --yes python3-venv"; exit 1; }; \
-	  apt-get -qq update && apt-get -qq install --yes python3-venv; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) (once; some minutes)."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@$(BIN)/couture-workflow install
+	@$(PYTHON) tools/install.py $(VENV)
 	@touch $@
 
 run: install ## start the workbench at http://localhost:8080 (COUTURE_PORT), until Ctrl-C

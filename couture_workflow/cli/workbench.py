@@ -71,11 +71,19 @@ def _collect(store: Store) -> None:
 def install(arguments: argparse.Namespace) -> int:
     """Install what does not come with the package: Java, git, the Spark and the Jupyter runtime."""
     from couture_workflow.services.runtimes import install, system_packages
+    from couture_workflow.services.runtimes.progress import Progress
 
     programs = system_packages.FOR_TESTS if arguments.tests else system_packages.FOR_RUNNING
-    system_packages.ensure(programs, report=report)
-    install.install_spark(report=report)
-    install.install_jupyter(report=report)
+    progress = Progress(3)
+    try:
+        with progress.step(system_packages.in_words(programs)):
+            progress.doing("looking", result="all of it is there")
+            system_packages.ensure(programs, report=progress.doing)
+        install.install_spark(progress=progress)
+        install.install_jupyter(progress=progress)
+    except KeyboardInterrupt:
+        progress.report(f"Stopped in {progress.name}. Type {install.INSTALL_COMMAND!r} to go on from there.")
+        raise
     return 0
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from couture_workflow import settings
 from couture_workflow.exceptions import RuntimeMissingError, StorageFullError
+from couture_workflow.services.runtimes.progress import Pip, Progress, follow
 from couture_workflow.store import atomic
 
 INSTALL_COMMAND = "couture-workflow install"
@@ -29,7 +27,6 @@ JUPYTER_PINS = _PINS / "jupyter.txt"
 _STAMP = ".complete"
 #: Disk that making a runtime takes, in bytes.
 _NEEDED_BYTES = {"spark": 2 << 30, "jupyter": 1 << 30}
-_TOLD = re.compile(r"(Collecting|Downloading|Building wheel|Installing collected|Successfully installed)")
 
 
 @dataclass(frozen=True)
@@ -47,48 +44,55 @@ _JUPYTER = _Kind("jupyter", "Jupyter", 30)
 
 def install_jupyter(
     *,
-    report: Callable[[str], None],
+    progress: Progress,
     folder: Path | None = None,
     pins: Path = JUPYTER_PINS,
     python: str = sys.executable,
 ) -> Path:
     """Make sure of the runtime ``jupyter``; the parameters are those of ``install_spark``."""
-    return _ensure(_JUPYTER, report, folder or settings.runtimes_path(), pins, python)
+    return _ensure(_JUPYTER, progress, folder or settings.runtimes_path(), pins, python)
 
 
 def install_spark(
     *,
-    report: Callable[[str], None],
+    progress: Progress,
     folder: Path | None = None,
     pins: Path = PINS,
     python: str = sys.executable,
 ) -> Path:
     """Make sure of the runtime ``spark`` with the pinned packages and return its folder.
 
-    :param report: gets each line of progress; nothing is reported when there is nothing to do.
+    :param progress: shows it as one step.
     :param folder: where ``spark`` shall be (default: the option ``runtimes_path``).
     :param pins: requirements file with exact versions.
     :param python: the Python that the environment is made with.
     """
-    return _ensure(_SPARK, report, folder or settings.runtimes_path(), pins, python)
+    return _ensure(_SPARK, progress, folder or settings.runtimes_path(), pins, python)
 
 
-def _ensure(kind: _Kind, report: Callable[[str], None], parent: Path, pins: Path, python: str) -> Path:
+def _ensure(kind: _Kind, progress: Progress, parent: Path, pins: Path, python: str) -> Path:
+    with progress.step(f"the {kind.title} runtime in {parent / kind.name}"):
+        return _make(kind, progress, parent, pins, python)
+
+
+def _make(kind: _Kind, progress: Progress, parent: Path, pins: Path, python: str) -> Path:
     link = parent / kind.name
     wanted = parent / f"{kind.name}-{_fingerprint(pins, python)}"
     if _current(link, wanted):
+        progress.doing("looking", result="it is there")
         return link
     if link.is_dir() and not link.is_symlink():
-        return _keep_own(link, pins, report)
+        return _keep_own(link, pins, progress)
     parent.mkdir(parents=True, exist_ok=True)
     busy = f"Another installation of the {kind.title} runtime is under way; waiting for it."
-    with atomic.locked(parent / f".{kind.name}.lock", waiting=lambda: report(busy)):
-        if not _current(link, wanted):
+    with atomic.locked(parent / f".{kind.name}.lock", waiting=lambda: progress.report(busy)):
+        if _current(link, wanted):
+            progress.doing("looking", result="made by the other installation")
+        else:
             _check_disk(kind, parent)
-            _install(kind, wanted, pins, python, report)
+            _install(kind, wanted, pins, python, progress)
             _turn(link, wanted)
             _remove_older(kind, parent, wanted)
-            report(f"The {kind.title} runtime is ready in {link}.")
     return link
 
 
@@ -103,11 +107,11 @@ def _current(link: Path, wanted: Path) -> bool:
     return link.is_symlink() and link.resolve() == wanted.resolve() and (wanted / _STAMP).is_file()
 
 
-def _keep_own(folder: Path, pins: Path, report: Callable[[str], None]) -> Path:
+def _keep_own(folder: Path, pins: Path, progress: Progress) -> Path:
     """Leave alone an environment that somebody made by hand, but say where it differs from the tested set."""
     missing = _differences(folder, pins)
     if missing:
-        report(
+        progress.report(
             f"{folder} was not made by this command and is left as it is. It differs from the tested set: "
             f"{', '.join(missing)}. Remove the folder and type {INSTALL_COMMAND!r} to have the tested set."
         )
@@ -134,43 +138,31 @@ def _check_disk(kind: _Kind, folder: Path) -> None:
         )
 
 
-def _install(kind: _Kind, wanted: Path, pins: Path, python: str, report: Callable[[str], None]) -> None:
+def _install(kind: _Kind, wanted: Path, pins: Path, python: str, progress: Progress) -> None:
     stamp = wanted / _STAMP
     stamp.unlink(missing_ok=True)
-    report(f"Making the {kind.title} runtime in {wanted} (once; about {kind.download} MB are downloaded).")
-    _run(kind, [python, "-m", "venv", str(wanted)], report, remedy="Type: apt-get install --yes python3-venv")
-    pip = [str(wanted / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    _run(
-        kind,
-        [*pip, "--progress-bar", "off", "--requirement", str(pins)],
-        report,
-        remedy=f"Check the network and pip's settings, then type {INSTALL_COMMAND!r} to go on from there",
-    )
-    stamp.write_text(pins.read_text())
-
-
-def _run(kind: _Kind, command: list[str], report: Callable[[str], None], *, remedy: str) -> None:
+    progress.doing(f"made once, about {kind.download} MB are downloaded")
+    # Neither PYTHONPATH nor the caller's own environment may reach into the new one.
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_"))
     }
-    last: list[str] = []
-    with subprocess.Popen(  # noqa: S603
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment,
-    ) as process:
-        for line in process.stdout or ():
-            last = [*last[-7:], line.strip()]
-            if _TOLD.match(line.strip()):
-                report("  " + line.strip())
-    if process.returncode != 0:
-        said = next(
-            (line for line in reversed(last) if "error" in line.lower()), last[-1] if last else "no message"
+    if said := follow([python, "-m", "venv", str(wanted)], lambda line: None, environment=environment):
+        raise RuntimeMissingError(
+            f"The {kind.title} runtime could not be made. Python says:\n{said}\n"
+            "Type: apt-get install --yes python3-venv"
         )
-        raise RuntimeMissingError(f"The {kind.title} runtime could not be made: {said}. {remedy}.")
+    pip = [str(wanted / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    said = follow(
+        [*pip, "--progress-bar", "off", "--requirement", str(pins)],
+        Pip(progress, [pins]).line,
+        environment=environment,
+    )
+    if said:
+        raise RuntimeMissingError(
+            f"The {kind.title} runtime could not be made. pip says:\n{said}\n"
+            f"Check the network and pip's settings, then type {INSTALL_COMMAND!r} to go on from there."
+        )
+    stamp.write_text(pins.read_text())
 
 
 def _turn(link: Path, wanted: Path) -> None:

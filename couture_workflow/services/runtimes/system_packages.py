@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from couture_workflow.exceptions import RuntimeMissingError
 from couture_workflow.services.runtimes import installed
+from couture_workflow.services.runtimes.progress import follow
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,15 @@ FOR_RUNNING = (JAVA, GIT)
 FOR_TESTS = (JAVA, GIT, JDK, CHROMIUM, CURL, DOCKER)
 
 
+def in_words(programs: Iterable[Program]) -> str:
+    """Return them in words."""
+    return ", ".join(program.name for program in programs)
+
+
 def ensure(programs: Iterable[Program], *, report: Callable[[str], None]) -> None:
     """Install what is missing, or raise the one line to type.
 
-    :param report: gets a sentence for each installation.
+    :param report: is told what is being installed.
     """
     missing = [program for program in programs if not program.present()]
     if not missing:
@@ -70,7 +76,7 @@ def ensure(programs: Iterable[Program], *, report: Callable[[str], None]) -> Non
         raise RuntimeMissingError(
             f"{names} is missing on this machine. Type: sudo apt-get install --yes {line}"
         )
-    report(f"Installing {names} with apt-get (once).")
+    report(f"installing {names} with apt-get")
     packages = [_available(program) for program in missing]
     _apt("install", "--yes", "--no-install-recommends", *packages)
     for program in missing:
@@ -96,16 +102,7 @@ def _available(program: Program) -> str:
 
 def _apt(*arguments: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(  # noqa: S603
-        ["apt-get", "-qq", *arguments],  # noqa: S607
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode != 0:
-        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    if said := follow(["apt-get", "-qq", *arguments], lambda line: None, environment=environment):
         raise RuntimeMissingError(
-            f"apt-get {arguments[0]} failed ({lines[-1] if lines else 'no message'}). "
-            f"Type: apt-get {' '.join(arguments)}"
+            f"apt-get {arguments[0]} failed. It says:\n{said}\nType: apt-get {' '.join(arguments)}"
         )

@@ -28,7 +28,7 @@ from couture_workflow.services.dags import former as former_dags
 from couture_workflow.services.personal import view as personal_view
 from couture_workflow.services.processes import tree as process_tree
 from couture_workflow.services.runtimes import system_packages
-from couture_workflow.services.workbench import checks, database, supervisor
+from couture_workflow.services.workbench import checks, database, start, supervisor
 from couture_workflow.services.workbench.airflow_settings import (
     Layout,
     environment,
@@ -40,7 +40,6 @@ from couture_workflow.store.home import Store
 Report = Callable[[str], None]
 
 DEFAULT_PORT = 8080
-SLOW_START = 180.0
 STOP_PATIENCE = supervisor.TASK_GRACE + supervisor.REPORT_GRACE + supervisor.SERVICE_GRACE + 10.0
 HEARTBEATS = ("scheduler", "dag_processor", "triggerer")
 
@@ -116,6 +115,7 @@ class _Workbench:
         self.report = report
         self.began = began
         self.password = ""
+        self.steps = 1
         self.view = personal_view.of_environment(os.environ)
 
     def run(self, given: str | None, lock: int) -> int:
@@ -135,9 +135,10 @@ class _Workbench:
             self.report(moved)
         self._prepare_database(given, variables)
         process_tree.adopt_orphans()
+        services = start.Services(self.layout.logs, self.report)
         process = self._start_supervisor(variables, lock)
         try:
-            return self._watch(process)
+            return self._watch(process, services)
         except KeyboardInterrupt:
             self.report("Stopping.")
             self._stop(process)
@@ -148,10 +149,15 @@ class _Workbench:
             process_tree.end_all(grace=2.0)
 
     def _prepare_database(self, given: str | None, variables: dict[str, str]) -> None:
-        if not database.is_current(self.layout):
-            self.report(f"Preparing the database in {self.layout.airflow}.")
         password = given or secrets.token_urlsafe(12)
-        if database.prepare(self.layout, environment=variables, password=password):
+        if database.is_current(self.layout):
+            made = False
+        else:
+            verb = "migrating" if self.layout.database.exists() else "making"
+            with start.told(f"Step 1 of 2: {verb} the database in {self.layout.airflow}", self.report):
+                made = database.prepare(self.layout, environment=variables, password=password)
+            self.steps = 2
+        if made:
             self.password = "" if given else password
             if given:
                 self.report(f"Made the user {database.ADMIN} with the password in COUTURE_ADMIN_PASSWORD.")
@@ -190,16 +196,16 @@ class _Workbench:
             process.stdin.flush()
         return process
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> int:
+    def _watch(self, process: subprocess.Popen[bytes], services: start.Services) -> int:
         """Tell when the workbench is ready, then wait until the supervisor ends."""
-        started, ready, slow = datetime.now(UTC), False, False
+        started, ready = datetime.now(UTC), False
+        self.report(f"Step {self.steps} of {self.steps}: starting the services ({start.USUAL}).")
         while (code := process.poll()) is None:
-            if not ready and (ready := not _not_ready(self.options, since=started)):
-                self._show_ready()
-            if not ready and not slow and time.monotonic() - self.began > SLOW_START:
-                slow = True
-                missing = ", ".join(_not_ready(self.options, since=started))
-                self.report(f"Still waiting for {missing} after {SLOW_START:.0f} s: see {self.layout.logs}.")
+            if not ready:
+                missing = _not_ready(self.options, since=started)
+                services.waiting_for(missing)
+                if ready := not missing:
+                    self._show_ready()
             time.sleep(0.3)
         if code < 0:
             self.report(

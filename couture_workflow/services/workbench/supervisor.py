@@ -35,6 +35,7 @@ QUIET_LINE = re.compile(r"\[(info|debug) *\]|^(INFO|DEBUG)\b| (INFO|DEBUG) - ")
 #: What never goes to the console: the lines of tasks, which have pages of their own, and a warning of every
 #: start that only its authors can act on (Airflow's use of a property that Flask-AppBuilder deprecated).
 KNOWN_LINE = re.compile(r"\[(airflow\.)?task[.\]]|appbuilder\.app is deprecated")
+ERROR_LINE = re.compile(r"\[(error|critical) *\]|^(ERROR|CRITICAL)\b|^Traceback")
 LOUD_LINE = re.compile(r"\[(warning|error|critical) *\]|^(WARNING|ERROR|CRITICAL)\b|Traceback|Warning: ")
 
 
@@ -86,6 +87,11 @@ def is_loud(text: str, *, before: bool) -> bool:
     if LOUD_LINE.search(text):
         return True
     return before and text.startswith((" ", "\t")) or (before and not text.strip())
+
+
+def is_error(text: str) -> bool:
+    """Tell whether a line of a service's log is about an error of the service itself."""
+    return bool(ERROR_LINE.search(text)) and not KNOWN_LINE.search(text)
 
 
 @dataclass
@@ -189,7 +195,10 @@ class Supervisor:
             delay = 2.0**service.restarts
             service.restarts += 1
             service.due = now + delay
-            self.say(f"The {service.name} ended with exit code {code}; it starts again in {delay:.0f} s.")
+            self.say(
+                f"The {service.name} ended with exit code {code}; it starts again in {delay:.0f} s. "
+                f"Its log: {self._log_path(service)}"
+            )
         elif now >= service.due:
             self._start(service)
         return True

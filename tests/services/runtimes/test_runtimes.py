@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import threading
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import RuntimeMissingError, StorageFullError
+from couture_workflow.services.runtimes import install, installed
 from couture_workflow.services.runtimes import install as runtime_install
-from couture_workflow.services.runtimes import installed
+from couture_workflow.services.runtimes.progress import Progress
 
 DEBIAN = 'openjdk version "17.0.15" 2025-04-15'
 
@@ -131,14 +133,14 @@ def pins(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_an_installation_is_made_once_continued_and_made_anew_for_other_pins(
     tmp_path: Path, pins: Path
 ) -> None:
     def install() -> list[str]:
-        said: list[str] = []
-        assert runtime_install.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == link
-        return said
+        said = io.StringIO()
+        progress = Progress(1, stream=said)
+        assert runtime_install.install_spark(progress=progress, folder=tmp_path / "r", pins=pins) == link
+        return said.getvalue().splitlines()
 
     link = tmp_path / "r" / "spark"
     first, again = install(), install()
@@ -150,42 +152,44 @@ def test_an_installation_is_made_once_continued_and_made_anew_for_other_pins(
     pins.write_text("# other pins\n")
     install()
 
-    assert first[0].startswith("Making the Spark runtime in ")
-    assert first[-1] == f"The Spark runtime is ready in {link}."
-    assert again == []
+    title = f"Step 1 of 1: the Spark runtime in {link}"
+    assert (first[0], again[0]) == (f"{title}.", f"{title}.")
+    assert first[-1].startswith(f"{title}: done, ")
+    assert again[1:] == [f"{title}: it is there, 0 s."]
     assert continued == before
     assert (before / "pyvenv.cfg").is_file()
     assert link.resolve() != before  # which stays: a job may still run in it
     assert (link / "bin" / "python").exists()
 
 
-@pytest.mark.slow
 def test_two_installations_at_once_make_one(tmp_path: Path, pins: Path) -> None:
-    said: list[str] = []
+    said = [io.StringIO(), io.StringIO()]
     threads = [
         threading.Thread(
-            target=runtime_install.install_spark,
-            kwargs={"report": said.append, "folder": tmp_path / "r", "pins": pins},
+            target=install.install_spark,
+            kwargs={"progress": Progress(1, stream=stream), "folder": tmp_path / "r", "pins": pins},
         )
-        for _ in range(2)
+        for stream in said
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert sum(line.startswith("Making") for line in said) == 1
-    assert sum(line.startswith("Another installation") for line in said) == 1
+    texts = [stream.getvalue() for stream in said]
+    assert sum(": done, " in text for text in texts) == 1
+    assert sum(": made by the other installation, " in text for text in texts) == 1
+    assert sum("\nAnother installation" in text for text in texts) == 1
 
 
-@pytest.mark.slow
 def test_a_failed_installation_says_why_and_leaves_no_runtime(tmp_path: Path, pins: Path) -> None:
     pins.write_text("./no-such-folder\n")
 
     with pytest.raises(
-        RuntimeMissingError, match="could not be made: .*no-such-folder.*couture-workflow install"
+        RuntimeMissingError,
+        match="(?s)could not be made. pip says:\n.*no-such-folder.*couture-workflow install",
     ):
-        runtime_install.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
+        install.install_spark(progress=Progress(1, stream=io.StringIO()), folder=tmp_path / "r", pins=pins)
 
     assert not (tmp_path / "r" / "spark").exists()
 
@@ -194,11 +198,12 @@ def test_an_environment_made_by_hand_is_left_alone(tmp_path: Path, pins: Path) -
     own = tmp_path / "r" / "spark"
     (own / "lib/python3.11/site-packages/pyspark-4.2.1.dist-info").mkdir(parents=True)
     pins.write_text("pyspark==4.2.1\npandas==2.3.3\n")
-    said: list[str] = []
+    said = io.StringIO()
 
-    assert runtime_install.install_spark(report=said.append, folder=tmp_path / "r", pins=pins) == own
-    assert len(said) == 1
-    assert "left as it is. It differs from the tested set: pandas==2.3.3." in said[0]
+    made = install.install_spark(progress=Progress(1, stream=said), folder=tmp_path / "r", pins=pins)
+
+    assert made == own
+    assert "left as it is. It differs from the tested set: pandas==2.3.3." in said.getvalue().splitlines()[1]
 
 
 def test_too_little_disk_is_said_before_anything_is_made(
@@ -207,7 +212,7 @@ def test_too_little_disk_is_said_before_anything_is_made(
     monkeypatch.setitem(runtime_install._NEEDED_BYTES, "spark", 1 << 60)
 
     with pytest.raises(StorageFullError, match="GiB of disk, but .* MiB are free"):
-        runtime_install.install_spark(report=lambda line: None, folder=tmp_path / "r", pins=pins)
+        install.install_spark(progress=Progress(1, stream=io.StringIO()), folder=tmp_path / "r", pins=pins)
 
     assert [path.name for path in (tmp_path / "r").iterdir()] == [".spark.lock"]
 

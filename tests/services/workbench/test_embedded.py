@@ -109,7 +109,10 @@ def test_a_workbench_ends_without_a_trace_and_starts_again_with_everything(
 ) -> None:
     workbench = make(variables={"COUTURE_ADMIN_PASSWORD": ""})
     workbench.start()
-    password = re.findall(r"User: superadmin +Password: (\S+)", workbench.console.read_text())[0]
+    first = workbench.console.read_text()
+    assert re.findall(r"^Step (\d of \d): (\w+)", first, re.MULTILINE)[0] == ("1 of 2", "making")
+    assert "Step 2 of 2: starting the services (about 30 s for a first start" in first
+    password = re.findall(r"User: superadmin +Password: (\S+)", first)[0]
     with log_in(workbench, password) as client:
         assert_secrets_are_private(workbench)
         run_id = start_sleeper(workbench, client)
@@ -129,7 +132,8 @@ def test_a_workbench_ends_without_a_trace_and_starts_again_with_everything(
     workbench.start()
 
     console = workbench.console.read_text()
-    assert "Preparing the database" not in console
+    assert "the database" not in console
+    assert "Step 1 of 1: starting the services" in console
     assert password not in console
     with log_in(workbench, password) as client:
         path = f"/api/v2/dags/sleeper/dagRuns/{run_id}/taskInstances"

@@ -75,7 +75,8 @@ def test_a_service_that_cannot_live_stops_all_with_a_sentence(tmp_path: Path) ->
     assert process.stdout is not None
     said = process.stdout.read()
     assert said == (
-        "workbench     | The one ended with exit code 7; it starts again in 1 s.\n"
+        "workbench     | The one ended with exit code 7; it starts again in 1 s. "
+        f"Its log: {tmp_path / 'one.log'}\n"
         "workbench     | The one ended 2 times in a row (last exit code 7), so the workbench stops; "
         f"its log tells why: {tmp_path / 'one.log'}\n"
     )
