@@ -389,7 +389,7 @@ def test_a_file_of_today_is_left_alone(source: str) -> None:
         ("x = 1\ndef f(:\n", "2: This is not Python 3: invalid syntax"),
         ("x = '\0'\n", "1: This is not Python 3"),
         ("x = " + "(" * 9000, "1: This is not Python 3: too many nested parentheses"),
-        ("x = " + "-" * 5000 + "1", "nested"),
+        ("x = " + "-" * 20_000 + "1", "nested"),
         ("x" + ".a" * 2500 + "\n" + OLD_BASH, "nested"),
         ("\ud800", "1: This is not Python 3"),
         ("x = 1\n" * 200_000, "1: The file is larger than 1 MiB"),
