@@ -58,6 +58,7 @@ class CouturePlugin(AirflowPlugin):
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """Return the middlewares around all of Airflow's API server, the last one outermost."""
         from couture_workflow.patches.single_writer import SingleWriterMiddleware, needed
+        from couture_workflow.web import paths
         from couture_workflow.web.middleware import (
             ClientAddressMiddleware,
             LogoutMiddleware,

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.order import arrange
+from tests.support.order import arrange, mark
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="couture-tests-"))
 #: What tests in tests/compose are told by their caller; nothing else of ours may reach a test.
@@ -64,9 +64,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test with its group as soon as there is one; pytest-xdist reads it before tests are arranged."""
+    mark(item)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Arrange the tests for processes that run side by side, and mark those that are quick."""
+    """Arrange the tests for processes that run side by side."""
     arrange(items)
 
 

@@ -27,12 +27,15 @@ LONGEST = (
 _NOT_QUICK = ("spark", "browser", "workbench", "compose", "slow")
 
 
+def mark(item: pytest.Item) -> None:
+    """Give a test its group, and the marker ``quick`` where it is."""
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if _is_quick(item):
+        item.add_marker(pytest.mark.quick)
+
+
 def arrange(items: list[pytest.Item]) -> None:
-    """Give each test its group and the marker ``quick`` where it is, and put the long groups first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-        if _is_quick(item):
-            item.add_marker(pytest.mark.quick)
+    """Put the long groups first."""
     items.sort(key=_rank)  # stable: the order within a group stays
 
 
