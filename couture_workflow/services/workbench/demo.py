@@ -123,7 +123,9 @@ class _Demo:
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         missing: list[str] = list(HEALTHY)
+        told = 0
         while missing:
+            told = self._tell_start(told)
             if self.process is None or self.process.poll() is not None:
                 raise DemoError(f"The workbench did not start: {self._console()}")
             if time.monotonic() > deadline:
@@ -133,8 +135,19 @@ class _Demo:
                 health = self.client.get("/api/v2/monitor/health").json()
                 missing = [name for name in HEALTHY if health[name]["status"] != "healthy"]
 
+    def _tell_start(self, told: int) -> int:
+        """Report what the workbench has said of its start since so many lines; return how many it is now."""
+        lines = self._said().split("\n")[:-1]
+        for line in lines[told:]:
+            if line.startswith(("Step ", "Starting ", "The ", "workbench ")):
+                self.report(f"           {line}")
+        return len(lines)
+
+    def _said(self) -> str:
+        return self.home.with_name("console").read_text(encoding="utf-8", errors="replace")
+
     def _console(self) -> str:
-        lines = self.home.with_name("console").read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = self._said().split("\n")
         return " / ".join([line for line in lines if line.strip()][-3:]) or "it printed nothing"
 
     def _stop(self, process: subprocess.Popen[bytes]) -> None:
