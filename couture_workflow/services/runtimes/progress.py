@@ -21,8 +21,8 @@ from typing import TextIO
 
 #: Seconds between two lines of a step that goes on, elsewhere than on a terminal.
 INTERVAL = 15.0
-#: Environment variable with the number of steps that an outer command did before.
-BEFORE_VARIABLE = "_COUTURE_INSTALL_STEPS_BEFORE"
+#: Environment variable, between our own programs only: how many steps the outer one did before.
+BEFORE_VARIABLE = "_INSTALL_STEPS_BEFORE"
 
 _NAME = re.compile(r"(?:Collecting|Requirement already satisfied:) +([A-Za-z0-9][A-Za-z0-9._-]*)")
 _INSTALLING = re.compile(r"Installing collected packages: (.*)")
