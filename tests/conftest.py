@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.order import arrange, mark
+from tests.support.order import arrange, mark, scheduler
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="couture-tests-"))
 #: What tests in tests/compose are told by their caller; nothing else of ours may reach a test.
@@ -64,14 +64,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test with its group as soon as there is one; pytest-xdist reads it before tests are arranged."""
-    mark(item)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Arrange the tests for processes that run side by side."""
+    """Mark the quick tests, and arrange all for processes that run side by side."""
+    for item in items:
+        mark(item)
     arrange(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let tests that share something that takes long to start run in one process."""
+    return scheduler(config, log)
 
 
 def program(*names: str) -> str | None:

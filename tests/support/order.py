@@ -1,58 +1,87 @@
 """Which tests share a process, which begin first, and which are quick.
 
-With pytest-xdist, tests of one group run in one process, one after the other: a group is what shares
-something that takes long to start. The long groups begin first, so that the processes end at about the same
-time.
+Side by side (pytest-xdist), the tests of one file run in one process, and so do all files that use the same
+workbench or API server, which takes long to start. The long groups begin first, so that the processes end at
+about the same time.
+
+pytest-xdist's own groups (``--dist loadgroup``) are names that it appends to the ids of tests, which it
+cannot do with pytest 9.2: hence a scheduler that tells the group by the file.
 """
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-#: Fixtures that one process starts once for all tests that use them, the longest first.
+TESTS = Path(__file__).parent.parent
+#: Fixtures that one process starts once for all tests that use them.
 SHARED = ("workbench", "api_server")
-#: Modules that take longest, by what their tests took one after the other on two cores; the others follow.
+#: Folders whose tests call the API server, also where they do not name the fixture.
+OF_THE_API_SERVER = ("api", "browser", "views")
+#: Groups in the order in which they begin, by what their tests take; the others follow.
 LONGEST = (
+    "workbench",
     "test_cli_backup",
     "test_embedded",
+    "test_examples",
     "test_spark_cluster",
     "test_dag_sandbox",
+    "test_spark_operators",
+    "test_hostile_texts",
     "test_cli_dags",
-    "test_upgrade_manual",
     "test_class_data",
+    "api_server",
 )
 #: A test with one of these markers is not quick.
 _NOT_QUICK = ("spark", "browser", "workbench", "compose", "slow")
 
 
+@functools.cache
+def group_of(file: str) -> str:
+    """Return what the tests of a file share with those of others: the name of a fixture, or of the file.
+
+    :param file: path of the file, relative to the project's folder or absolute.
+    """
+    path = Path(file) if Path(file).is_absolute() else TESTS.parent / file
+    source = path.read_text(encoding="utf-8")
+    for name in SHARED:
+        is_own = re.search(rf"^def {name}\(", source, re.MULTILINE)
+        if not is_own and re.search(rf"^ *def \w+\([^)]*\b{name}\b", source, re.MULTILINE):
+            return name
+    folder = path.relative_to(TESTS).parts[0]
+    return "api_server" if folder in OF_THE_API_SERVER and "ApiServer(" not in source else path.stem
+
+
 def mark(item: pytest.Item) -> None:
-    """Give a test its group, and the marker ``quick`` where it is."""
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
-    if _is_quick(item):
+    """Give a test the marker ``quick`` if it is."""
+    fixtures: Sequence[str] = getattr(item, "fixturenames", ())
+    shared = any(name in fixtures for name in SHARED)
+    if not shared and not any(item.get_closest_marker(name) for name in _NOT_QUICK):
         item.add_marker(pytest.mark.quick)
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Put the long groups first."""
-    items.sort(key=_rank)  # stable: the order within a group stays
+    """Put the long groups first, and the tests of a group behind each other."""
+    ranks = {name: number for number, name in enumerate(LONGEST)}
+
+    def rank(item: pytest.Item) -> tuple[int, str]:
+        group = group_of(str(item.path))
+        return ranks.get(group, len(ranks)), group
+
+    items.sort(key=rank)  # stable: the order within a group stays
 
 
-def _group(item: pytest.Item) -> str:
-    return next((name for name in SHARED if name in _fixtures(item)), item.path.stem)
+def scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return what gives each process its next group."""
+    from xdist.scheduler import LoadScopeScheduling
 
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid.partition("::")[0])
 
-def _is_quick(item: pytest.Item) -> bool:
-    shared = any(name in _fixtures(item) for name in SHARED)
-    return not shared and not any(item.get_closest_marker(name) for name in _NOT_QUICK)
-
-
-def _rank(item: pytest.Item) -> int:
-    order = (SHARED[0], *LONGEST, SHARED[1])
-    group = _group(item)
-    return order.index(group) if group in order else len(order)
-
-
-def _fixtures(item: pytest.Item) -> Sequence[str]:
-    return getattr(item, "fixturenames", ())
+    return Groups(config, log)
