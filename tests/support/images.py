@@ -14,8 +14,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +48,7 @@ DATABASE_VARIABLE = "COUTURE_TEST_DATABASE"
 IMAGE_VARIABLE = "COUTURE_TEST_IMAGE"
 DEBOOTSTRAP = Program("debootstrap", ("debootstrap",), lambda: bool(shutil.which("debootstrap")))
 PULL_TIMEOUT, BASE_TIMEOUT, BUILD_TIMEOUT = 900, 900, 1800
+_INSTALLING = threading.Lock()
 
 
 class ImageError(AssertionError):
@@ -147,14 +151,18 @@ def _client() -> tuple[str, dict[str, str]]:
 
 def prepare(docker: Docker) -> Images:
     """Make sure that every image of the stack is there and current."""
-    base = BASE if _library(docker, BASE) else _stand_in_base(docker, "bookworm")
-    # Each waits for its downloads, or keeps one core busy.
+    # Each waits for its downloads, or keeps one core busy. MySQL's base is another one than everybody else's.
     with ThreadPoolExecutor() as pool:
-        database = pool.submit(_database, docker, base)
-        broker = pool.submit(_broker, docker, base)
-        product = pool.submit(_product, docker, base)
+        base = pool.submit(_base, docker)
+        database = pool.submit(_database, docker, base.result)
+        broker = pool.submit(_broker, docker, base.result())
+        product = pool.submit(_product, docker, base.result())
         product.result()
-        return Images(base, database.result(), broker.result())
+        return Images(base.result(), database.result(), broker.result())
+
+
+def _base(docker: Docker) -> str:
+    return BASE if _library(docker, BASE) else _stand_in_base(docker, "bookworm")
 
 
 def _product(docker: Docker, base: str) -> None:
@@ -165,7 +173,7 @@ def _product(docker: Docker, base: str) -> None:
         build(docker, base)
 
 
-def _database(docker: Docker, base: str) -> str:
+def _database(docker: Docker, base: Callable[[], str]) -> str:
     name = NAMES["MYSQL_IMAGE"]
     if _library(docker, MYSQL, name):
         return f"MySQL {_version(docker, name, 'mysqld', '--version')} (library image)"
@@ -175,7 +183,7 @@ def _database(docker: Docker, base: str) -> str:
             return f"MySQL {_version(docker, name, 'mysqld', '--version')} (Debian sid)"
         except ImageError as error:
             docker.report(f"MySQL itself cannot be had: {error}")
-    _stand_in(docker, name, base=base, file="database/mariadb.Dockerfile")
+    _stand_in(docker, name, base=base(), file="database/mariadb.Dockerfile")
     return f"MariaDB {_version(docker, name, 'mariadbd', '--version')} (Debian bookworm), not MySQL"
 
 
@@ -193,7 +201,8 @@ def build(docker: Docker, base: str, *, name: str = PRODUCT, folder: Path = ROOT
     docker.report(f"Building {name} on {base}.")
     words = ["build", "--tag", name, "--build-arg", f"BASE={base}"]
     words += ["--build-arg", f"VERSION={couture_workflow.__version__}", "--file", "docker/Dockerfile", "."]
-    docker.run(*words, timeout=BUILD_TIMEOUT, cwd=folder)
+    with _timed(docker, name):
+        docker.run(*words, timeout=BUILD_TIMEOUT, cwd=folder)
     return name
 
 
@@ -214,14 +223,17 @@ def _stand_in_base(docker: Docker, suite: str) -> str:
     if _recipe(docker, name) == digest:
         return name
     try:
-        system_packages.ensure([DEBOOTSTRAP], report=docker.report)
+        # One at a time: two bases are made at once, and apt-get does not wait for another.
+        with _INSTALLING:
+            system_packages.ensure([DEBOOTSTRAP], report=docker.report)
     except RuntimeMissingError as error:
         pytest.skip(f"no registry can be reached, and no base image can be made: {error}")
     if os.geteuid() != 0:
         pytest.skip("no registry can be reached, and only root can make a base image")
     docker.report(f"No registry can be reached: making {name} with debootstrap.")
     label = f"{RECIPE_LABEL}={digest}"
-    docker.call([str(RECIPES / "base"), suite, name, label], timeout=BASE_TIMEOUT)
+    with _timed(docker, name):
+        docker.call([str(RECIPES / "base"), suite, name, label], timeout=BASE_TIMEOUT)
     return name
 
 
@@ -231,7 +243,16 @@ def _stand_in(docker: Docker, name: str, *, base: str, file: str) -> None:
     if _recipe(docker, name) != digest:
         docker.report(f"Building {name}.")
         words = ["build", "--tag", name, "--label", f"{RECIPE_LABEL}={digest}", "--build-arg", f"BASE={base}"]
-        docker.run(*words, "--file", str(path), str(path.parent), timeout=BUILD_TIMEOUT)
+        with _timed(docker, name):
+            docker.run(*words, "--file", str(path), str(path.parent), timeout=BUILD_TIMEOUT)
+
+
+@contextmanager
+def _timed(docker: Docker, name: str) -> Iterator[None]:
+    """Report how long it took to make an image."""
+    began = time.monotonic()
+    yield
+    docker.report(f"{name}: {time.monotonic() - began:.0f} s.")
 
 
 def _recipe(docker: Docker, image: str) -> str | None:
