@@ -11,10 +11,10 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' couture_workflow/__in
 TEMPLATES := couture_workflow/templates
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-compose check format bench image bundle clean
+.PHONY: help install run demo test test-compose test-compose-short test-suites check format bench image bundle clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 28
 
 install: $(STAMP) ## make .venv with everything that the workbench needs, and the runtimes of jobs in it
 
@@ -35,7 +35,15 @@ test: install ## run every test: unit, real Spark, real browser
 
 test-compose: install ## run the stack of containers, with real workers, faults and a browser (needs Docker or root)
 	@$(BIN)/couture-workflow install --tests
-	@$(BIN)/pytest tests/compose
+	@$(BIN)/python tools/suites.py run compose
+
+test-compose-short: install ## run the part of it that always runs: first start, demo, pages, one kill
+	@$(BIN)/couture-workflow install --tests
+	@$(BIN)/python tools/suites.py short compose
+
+test-suites: install ## run of each long suite its short part, or the whole if what it covers has changed
+	@$(BIN)/couture-workflow install --tests
+	@$(BIN)/python tools/suites.py ci
 
 check: install ## formatting, linting, types, architecture, templates, scripts, changelog
 	$(BIN)/ruff format --check .

@@ -72,6 +72,7 @@ def open_hub(stack: Stack, page: Page, role: str) -> FrameLocator:
     return frame
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("role", ["admin", "developer"])
 def test_who_develops_finds_every_page(role: str, stack: Stack, quiet: Callable[[], Page]) -> None:
     page = quiet()
@@ -84,6 +85,7 @@ def test_who_develops_finds_every_page(role: str, stack: Stack, quiet: Callable[
         expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
+@pytest.mark.always
 def test_a_viewer_sees_dags_and_no_page_of_ours(stack: Stack, quiet: Callable[[], Page]) -> None:
     page = quiet()
     stack.login(page, "viewer")

@@ -68,6 +68,7 @@ with git_server(Path("/tmp/git"), {"ci": sys.argv[1]}, host="0.0.0.0", port=8000
 """
 
 
+@pytest.mark.always
 def test_the_days_work_of_the_demo_is_true(stack: Stack, report: Callable[[str], None]) -> None:
     began, said = time.monotonic(), list[str]()
     who = {"user": "superadmin", "password": stack.admin_password}
@@ -77,6 +78,7 @@ def test_the_days_work_of_the_demo_is_true(stack: Stack, report: Callable[[str],
     report(f"The demo through Celery workers: {time.monotonic() - began:.0f} s.")
 
 
+@pytest.mark.always
 def test_a_task_runs_in_the_worker_and_its_log_can_be_read(stack: Stack) -> None:
     stack.save_dag("hello_worker.py", HELLO)
 
@@ -186,6 +188,7 @@ def test_the_save_gate_refuses_what_is_broken_and_says_why(stack: Stack) -> None
     assert "nowhere" in answer.text
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("source", [HOSTILE, TALKATIVE], ids=["reads a secret", "uses the network"])
 def test_the_sandbox_of_the_save_gate_stands_in_a_container(source: str, stack: Stack) -> None:
     answer = save(stack, "hostile.py", source)

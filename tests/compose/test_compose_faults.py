@@ -110,7 +110,7 @@ WAYS: dict[str, Callable[[Stack], None]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param("the container", marks=pytest.mark.always), *KILLED])
 def test_a_spark_task_that_is_killed_is_tried_again_within_a_minute(
     way: str, sparked: Stack, report: Report
 ) -> None:

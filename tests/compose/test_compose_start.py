@@ -78,6 +78,7 @@ with DAG("where", schedule=None):
 """
 
 
+@pytest.mark.always
 def test_all_is_healthy_in_time_and_the_logs_tell_of_no_problem(first_start: FirstStart) -> None:
     odd = [
         line
@@ -140,6 +141,7 @@ def test_two_inits_at_once_agree(stack: Stack) -> None:
     assert stack.unhealthy() == []
 
 
+@pytest.mark.always
 def test_only_one_port_is_published_and_on_loopback(stack: Stack) -> None:
     published = {
         (service(each), inside, outside["HostIp"], outside["HostPort"])
@@ -151,6 +153,7 @@ def test_only_one_port_is_published_and_on_loopback(stack: Stack) -> None:
     assert published == {("api-server", "8080/tcp", "127.0.0.1", str(stack.port))}
 
 
+@pytest.mark.always
 def test_database_and_broker_have_no_way_out(stack: Stack, docker: Docker) -> None:
     networks = {
         name: set(container["NetworkSettings"]["Networks"])
@@ -163,6 +166,7 @@ def test_database_and_broker_have_no_way_out(stack: Stack, docker: Docker) -> No
     assert json.loads(docker.run("network", "inspect", *names).stdout)[0]["Internal"]
 
 
+@pytest.mark.always
 def test_containers_are_hardened(stack: Stack) -> None:
     for each in stack.containers(stopped=True):
         host = each["HostConfig"]
@@ -180,6 +184,7 @@ def test_containers_are_hardened(stack: Stack) -> None:
         )
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("name", LONG_RUNNING)
 def test_no_process_runs_as_root(name: str, stack: Stack) -> None:
     uids = {process.uid for process in stack.processes(name)}
@@ -193,6 +198,7 @@ def test_nothing_but_data_can_be_written(name: str, stack: Stack) -> None:
         assert stack.exec(name, "touch", path, check=False).returncode != 0, path
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("name", LONG_RUNNING)
 def test_a_service_has_the_secrets_that_it_needs_and_no_others(name: str, stack: Stack) -> None:
     (container,) = stack.containers(name)
@@ -248,6 +254,7 @@ def test_scaled_workers_all_run_tasks(stack: Stack) -> None:
         stack.up("--scale", "worker=1", "worker")
 
 
+@pytest.mark.always
 def test_image_is_described_and_holds_only_what_runs(docker: Docker) -> None:
     image: Any = docker.image(PRODUCT)
     labels = image["Config"]["Labels"]
@@ -274,6 +281,7 @@ def test_any_user_id_of_group_0_runs_the_image(docker: Docker) -> None:
     assert said.stdout.splitlines()[-1] == "written"
 
 
+@pytest.mark.always
 def test_nothing_listens_for_the_network(stack: Stack) -> None:
     with socket.socket() as probe:
         probe.settimeout(5)
