@@ -93,10 +93,10 @@ class Project:
         return self.folder / "tests/boats/suite.digest"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """Have a repository with a suite whose whole has not run yet."""
-    made = Project(tmp_path / "project")
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Make a repository whose first commit has a suite, and whose second the digest of its whole."""
+    made = Project(tmp_path_factory.mktemp("template") / "project")
     made.folder.mkdir()
     made.git("init", "--quiet", "--initial-branch=main")
     for path in PATHS:
@@ -109,23 +109,30 @@ def project(tmp_path: Path) -> Project:
     (made.folder / "tools").mkdir()
     shutil.copy(ROOT / "tools/suites.py", made.folder / "tools")
     made.commit()
+    done = made.suites("run", "boats")
+    assert done.returncode == 0, done.stdout + done.stderr
+    made.commit()
+    made.ran()
     return made
 
 
 @pytest.fixture
-def passed(project: Project) -> Project:
+def passed(template: Project, tmp_path: Path) -> Project:
     """Have a repository with a suite whose whole has passed."""
-    done = project.suites("run", "boats")
-    assert done.returncode == 0, done.stdout + done.stderr
-    project.commit()
-    project.ran()
-    return project
+    shutil.copytree(template.folder, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def project(passed: Project) -> Project:
+    """Have a repository with a suite whose whole has not run yet."""
+    passed.digest.unlink()
+    return passed
 
 
 def test_the_whole_runs_until_it_has_passed_and_then_the_short_part(project: Project) -> None:
     first = project.suites("ci")
     ran_first = project.ran()
-    project.commit()
     second = project.suites("ci")
 
     assert first.returncode == 0, first.stdout
