@@ -52,16 +52,12 @@ NEEDS = {
 }
 
 
-#: The tests of the stack of containers take many minutes: they run only where the caller names their folder.
-COMPOSE = Path(__file__).parent / "compose"
-
-
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests of the stack of containers out, unless they are asked for."""
+    """Leave each suite that takes long out, unless the caller names its folder or something in it."""
+    if not (collection_path / "suite.toml").exists():
+        return None
     asked = [(config.invocation_params.dir / word.split("::")[0]).resolve() for word in config.args]
-    if collection_path == COMPOSE and not any(path.is_relative_to(COMPOSE) for path in asked):
-        return True
-    return None
+    return None if any(path.is_relative_to(collection_path) for path in asked) else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
