@@ -148,7 +148,7 @@ def browser() -> Iterator[Any]:
     """Run the system's Chromium."""
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=60_000)  # two processes of tests share the cores
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
             executable_path=program("chromium", "chromium-browser"), args=BROWSER_FLAGS
@@ -165,7 +165,7 @@ def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
     def open_page(**options: Any) -> Any:
         contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         return page
 
     yield open_page

@@ -55,6 +55,8 @@ def start_make_install(folder: Path, **variables: str) -> subprocess.Popen[str]:
     """Run what `make install` runs, for a project of two small packages."""
     (folder / "constraints.txt").write_text("small==1.0\nsmaller==1.0\nelsewhere==3\n")
     program = (
+        # In the background of a shell without a terminal, a program and its children ignore Ctrl-C.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from pathlib import Path; sys.path.insert(0, 'tools'); import install;"
         f"folder = Path({str(folder)!r});"
         "sys.exit(install.main(folder / 'venv', ['small'], folder / 'constraints.txt'))"

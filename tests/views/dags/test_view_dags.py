@@ -269,11 +269,11 @@ def test_delete_names_callers_and_runs(admin: Person, store: Store, api_server: 
         "(select 1 from dag_bundle where name = 'dags')"
     )
     api_server.sql(
-        "insert into dag (dag_id, is_paused, is_stale, bundle_name, relative_fileloc, owners, "
+        "insert into dag (dag_id, is_paused, is_stale, bundle_name, fileloc, relative_fileloc, owners, "
         "max_active_tasks, max_consecutive_failed_dag_runs, has_task_concurrency_limits, fail_fast, "
         "exceeds_max_non_backfill, timetable_type, timetable_partitioned, timetable_periodic, "
         "partition_mapper_info) values "
-        "('daily', 1, 0, 'dags', 'daily.py', 'ada', 1, 0, 0, 0, 0, 'x', 0, 0, '{}')"
+        "('daily', 1, 0, 'dags', '/dags/daily.py', 'daily.py', 'ada', 1, 0, 0, 0, 0, 'x', 0, 0, '{}')"
     )
     api_server.sql(
         "insert into dag_run (dag_id, run_id, state, run_type, run_after, clear_number, span_status) "

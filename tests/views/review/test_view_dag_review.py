@@ -168,6 +168,7 @@ def parsed(store: Store, api_server: ApiServer) -> Any:
                 "dag_id": dag_id,
                 "bundle_name": "dags",
                 "bundle_version": version or commit.id,
+                "fileloc": f"/dags/{path}",
                 "relative_fileloc": path,
                 "last_parsed_time": when,
                 "is_paused": 0,
