@@ -60,6 +60,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if any(path.is_relative_to(collection_path) for path in asked) else True
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at its options
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the quick tests side by side without being told; never inside of a process that does so already."""
+    option = config.option
+    inside = "PYTEST_XDIST_WORKER" in os.environ or hasattr(config, "workerinput")
+    asked = option.markexpr == "quick" and not option.usepdb and not option.collectonly
+    if asked and not inside and getattr(option, "numprocesses", 0) is None:
+        option.numprocesses = min(os.cpu_count() or 1, 4)
+        option.dist, option.loadscopereorder = "loadscope", False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the quick tests, and arrange all for processes that run side by side."""
     for item in items:

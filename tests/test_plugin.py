@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 #: All modules of ours that a process has when Airflow has loaded its plugins. Another one costs every
 #: scheduler, DAG processor, triggerer and task: import it where it is used instead.
 MODULES = [
@@ -22,6 +24,8 @@ OTHERS: list[str] = []
 LOAD = """
 import json, sys
 import airflow
+import pytest
+
 from airflow import plugins_manager
 from airflow._shared import module_loading
 
@@ -60,12 +64,14 @@ def in_fresh_process(program: str, home: Path) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_every_process_loads_these_modules_for_the_plugin_and_no_other(tmp_path: Path) -> None:
     found = json.loads(in_fresh_process(LOAD, tmp_path))
 
     assert found == {"loaded": MODULES, "others": OTHERS, "later": MODULES}
 
 
+@pytest.mark.slow
 def test_airflow_finds_the_menu_in_the_plugin(tmp_path: Path) -> None:
     program = """
 import json

@@ -130,6 +130,7 @@ def project(passed: Project) -> Project:
     return passed
 
 
+@pytest.mark.slow
 def test_the_whole_runs_until_it_has_passed_and_then_the_short_part(project: Project) -> None:
     first = project.suites("ci")
     ran_first = project.ran()

@@ -75,6 +75,7 @@ def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     assert [each for each in left if each.status() != psutil.STATUS_ZOMBIE] == []
 
 
+@pytest.mark.slow
 def test_a_dag_file_is_told_as_data() -> None:
     parsed = run("d = DAG('hello', schedule='@daily', tags=['x'])\n")
 

@@ -172,6 +172,7 @@ def test_a_program_that_fails_is_quoted_from_its_first_error_on() -> None:
     assert taken[0] == "fine"
 
 
+@pytest.mark.slow
 def test_a_runtime_is_filled_with_a_line_for_the_step_not_for_each_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +194,7 @@ def test_a_runtime_is_filled_with_a_line_for_the_step_not_for_each_package(
     assert last.startswith(f"Step 1 of 1: the Spark runtime in {link}: 2 packages installed, ")
 
 
+@pytest.mark.slow
 def test_pips_own_words_are_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     pins = tmp_path / "pins.txt"
@@ -207,6 +209,7 @@ def test_pips_own_words_are_in_the_error(tmp_path: Path, monkeypatch: pytest.Mon
     assert "\nERROR: No matching distribution found for no-such-package==1.0" in str(raised.value)
 
 
+@pytest.mark.slow
 def test_make_install_numbers_its_steps_and_goes_on_after_a_failure(tmp_path: Path) -> None:
     wheel(tmp_path / "wheels", "small", needs="smaller", script="couture-workflow")
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
@@ -228,6 +231,7 @@ def test_make_install_numbers_its_steps_and_goes_on_after_a_failure(tmp_path: Pa
     assert finished.endswith("before: 2\n")
 
 
+@pytest.mark.slow
 def test_a_stopped_make_install_says_where_and_leaves_no_pip_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         index = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"

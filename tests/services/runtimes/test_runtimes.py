@@ -133,6 +133,7 @@ def pins(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_an_installation_is_made_once_continued_and_made_anew_for_other_pins(
     tmp_path: Path, pins: Path
 ) -> None:
@@ -162,6 +163,7 @@ def test_an_installation_is_made_once_continued_and_made_anew_for_other_pins(
     assert (link / "bin" / "python").exists()
 
 
+@pytest.mark.slow
 def test_two_installations_at_once_make_one(tmp_path: Path, pins: Path) -> None:
     said = [io.StringIO(), io.StringIO()]
     threads = [
@@ -182,6 +184,7 @@ def test_two_installations_at_once_make_one(tmp_path: Path, pins: Path) -> None:
     assert sum("\nAnother installation" in text for text in texts) == 1
 
 
+@pytest.mark.slow
 def test_a_failed_installation_says_why_and_leaves_no_runtime(tmp_path: Path, pins: Path) -> None:
     pins.write_text("./no-such-folder\n")
 

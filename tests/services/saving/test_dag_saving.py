@@ -74,6 +74,7 @@ def test_a_duplicate_with_a_saved_file_is_refused(store: Any) -> None:
         save(store, {"b.py": dag("same")})
 
 
+@pytest.mark.slow
 def test_a_rename_is_no_duplicate(store: Any) -> None:
     save(store, {"a.py": dag("same")})
 
@@ -121,6 +122,7 @@ def test_nothing_to_save_is_refused(store: Any) -> None:
         save(store, {})
 
 
+@pytest.mark.slow
 def test_a_save_without_a_message_gets_one(store: Any) -> None:
     assert save(store, {"a.py": dag("a")}, message=" ").commit.message == "Change a.py"
     assert save(store, {"a.py": None}, message="").commit.message == "Delete a.py"
