@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 _FROM = re.compile(
     r"^[ \t]*+from[ \t]++([\w.]++)[ \t]++import[ \t]*+(\([^)]*+(?:\)|\Z)|[^\n]*+)", re.MULTILINE
@@ -90,16 +91,20 @@ class Sources:
 
     def importers(self, changed: Collection[str]) -> set[str]:
         """Return the Python files that import one of these, directly or not; the files need not exist."""
-        imports = _Imports()
-        for path, text in self.texts.items():
-            imports.add(path, text)
         found: set[str] = set()
         waiting = [path for path in changed if path.endswith(".py")]
         while waiting:
             for name in _names(waiting.pop()):
-                new = imports.users(name) - found
+                new = self._imports.users(name) - found
                 found |= new
                 waiting += new
+        return found
+
+    @cached_property
+    def _imports(self) -> _Imports:
+        found = _Imports()
+        for path, text in self.texts.items():
+            found.add(path, text)
         return found
 
     def literals(self) -> set[str]:
