@@ -207,10 +207,18 @@ def test_the_kill_command_runs_when_the_command_is_killed(tmp_path: Path, ending
 
 
 def test_a_process_that_is_no_member_is_not_signalled(bystander: psutil.Process) -> None:
-    assert reaper.signal_all(os.getpid(), 0) == len(reaper.members(os.getpid()))
-    assert bystander.pid in reaper.members(os.getpid())
-    assert reaper._send(bystander.pid, os.getppid() + 10**6, signal.SIGKILL) is False
-    assert alive([bystander]) == [bystander]
+    with subprocess.Popen(
+        ["/bin/sh", "-c", "sleep 600 & sleep 600 & wait"], start_new_session=True
+    ) as leader:
+        try:
+            until(lambda: len(reaper.members(leader.pid)) == 2)
+
+            assert reaper.signal_all(leader.pid, 0) == 2
+            assert reaper._send(bystander.pid, leader.pid, signal.SIGKILL) is False
+            assert bystander.pid in reaper.members(os.getpid())
+            assert alive([bystander]) == [bystander]
+        finally:
+            os.killpg(leader.pid, signal.SIGKILL)
 
 
 #: What the reaper may load beyond what Python starts with, and what these load themselves.
