@@ -13,12 +13,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from couture_workflow.patches import guard, supervisor
+from couture_workflow.patches import celery_log, guard, supervisor
 
 #: Names the file that a worker touches as long as it reaches the broker; the health check looks at its age.
 ALIVE = "COUTURE_WORKER_ALIVE"
 
-_ALIVE_FILE = "/tmp/couture-worker-alive"  # noqa: S108 - in a container, where docker/healthcheck looks
+_ALIVE_FILE = "/dev/shm/couture-worker-alive"  # noqa: S108 - in a container, where docker/healthcheck looks
 
 #: Seconds between two times that a process of a worker removes old results.
 _CLEANUP_INTERVAL = 3600
@@ -61,6 +61,7 @@ def prepare(sender: Any, **_: Any) -> None:
     """
     # A worker publishes heartbeats alone. It must not wait for an answer to one when the network is cut.
     sender.app.conf.broker_transport_options.pop("confirm_publish", None)
+    celery_log.tell_in_a_line()
     preload()
 
 

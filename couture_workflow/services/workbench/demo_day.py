@@ -36,6 +36,8 @@ CONFIGURATION: Json = {
     "message": "Demo: two local cores",
 }
 RUN_TIMEOUT = 600.0
+#: Seconds after which somebody who waits is told what for, again and again.
+TELL_EVERY = 10.0
 
 
 @dataclass
@@ -121,10 +123,11 @@ class Day:
         text = text.replace(DATA, HERE).replace(IMPORT, f"{IMPORT}\n{EXAMPLES}")
         body = {"content": text, "message": "Demo: my own penguins"}
         self._json(self.client.put(f"/api/dags/files/{DAG}.py", json=body))
-        deadline = time.monotonic() + 60
+        deadline, tell = time.monotonic() + 60, self._teller()
         while (answer := self.client.get(f"/api/v2/dags/{DAG}")).status_code == 404:
             if time.monotonic() > deadline:
                 raise DemoError(f"The DAG {DAG} is not there after a minute: it cannot be imported.")
+            tell(lambda: f"waiting for Airflow to read {DAG}.py")
             time.sleep(0.1)
         self._json(answer)
 
@@ -134,12 +137,33 @@ class Day:
         return str(made["dag_run_id"])
 
     def _wait_for(self, run_id: str) -> None:
-        deadline = time.monotonic() + RUN_TIMEOUT
+        deadline, tell = time.monotonic() + RUN_TIMEOUT, self._teller()
         path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run_id)}"
         while (state := self._json(self.client.get(path))["state"]) != "success":
             if state == "failed" or time.monotonic() > deadline:
                 raise DemoError(f"The DAG run is {state}. {self._why(run_id)}")
+            tell(lambda: f"waiting for {self._states(run_id)}")
             time.sleep(0.5)
+
+    def _teller(self) -> Callable[[Callable[[], str]], None]:
+        """Return what a loop that waits calls at each look: now and then it reports what is waited for."""
+        began = told = time.monotonic()
+
+        def tell(what: Callable[[], str]) -> None:
+            nonlocal told
+            if time.monotonic() - told >= TELL_EVERY:
+                told = time.monotonic()
+                self.report(f"           {what()}, for {told - began:.0f} s so far")
+
+        return tell
+
+    def _states(self, run_id: str) -> str:
+        """Return the tasks with their states, in words."""
+        path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run_id)}/taskInstances"
+        found = {
+            task["task_id"]: task["state"] for task in self._json(self.client.get(path))["task_instances"]
+        }
+        return ", ".join(f"{task} ({found.get(task) or 'not scheduled yet'})" for task in TASKS)
 
     def _why(self, run_id: str) -> str:
         path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run_id)}/taskInstances"
