@@ -7,16 +7,16 @@ stays as Celery wrote it.
 from __future__ import annotations
 
 import logging
-import warnings
 from http import HTTPStatus
 from typing import Any
 
 from amqp.exceptions import AMQPError
-from celery.exceptions import CPendingDeprecationWarning
 
 #: Celery's logger of tasks, and those of a worker that speak of its connection.
 _TASKS = "celery.app.trace"
 _CONNECTION = ("celery.worker.consumer.consumer", "celery.worker.request")
+#: The logger of Python's warnings. Celery lets its own through whatever the filters of warnings say.
+_WARNINGS = "py.warnings"
 
 
 def tell_in_a_line() -> None:
@@ -24,8 +24,7 @@ def tell_in_a_line() -> None:
     logging.getLogger(_TASKS).addFilter(_tell_of_refusal)
     for name in _CONNECTION:
         logging.getLogger(name).addFilter(_tell_of_connection)
-    # Nine lines about a setting that celery_config.py sets, at each loss of the connection.
-    warnings.filterwarnings("ignore", message="\\s*In Celery 5.1", category=CPendingDeprecationWarning)
+    logging.getLogger(_WARNINGS).addFilter(_needed)
 
 
 def _tell_of_refusal(record: logging.LogRecord) -> bool:
@@ -57,3 +56,8 @@ def _tell_of_connection(record: logging.LogRecord) -> bool:
     record.msg, record.args = "%s", (message,)
     record.exc_info = record.exc_text = None
     return True
+
+
+def _needed(record: logging.LogRecord) -> bool:
+    """Leave out nine lines, at each loss of the connection, about a setting that celery_config.py sets."""
+    return "worker_cancel_long_running_tasks_on_connection_loss" not in record.getMessage()

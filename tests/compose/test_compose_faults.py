@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 
 #: Seconds in which a task that was killed must be known to be dead.
 NOTICED = 60.0
+#: What a task leaves in the folder for temporary files.
+LEFT = "/tmp/left-by-a-task"
 Report = Callable[[str], None]
 
 
@@ -60,6 +62,22 @@ def test_every_task_ends_once_although_a_service_is_killed(
         f"{service} killed and started under load ({back - began:.0f} s): {faults.recovery(tasks, began)}."
     )
     assert_settled(loaded)
+
+
+def test_a_restart_of_the_broker_is_told_in_lines(loaded: Stack, report: Report) -> None:
+    load = Load(loaded, tasks=100)
+    load.wait_ended(10)
+    known = len(loaded.logs("worker").splitlines())
+
+    loaded.docker.run("restart", loaded.container("rabbitmq"))
+    load.check()
+    assert_settled(loaded)
+    lines = loaded.logs("worker").splitlines()[known:]
+
+    told = [line for line in lines if "RabbitMQ was away" in line or "came again" in line]
+    report(f"RabbitMQ restarted under load: {len(told)} lines tell of messages that came again.")
+    assert any("Connection to broker lost" in line for line in lines)
+    assert [line for line in lines if "Traceback" in line or "raised unexpected" in line] == []
 
 
 # --- a task dies, in every way ---
@@ -131,6 +149,7 @@ def check_killed(stack: Stack, dag_id: str, way: str, report: Report) -> None:
     run_id = stack.trigger(dag_id)
     try:
         job = wait_at_work(stack, dag_id, run_id)
+        stack.exec("worker", "mkdir", "--parents", LEFT)
         began = time.time()
         WAYS[way](stack)
         until(
@@ -150,6 +169,10 @@ def check_killed(stack: Stack, dag_id: str, way: str, report: Report) -> None:
     assert state(stack, dag_id, run_id) == ("success", 2)
     assert left_over(stack) == []
     assert_settled(stack)
+    if way in {"the container", "the worker"}:
+        found = stack.exec("worker", "ls", "--almost-all", "/tmp").stdout.split()
+        assert LEFT.rpartition("/")[2] not in found
+        assert len([name for name in found if name.startswith("worker-")]) == 1, found
 
 
 def left_over(stack: Stack) -> list[Inside]:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 
-from tests.support.images import PRODUCT, Docker
+from tests.support.images import PRODUCT, ROOT, Docker, Images
 from tests.support.stack import LONG_RUNNING, FirstStart, Stack, compose_1, start_limit
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
@@ -164,6 +164,41 @@ def test_database_and_broker_have_no_way_out(stack: Stack, docker: Docker) -> No
 
     assert names == {f"{stack.project}_data"}
     assert json.loads(docker.run("network", "inspect", *names).stdout)[0]["Internal"]
+
+
+@pytest.mark.always
+def test_every_volume_has_a_name_and_goes_with_the_stack(stack: Stack) -> None:
+    volumes = {
+        (service(each), mount["Destination"]): mount["Name"]
+        for each in stack.containers(stopped=True)
+        for mount in each["Mounts"]
+        if mount["Type"] == "volume"
+    }
+
+    assert volumes["worker", "/tmp"] == f"{stack.project}_tmp"
+    assert [where for where, name in volumes.items() if not name.startswith(f"{stack.project}_")] == []
+
+
+def test_a_first_start_builds_one_image_and_looks_for_it_once(
+    another: Callable[..., Stack], docker: Docker, images: Images
+) -> None:
+    new = another("first", settings={"COUTURE_IMAGE": "couture-workflow-first:test"})
+    build = {"context": str(ROOT), "args": {"BASE": images.base}}
+    (new.folder / "base.json").write_text(json.dumps({"services": {"secrets": {"build": build}}}))
+    title = ["--filter", "label=org.opencontainers.image.title=Couture Workflow"]
+    unnamed = ["images", "--quiet", "--filter", "dangling=true", *title]
+    before = docker.run(*unnamed).stdout.split()
+    try:
+        files = ["-f", "docker-compose.yml", "-f", "base.json"]
+        said = new.compose(*files, "create", "--no-recreate").stdout
+        made = {each["Image"] for each in new.containers(stopped=True) if service(each) in AIRFLOW}
+
+        assert made == {docker.image("couture-workflow-first:test")["Id"]}
+        assert said.count("registry") + said.count("pull access denied") <= 1, said
+        assert set(docker.run(*unnamed).stdout.split()) == set(before)
+    finally:
+        new.down()
+        docker.run("rmi", "couture-workflow-first:test", check=False)
 
 
 @pytest.mark.always

@@ -16,7 +16,7 @@ celery_log.tell_in_a_line()
 kept = io.StringIO()
 handler = logging.StreamHandler(kept)
 handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-for name in ("celery.app.trace", "celery.worker.consumer.consumer", "celery.worker.request"):
+for name in ("celery.app.trace", "celery.worker.consumer.consumer", "celery.worker.request", "py.warnings"):
     logging.getLogger(name).handlers = [handler]
     logging.getLogger(name).setLevel("DEBUG")
 {body}
@@ -63,7 +63,10 @@ def test_any_other_error_of_the_api_keeps_its_traceback() -> None:
 def test_a_lost_connection_and_what_could_not_be_acknowledged_are_lines() -> None:
     body = """
 from amqp.exceptions import RecoverableConnectionError
-from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY, error, warn
+import warnings
+from celery.exceptions import CPendingDeprecationWarning
+from celery.worker.consumer.consumer import (
+    CANCEL_TASKS_BY_DEFAULT, CONNECTION_ERROR, CONNECTION_RETRY, error, warn)
 from celery.worker import request
 from kombu.message import Message
 
@@ -76,6 +79,9 @@ try:
     raise ConnectionResetError(104, "Connection reset by peer")
 except ConnectionResetError:
     warn(CONNECTION_RETRY, exc_info=True)
+warnings.filterwarnings("always", category=CPendingDeprecationWarning)
+logging.captureWarnings(True)
+warnings.warn(CANCEL_TASKS_BY_DEFAULT, CPendingDeprecationWarning)
 error(CONNECTION_ERROR, "amqp://broker", OSError("refused"), "Trying again in 2.00 seconds...")
 Message(channel=Channel(), delivery_tag=7).ack_log_error(request.logger, (RecoverableConnectionError,))
 """
@@ -88,6 +94,16 @@ Message(channel=Channel(), delivery_tag=7).ack_log_error(request.logger, (Recove
     assert "ConnectionResetError: [Errno 104] Connection reset by peer" in said
     assert "Cannot connect to amqp://broker: refused. Trying again in 2.00 seconds..." in said
     assert "WARNING A task ended while RabbitMQ was away; its message will come again" in said
+
+
+def test_other_warnings_are_told() -> None:
+    body = """
+import warnings
+logging.captureWarnings(True)
+warnings.warn("mind this")
+"""
+
+    assert "UserWarning: mind this" in logged(body)
 
 
 def test_another_error_of_the_consumer_keeps_its_traceback() -> None:
