@@ -1,8 +1,12 @@
-"""What Airflow asks us about every DAG that it parses. Every process imports it: nothing heavy here."""
+"""What Airflow asks us about every DAG that it parses, and what happens before a process forks.
+
+Every process imports it: nothing heavy here.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,19 @@ log = logging.getLogger(__name__)
 
 #: Folder of the notes, below the home.
 NOTES = "cache/dag-triggers"
+
+
+def _before_fork() -> None:
+    """Get ready for a process that runs a person's code, in the processes of Airflow that fork one."""
+    if "airflow.sdk.execution_time.supervisor" in sys.modules or (
+        "airflow.executors.local_executor" in sys.modules
+    ):
+        from couture_workflow.patches import descriptors
+
+        descriptors.before_fork()
+
+
+os.register_at_fork(before=_before_fork)
 
 
 @hookimpl

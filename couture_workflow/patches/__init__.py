@@ -140,6 +140,24 @@ PATCHES = (
         distribution=CELERY_PROVIDER,
     ),
     Patch(
+        name="descriptors",
+        module="descriptors",
+        changes=(
+            Target(
+                f"{_SUPERVISOR}:_fork_main",
+                parameters=("requests", "child_stdout", "child_stderr", "log_fd", "target"),
+                uses=("_get_last_chance_stderr", "_reopen_std_io_handles", "target"),
+            ),
+            Target(f"{_SUPERVISOR}:WatchedSubprocess.start", uses=("fork", "_fork_main")),
+        ),
+        does="DAG files, tasks and triggers run without the descriptors of the process that started them.",
+        why="Airflow forks them with its databases, locks and sockets open: a stray write destroys these.",
+        without="A DAG file that writes to a descriptor it did not open can destroy the database.",
+        since="Airflow 3.3.2",
+        ends_with="none known",
+        where="processes that parse DAG files, run tasks, triggers and callbacks",
+    ),
+    Patch(
         name="failure-reason",
         module="scheduler",
         changes=(
