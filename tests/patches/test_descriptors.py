@@ -21,7 +21,7 @@ folder = {folder!r}
 database = sqlite3.connect(folder + "/some.db", isolation_level=None)
 database.execute("pragma journal_mode=wal")
 database.execute("create table t (x)")
-lock = open(folder + "/lock", "r+")
+lock = open(folder + "/lock", "w")
 fcntl.lockf(lock, fcntl.LOCK_EX)
 here, there = socket.socketpair()
 poll = select.epoll()
@@ -61,7 +61,10 @@ class Supervised(supervisor.WatchedSubprocess):
 process = Supervised.start(id=uuid4(), target=target)
 while (code := process._service_subprocess(5)) is None:
     pass
-database.execute("insert into t values (1)")
+try:
+    database.execute("insert into t values (1)")
+except sqlite3.DatabaseError:
+    code = "destroyed"
 there.setblocking(False)
 try:
     got = there.recv(100)
@@ -70,6 +73,9 @@ except BlockingIOError:
 print(code, len(got), os.path.getsize(folder + "/lock"), os.path.exists(folder + "/some.db-wal"))
 os._exit(0)
 """
+
+#: The process as Airflow alone forks it.
+_AIRFLOWS = "from couture_workflow.patches import descriptors; descriptors.before_fork = lambda: None"
 
 
 def _forked(folder: Path, before: str = "") -> str:
@@ -90,8 +96,8 @@ def test_rubbish_written_to_every_descriptor_reaches_nothing(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_without_the_patch_the_rubbish_is_in_the_files(tmp_path: Path) -> None:
     """The test above looks at something that happens."""
-    unpatched = "from couture_workflow.patches import descriptors; descriptors.before_fork = lambda: None"
-    code, received, lock, _ = _forked(tmp_path, unpatched).split()
+    code, received, lock, _ = _forked(tmp_path, _AIRFLOWS).split()
 
+    assert code == "destroyed"
     assert int(received) > 0
     assert int(lock) > 0
