@@ -42,8 +42,17 @@ def user() -> str:
 def secret_key() -> str:
     """Return the Fernet keys for secrets, newest first, comma separated (default: Airflow's own)."""
     from airflow.configuration import conf
+    from airflow.exceptions import AirflowConfigException
 
-    return _text("secret_key") or str(conf.get("core", "fernet_key", fallback="") or "")
+    from couture_workflow.exceptions import SecretKeyError
+
+    try:
+        return _text("secret_key") or str(conf.get("core", "fernet_key", fallback="") or "").strip()
+    except AirflowConfigException as error:
+        raise SecretKeyError(
+            f"The key for secrets cannot be read ({str(error).splitlines()[0].strip()}). Restore its file "
+            "from a backup; without it, secrets must be entered again."
+        ) from error
 
 
 def runtimes_path() -> Path:

@@ -119,6 +119,48 @@ def test_everything_comes_back_in_a_new_home(template: Path, archive: Path, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("earlier", [False, True])
+def test_every_command_has_the_keys_before_the_first_start(
+    template: Path, archive: Path, tmp_path: Path, earlier: bool
+) -> None:
+    """Also where an earlier version left an ``airflow.cfg`` with a key, or a variable has one.
+
+    :param earlier: there was a home before, as an earlier version made it.
+    """
+    home = tmp_path / "nëw"
+    layout = embedded_settings.Layout(home)
+    stranger = embedded_settings.new_fernet_key()
+    if earlier:
+        homes.make(home)
+        text = layout.config.read_text()
+        line = next(line for line in text.splitlines() if line.startswith("fernet_key_cmd"))
+        layout.config.write_text(text.replace(line, f"fernet_key = {stranger}"))
+    asked = {"AIRFLOW__CORE__FERNET_KEY": stranger}
+    done = couture("restore", archive, "--home", home, *(["--replace"] if earlier else []), **asked)
+    assert done.returncode == 0, done.stderr
+
+    looked = couture("doctor", "--home", home, **asked)
+    assert looked.stdout.splitlines()[-1].endswith("all is well."), looked.stdout + looked.stderr
+    for noun in ("dags", "dependencies", "configs"):
+        done = couture("export", noun, tmp_path / f"{noun}.zip", "--home", home, **asked)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = couture("backup", tmp_path / "again", "--home", home, **asked)
+    assert done.returncode == 0, done.stderr
+    done = couture("restore", tmp_path / "again", "--home", tmp_path / "third", **asked)
+    assert done.stdout.splitlines()[-1] == "Restored. The doctor says: all is well."
+    assert state(tmp_path / "third") == state(template)
+    key = (template / "airflow" / "keys" / "fernet_key").read_text().strip()
+    airflow = subprocess.run(
+        [Path(command()[0]).with_name("airflow"), "config", "get-value", "core", "fernet_key"],
+        env=homes.plain_environment(AIRFLOW_HOME=str(layout.airflow)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert key in airflow.stdout, airflow.stderr
+
+
+@pytest.mark.slow
 def test_a_home_that_is_not_empty_is_replaced_on_request_alone(home: Path, archive: Path) -> None:
     before = state(home)
     Store(home).dags.save({"two.py": homes.DAG}, author="ann", message="", base=Store(home).dags.head())

@@ -66,17 +66,12 @@ class Place:
 
     def keys(self) -> dict[str, str]:
         """Return the keys that the database and the store are encrypted with."""
-        from couture_workflow import settings
-
-        fernet = _configured("core", "fernet_key")
         if self.embedded:
             path = self.layout.keys / "fernet_key"
             fernet = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
-        own = settings.secret_key()
-        return {
-            "fernet_key": fernet,
-            "secret_key": _configured("couture_workflow", "secret_key") or fernet or own,
-        }
+        else:
+            fernet = _configured("core", "fernet_key")
+        return {"fernet_key": fernet, "secret_key": _configured("couture_workflow", "secret_key") or fernet}
 
     def key_files(self) -> dict[str, Path]:
         """Return where the keys are kept, as far as they are files that may be replaced."""
@@ -109,7 +104,7 @@ def target(home: Path | None, *, embedded_backup: bool) -> Place:
     else:
         root = home or embedded.default_home()
     if Layout(root).config.is_file() or (embedded_backup and not from_airflow) or not _has_airflow():
-        os.environ["AIRFLOW_HOME"] = str(Layout(root).airflow)
+        embedded_settings.use(Layout(root))
         return Place(root, f"sqlite:///{Layout(root).database}", embedded=True)
     return Place(root, _configured("database", "sql_alchemy_conn"), embedded=False)
 

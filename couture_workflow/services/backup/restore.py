@@ -254,7 +254,7 @@ def _prepare(context: _Context, unpack: Callable[[Visitor], object]) -> Plan:
     try:
         unpack(staging.take)
         staging.finish_home()
-        if place.embedded and not place.layout.config.is_file():
+        if place.embedded and not embedded_settings.has_keys_apart(place.layout):
             _make_embedded(place)
         report("Bringing the database of the backup up to date.")
         moves = [*_home_moves(context, staging), *_key_moves(context)]

@@ -1,10 +1,11 @@
 """Settings of Airflow in the embedded workbench: its folders, its generated keys and its ``airflow.cfg``.
 
-``airflow.cfg`` is written anew at every start, from the keys and the arguments of that start, so that a
-newer version brings its own settings along. What a person wants otherwise is set by
+``airflow.cfg`` is written anew at every start, from the arguments of that start, so that a newer version
+brings its own settings along. What a person wants otherwise is set by
 ``AIRFLOW__<SECTION>__<OPTION>`` in the environment, which Airflow prefers to the file; only what makes the
-workbench *embedded* (``FORCED``) cannot be changed. Keys stay in files of mode 0600: they are in no command
-line and in no environment, where a task could print them.
+workbench *embedded* (``FORCED``) cannot be changed. Keys stay in files of mode 0600, from which
+Airflow and every command read them: they are in no command line and in no environment, where a task could
+print them, and in no other file, which a restore could leave behind.
 
 ``[api] base_url`` is left out on purpose: without it every redirect is relative, so the workbench also
 works through an SSH tunnel, a forwarded port or another host name.
@@ -18,6 +19,7 @@ import io
 import json
 import os
 import secrets
+import shlex
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,6 +122,30 @@ def load_keys(layout: Layout) -> dict[str, str]:
     return found
 
 
+def _key_command(layout: Layout, name: str) -> str:
+    """Return the command by which Airflow reads a key: the file is the only place that has it."""
+    return f"cat {shlex.quote(str(layout.keys / name))}"
+
+
+def use(layout: Layout) -> None:
+    """Let this process read the options and the keys of a home as its services do."""
+    for name in _dropped() & set(os.environ):
+        del os.environ[name]
+    os.environ["AIRFLOW_HOME"] = str(layout.airflow)
+    if (layout.keys / "fernet_key").is_file():  # an airflow.cfg of an earlier version may have another one
+        os.environ["AIRFLOW__CORE__FERNET_KEY_CMD"] = _key_command(layout, "fernet_key")
+
+
+def has_keys_apart(layout: Layout) -> bool:
+    """Tell whether there is an ``airflow.cfg`` that leaves the keys where they are."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(layout.config, encoding="utf-8")
+    except (configparser.Error, OSError, ValueError):
+        return False
+    return parser.has_option("core", "fernet_key_cmd")
+
+
 def local_address(host: str) -> str:
     """Return the address at which this machine itself reaches a server that listens on ``host``."""
     if host in EVERY_ADDRESS:
@@ -195,9 +221,9 @@ def options(
 def write_config(layout: Layout, *, host: str, port: int, examples: bool, user: str = "") -> None:
     """Write ``airflow.cfg`` for this start."""
     values = options(layout, host=host, port=port, examples=examples, user=user)
-    keys = load_keys(layout)
+    load_keys(layout)
     for name, (section, option, _) in KEYS.items():
-        values.setdefault(section, {})[option] = keys[name]
+        values.setdefault(section, {})[f"{option}_cmd"] = _key_command(layout, name)
     parser = configparser.ConfigParser(interpolation=None)
     for section, entries in values.items():
         parser[section] = {option: value.replace("%", "%%") for option, value in entries.items()}
@@ -230,14 +256,18 @@ QUIET_WARNINGS = (
 )
 
 
+def _dropped() -> set[str]:
+    """Return the variables that would make the workbench another one."""
+    forced = {f"AIRFLOW__{section}__{option}".upper() for section, option in FORCED}
+    return {"AIRFLOW_CONFIG"} | forced | {f"{name}_{way}" for name in forced for way in ("CMD", "SECRET")}
+
+
 def environment(layout: Layout, *, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of every process of the workbench.
 
     :param base: environment of the caller.
     """
-    forced = {f"AIRFLOW__{section}__{option}".upper() for section, option in FORCED}
-    dropped = forced | {f"{name}_{way}" for name in forced for way in ("CMD", "SECRET")}
-    dropped |= {"COUTURE_ADMIN_PASSWORD", "AIRFLOW_CONFIG"}
+    dropped = {*_dropped(), "COUTURE_ADMIN_PASSWORD"}
     found = {name: value for name, value in base.items() if name not in dropped}
     ignored = [f"ignore:{text}" for text in QUIET_WARNINGS]
     return found | {

@@ -33,6 +33,7 @@ from couture_workflow.services.workbench.airflow_settings import (
     Layout,
     environment,
     local_address,
+    use,
     write_config,
 )
 from couture_workflow.store.home import Store
@@ -283,5 +284,5 @@ def existing_store(home: Path | None) -> Store:
     if not (root / "version").is_file():
         raise HomeError(f"There is no home of a workbench in {root}: choose one with --home or COUTURE_HOME.")
     if (layout := Layout(root)).config.is_file():
-        os.environ["AIRFLOW_HOME"] = str(layout.airflow)
+        use(layout)
     return Store.open(root)

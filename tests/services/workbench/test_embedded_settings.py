@@ -69,7 +69,26 @@ def test_keys_are_private_and_stay_the_same(layout: Layout) -> None:
     files = [layout.config, *(layout.keys / name for name in KEYS)]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert stat.S_IMODE(layout.keys.stat().st_mode) == 0o700
-    assert {text.strip() for text in first.values()} <= set(layout.config.read_text().split())
+    assert not [key for key in first.values() if key.strip() in layout.config.read_text()]
+
+
+@pytest.mark.slow
+def test_airflow_reads_the_keys_from_their_files(layout: Layout) -> None:
+    write_config(layout, host="127.0.0.1", port=1, examples=False)
+    (layout.keys / "fernet_key").write_text("another one\n")
+    asked = [f"print(repr(conf.get({section!r}, {option!r})))" for section, option, _ in KEYS.values()]
+
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(["from airflow.configuration import conf", *asked])],
+        env=environment(layout, base={**os.environ, "AIRFLOW__CORE__FERNET_KEY": "a strangers"}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    found = [repr((layout.keys / name).read_text().strip()) for name in KEYS]
+    assert [line.replace("\\n", "") for line in done.stdout.splitlines()][: len(found)] == found
+    assert found[0] == "'another one'"
 
 
 def test_the_environment_carries_no_secret_and_no_stranger_s_settings(layout: Layout) -> None:
