@@ -10,7 +10,7 @@ from couture_workflow.services.workbench import airflow_settings as embedded_set
 from couture_workflow.services.workbench import checks as embedded_checks
 from couture_workflow.services.workbench import database as embedded_database
 from couture_workflow.store.home import Store
-from tests.support.workbench import command
+from tests.support.workbench import command, free_port
 
 DAG = b"from airflow.sdk import dag\n\n@dag(schedule=None)\ndef one():\n    pass\n\none()\n"
 
@@ -18,7 +18,7 @@ DAG = b"from airflow.sdk import dag\n\n@dag(schedule=None)\ndef one():\n    pass
 def make(home: Path) -> embedded_settings.Layout:
     """Make what the first start of a workbench makes, up to the start of its services."""
     layout = embedded_checks.check_home(home)
-    embedded_settings.write_config(layout, host="127.0.0.1", port=8080, examples=False)
+    embedded_settings.write_config(layout, host="127.0.0.1", port=free_port(), examples=False)
     variables = embedded_settings.environment(layout, base=plain_environment())
     embedded_database.prepare(layout, environment=variables, password="correct horse")
     return layout
