@@ -1,0 +1,273 @@
+"""``python -m benchmarks.kill_proof``: nothing that was acknowledged is lost when processes are killed.
+
+Writers save variables, connections, files and configuration through the API and note what was acknowledged.
+Meanwhile the API server is killed with ``kill -9`` again and again, then the whole command, once the command
+alone and once with all of its processes. In the end everything that was acknowledged must be there, and
+``couture-workflow doctor`` must find nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+from couture_workflow.services.workbench import airflow_settings, checks, database
+
+PASSWORD = "correct horse"
+#: Seconds that a start may take.
+PATIENCE = 300.0
+DOCTOR_EVERY = 20
+#: Seconds between something that was acknowledged and a kill, at most.
+MOMENT = 0.5
+
+
+def _save_variable(client: httpx.Client, name: str) -> httpx.Response:
+    return client.post("/api/v2/variables", json={"key": name, "value": f"of {name}"})
+
+
+def _save_connection(client: httpx.Client, name: str) -> httpx.Response:
+    content = {"connection_id": name, "conn_type": "http", "password": f"of {name}"}
+    return client.post("/api/v2/connections", json=content)
+
+
+def _save_artifact(client: httpx.Client, name: str) -> httpx.Response:
+    return client.put(f"/api/artifacts/files/{name}.py", content=f"# of {name}\n".encode())
+
+
+def _save_file(client: httpx.Client, name: str) -> httpx.Response:
+    content = {"content": f"select '{name}'\n", "message": name}
+    return client.put(f"/api/dags/files/sql/{name}.sql", json=content)
+
+
+#: What is saved -> how.
+SAVES: dict[str, Callable[[httpx.Client, str], httpx.Response]] = {
+    "variable": _save_variable,
+    "connection": _save_connection,
+    "artifact": _save_artifact,
+    "file": _save_file,
+}
+
+
+def is_kept(client: httpx.Client, kind: str, name: str) -> bool:
+    """Tell whether something that was acknowledged is there, with its content."""
+    paths = {
+        "variable": f"/api/v2/variables/{name}",
+        "connection": f"/api/v2/connections/{name}",
+        "artifact": f"/api/artifacts/files/{name}.py/content",
+        "file": f"/api/dags/files/sql/{name}.sql",
+    }
+    answer = client.get(paths[kind])
+    return answer.status_code == 200 and (kind == "connection" or name in answer.text)
+
+
+@dataclass
+class Ledger:
+    """What was acknowledged, and what was answered that is no acknowledgement."""
+
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    cut: int = 0
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{sum(k == kind for k, _ in self.kept)} {kind}s" for kind in SAVES)
+        said = "; ".join(self.refused[:3])
+        return f"acknowledged {kinds}; cut off {self.cut}; refused {len(self.refused)} {said}".strip()
+
+
+class Writer(threading.Thread):
+    """Saves one thing after the other until it is told to end; waits while nobody answers."""
+
+    def __init__(self, kind: str, url: str, token: str, ledger: Ledger) -> None:
+        super().__init__(daemon=True)
+        self.kind, self.url, self.token, self.ledger = kind, url, token, ledger
+        self.end = threading.Event()
+
+    def run(self) -> None:
+        """Save until the end."""
+        while not self.end.is_set():
+            with connect(self.url, self.token) as client:
+                try:
+                    while not self.end.is_set():
+                        self._save(client, f"{self.kind}-{next(self.ledger.numbers)}")
+                except httpx.TransportError:
+                    self.ledger.cut += 1
+                    self.end.wait(0.05)
+
+    def _save(self, client: httpx.Client, name: str) -> None:
+        answer = SAVES[self.kind](client, name)
+        if answer.is_success:
+            self.ledger.kept.append((self.kind, name))
+        else:
+            self.ledger.refused.append(f"{name}: {answer.status_code} {answer.text[:300]}")
+        self.end.wait(0.02)
+
+
+def connect(url: str, token: str) -> httpx.Client:
+    """Return a client of the administrator."""
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+
+class Proof:
+    """A home, what runs on it, and what was acknowledged."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.layout = checks.check_home(home)
+        self.url, self.port = f"http://127.0.0.1:{port}", port
+        airflow_settings.write_config(self.layout, host="127.0.0.1", port=port, examples=False)
+        base = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        base["AIRFLOW__FAB__AUTH_RATE_LIMITED"] = "False"
+        self.variables = airflow_settings.environment(self.layout, base=base)
+        database.prepare(self.layout, environment=self.variables, password=PASSWORD)
+        self.ledger = Ledger()
+        self.token = ""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, command: bool) -> None:
+        """Start the API server, or the whole command, and wait until it answers."""
+        module = ["couture_workflow.cli", "run", "--no-examples"] if command else ["airflow", "api-server"]
+        more = ["--home", str(self.layout.home), "--port", str(self.port)] if command else []
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if self.process is None or self.process.poll() is not None:  # the ports and locks of the former
+                with (self.layout.home / "proof.log").open("ab") as log:
+                    self.process = subprocess.Popen(
+                        [sys.executable, "-P", "-m", *module, *more],
+                        env=self.variables,
+                        cwd=self.layout.airflow,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
+            if self._answers():
+                return
+            time.sleep(0.2)
+        raise RuntimeError(f"It does not start; see {self.layout.home / 'proof.log'}.")
+
+    def _answers(self) -> bool:
+        try:
+            if not self.token:
+                account = {"username": database.ADMIN, "password": PASSWORD}
+                answer = httpx.post(f"{self.url}/auth/token", json=account, timeout=60)
+                self.token = answer.json()["access_token"] if answer.is_success else ""
+                return bool(self.token)
+            return httpx.get(f"{self.url}/api/v2/version", timeout=10).is_success
+        except httpx.TransportError:
+            return False
+
+    def kill(self, *, tree: bool) -> None:
+        """Kill what was started, and with it all that it has started where ``tree`` is true."""
+        if self.process is None:
+            return
+        killed = [psutil.Process(self.process.pid)]
+        killed += killed[0].children(recursive=True) if tree else []
+        for process in killed:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def doctor(self) -> str:
+        """Return what the doctor prints."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "couture_workflow.cli", "doctor", "--home", str(self.layout.home)],
+            env=self.variables,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip() + done.stderr.strip()
+
+    def lost(self) -> list[str]:
+        """Return what was acknowledged and is not there."""
+        with connect(self.url, self.token) as client:
+            return [name for kind, name in self.ledger.kept if not is_kept(client, kind, name)]
+
+
+def prove(proof: Proof, kills: int, *, command: bool, report: Callable[[str], None]) -> None:
+    """Kill what runs again and again while the writers save: each time a moment after something was."""
+    proof.start(command=command)
+    writers = [Writer(kind, proof.url, proof.token, proof.ledger) for kind in SAVES]
+    for each in writers:
+        each.start()
+    try:
+        for number in range(kills):
+            before = len(proof.ledger.kept)
+            while len(proof.ledger.kept) == before:
+                time.sleep(0.005)
+            time.sleep(random.uniform(0, MOMENT))
+            proof.kill(tree=command and number % 2 == 1)
+            if number % DOCTOR_EVERY == DOCTOR_EVERY - 1:
+                report(f"{number + 1} kills, {len(proof.ledger.kept)} acknowledged: {proof.doctor()}")
+            proof.start(command=command)
+    finally:
+        for each in writers:
+            each.end.set()
+        for each in writers:
+            each.join()
+
+
+def run(home: Path, port: int, *, server: int, command: int, report: Callable[[str], None]) -> list[str]:
+    """Prove it; return what is wrong in the end, in sentences.
+
+    :param server: how often the API server is killed.
+    :param command: how often the whole command is killed.
+    """
+    proof = Proof(home, port)
+    wrong: list[str] = []
+    for kills, is_command in ((server, False), (command, True)):
+        if not kills:
+            continue
+        began = time.monotonic()
+        try:
+            prove(proof, kills, command=is_command, report=report)
+            wrong += [f"{name} was acknowledged and is lost." for name in proof.lost()]
+        finally:
+            proof.kill(tree=True)
+        what = "the whole command" if is_command else "the API server"
+        report(f"{kills} kills of {what} in {time.monotonic() - began:.0f} s: {proof.ledger}")
+    if "all is well" not in (said := proof.doctor()):
+        wrong.append(said)
+    return wrong
+
+
+def main() -> int:
+    """Prove it, and print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_proof", description=__doc__)
+    parser.add_argument("--server", type=int, default=200, metavar="N", help="kills of the API server")
+    parser.add_argument("--command", type=int, default=20, metavar="N", help="kills of the whole command")
+    parser.add_argument("--home", type=Path, help="a folder to keep; default: one that is removed")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="couture-proof-") as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+        probe.close()
+        home = (arguments.home or Path(folder) / "home").absolute()
+        wrong = run(home, port, server=arguments.server, command=arguments.command, report=_say)
+    for each in wrong:
+        _say(each)
+    _say("Something is wrong." if wrong else "Nothing is lost.")
+    return 1 if wrong else 0
+
+
+def _say(line: str) -> None:
+    print(time.strftime("%H:%M:%S"), line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
