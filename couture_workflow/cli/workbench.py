@@ -37,13 +37,15 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Look for damage in a home, every byte of every file included, and for patches that do not fit."""
+    """Look for damage in a home, every byte of every file included, and at all that it needs to run."""
     from couture_workflow.services.workbench import doctor as service
+    from couture_workflow.services.workbench import embedded, installation
+    from couture_workflow.store.home import Store
 
-    store = existing_store(arguments.home)
     if arguments.clean:
-        _collect(store)
-    findings = [*service.check(store), *service.check_patches()]
+        _collect(existing_store(arguments.home))
+    store = Store(embedded.existing_root(arguments.home))
+    findings = [*service.check(store), *installation.check(store), *service.check_patches()]
     for finding in findings:
         report(str(finding))
     report(f"{store.root}: {len(findings)} problem(s) found." if findings else f"{store.root}: all is well.")

@@ -22,8 +22,9 @@ def check_home(home: Path) -> Layout:
     """Make the home if there is none and return where things are in it."""
     layout = Layout(home)
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_writable(home)
+        home.chmod(0o700)
         Store.open(home)
         for folder in (layout.airflow, layout.logs):
             folder.mkdir(parents=True, exist_ok=True)

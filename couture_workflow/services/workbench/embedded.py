@@ -23,12 +23,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from couture_workflow.exceptions import HomeError
+from couture_workflow import settings
+from couture_workflow.exceptions import HomeError, StartError
 from couture_workflow.services.dags import former as former_dags
 from couture_workflow.services.personal import view as personal_view
 from couture_workflow.services.processes import tree as process_tree
 from couture_workflow.services.runtimes import system_packages
-from couture_workflow.services.workbench import checks, database, start, supervisor
+from couture_workflow.services.workbench import checks, database, database_check, start, supervisor
 from couture_workflow.services.workbench.airflow_settings import (
     Layout,
     environment,
@@ -42,6 +43,7 @@ Report = Callable[[str], None]
 
 DEFAULT_PORT = 8080
 STOP_PATIENCE = supervisor.TASK_GRACE + supervisor.REPORT_GRACE + supervisor.SERVICE_GRACE + 10.0
+DOCTOR = "couture-workflow doctor looks for more."
 HEARTBEATS = ("scheduler", "dag_processor", "triggerer")
 
 
@@ -150,6 +152,8 @@ class _Workbench:
             process_tree.end_all(grace=2.0)
 
     def _prepare_database(self, given: str | None, variables: dict[str, str]) -> None:
+        if found := database_check.problem_at_start(self.layout):
+            raise StartError(f"The workbench cannot start. {found} {DOCTOR}")
         password = given or secrets.token_urlsafe(12)
         if database.is_current(self.layout):
             made = False
@@ -272,17 +276,25 @@ def _not_ready(options: Options, *, since: datetime) -> list[str]:
     return missing
 
 
-def existing_store(home: Path | None) -> Store:
-    """Return the store of the given home, else of the configured Airflow, else of the default home.
+def existing_root(home: Path | None) -> Path:
+    """Return the given home, else the one of the configured Airflow, else the default one; it must be there.
+
+    From then on this process reads options and keys as the services of that home do.
 
     :param home: the home of an embedded workbench, or any other home.
     """
     configured = any(name in os.environ for name in ("AIRFLOW__COUTURE_WORKFLOW__HOME", "AIRFLOW_HOME"))
     if home is None and "COUTURE_HOME" not in os.environ and configured:
-        return Store.open()
+        return settings.home().absolute()
     root = home or default_home()
-    if not (root / "version").is_file():
+    layout = Layout(root)
+    if not ((root / "version").is_file() or layout.config.is_file()):
         raise HomeError(f"There is no home of a workbench in {root}: choose one with --home or COUTURE_HOME.")
-    if (layout := Layout(root)).config.is_file():
+    if layout.config.is_file():
         use(layout)
-    return Store.open(root)
+    return root
+
+
+def existing_store(home: Path | None) -> Store:
+    """Return the store of a home that is there, complete again if something of it is missing."""
+    return Store.open(existing_root(home))

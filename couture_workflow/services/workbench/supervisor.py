@@ -31,6 +31,10 @@ COLOURS = {"api-server": 35, "scheduler": 34, "dag-processor": 33, "triggerer": 
 LOG_SIZE, LOG_COUNT = 10 * 2**20, 3
 TASK_GRACE, REPORT_GRACE, SERVICE_GRACE = 15.0, 15.0, 10.0
 STEADY = 60.0
+#: Endings in the same way after which nobody tries again, and the seconds of life that make one another's.
+SAME, LONG = 4, 600.0
+MOST_SAID = 300
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 QUIET_LINE = re.compile(r"\[(info|debug) *\]|^(INFO|DEBUG)\b| (INFO|DEBUG) - ")
 #: What never goes to the console: the lines of tasks, which have pages of their own, and a warning of every
 #: start that only its authors can act on (Airflow's use of a property that Flask-AppBuilder deprecated).
@@ -106,11 +110,28 @@ class Service:
     restarts: int = 0
     due: float = 0.0
     pump: threading.Thread | None = field(default=None, repr=False)
+    said: str = ""
+    way: tuple[int | None, str] | None = None
+    same: int = 0
 
     @property
     def running(self) -> bool:
         """Tell whether the process is alive."""
         return self.process is not None and self.process.poll() is None
+
+    def note_end(self) -> None:
+        """Note how the process ended: as often before, or in a new way. Times and numbers make no new way."""
+        if self.pump is not None:
+            self.pump.join(timeout=2)
+        way = (self.process.returncode if self.process else None, _NUMBER.sub("#", self.said))
+        lived = time.monotonic() - self.started
+        self.same = self.same + 1 if way == self.way and lived < LONG else 1
+        self.way = way
+
+    @property
+    def hopeless(self) -> bool:
+        """Tell whether it ended too often in one way; one that others kill may yet live."""
+        return self.same >= SAME and self.way is not None and (self.way[0] or 0) > 0
 
 
 def _file_log(name: str, folder: Path) -> logging.Logger:
@@ -169,11 +190,15 @@ class Supervisor:
     def _pump(self, service: Service, process: subprocess.Popen[bytes]) -> None:
         if process.stdout is None:
             return
-        loud = False
+        loud = told = False
+        service.said = ""
         for raw in process.stdout:
             text = raw.decode("utf-8", "replace").rstrip("\n")
             service.log.info("%s", text)
             loud = is_loud(text, before=loud)
+            told = told or loud
+            if text.strip() and not (told and QUIET_LINE.search(text)):
+                service.said = text.strip()
             if loud or self.console.verbose:
                 self.console.line(service.name, text)
 
@@ -185,12 +210,10 @@ class Supervisor:
                 service.restarts = 0
             return True
         if not service.due:
+            service.note_end()
             code = service.process.returncode if service.process else None
-            if service.restarts >= self.restarts:
-                self.say(
-                    f"The {service.name} ended {self.restarts + 1} times in a row (last exit code {code}), "
-                    f"so the workbench stops; its log tells why: {self._log_path(service)}"
-                )
+            if service.hopeless or service.restarts >= self.restarts:
+                self.say(self._last_words(service, code))
                 return False
             delay = 2.0**service.restarts
             service.restarts += 1
@@ -202,6 +225,17 @@ class Supervisor:
         elif now >= service.due:
             self._start(service)
         return True
+
+    def _last_words(self, service: Service, code: int | None) -> str:
+        """Return the sentence with which the workbench stops."""
+        times, how = (
+            (service.same, "in the same way") if service.hopeless else (self.restarts + 1, "in a row")
+        )
+        said = f"; it said last: {service.said[:MOST_SAID]}" if service.said else ""
+        return (
+            f"The {service.name} ended {times} times {how} (exit code {code}{said}), so the workbench stops. "
+            f"couture-workflow doctor looks for the cause; its log tells more: {self._log_path(service)}"
+        )
 
     @staticmethod
     def _log_path(service: Service) -> str:
