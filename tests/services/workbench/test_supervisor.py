@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
 
 from couture_workflow.services.workbench import supervisor
-from couture_workflow.services.workbench.supervisor import Specification, is_loud
+from couture_workflow.services.workbench.supervisor import Service, Specification, is_loud
 
 
 @pytest.mark.parametrize(
@@ -77,6 +82,68 @@ def test_a_service_that_cannot_live_stops_all_with_a_sentence(tmp_path: Path) ->
     assert said == (
         "workbench     | The one ended with exit code 7; it starts again in 1 s. "
         f"Its log: {tmp_path / 'one.log'}\n"
-        "workbench     | The one ended 2 times in a row (last exit code 7), so the workbench stops; "
-        f"its log tells why: {tmp_path / 'one.log'}\n"
+        "workbench     | The one ended 2 times in a row (exit code 7), so the workbench stops. "
+        f"couture-workflow doctor looks for the cause; its log tells more: {tmp_path / 'one.log'}\n"
     )
+
+
+#: Ends each time with the same words but for the numbers.
+_SAME = """
+import os
+print("[info     ] starting 2026-11-28")
+print("Traceback (most recent call last):")
+print(f"  File 'x.py', line {os.getpid()}")
+print(f"DatabaseError: no database 0x7f{os.getpid()}")
+print("[info     ] closing")
+raise SystemExit(3)
+"""
+
+
+@pytest.mark.slow
+def test_a_service_that_ends_in_the_same_way_is_given_up_with_what_it_said(tmp_path: Path) -> None:
+    process = start(tmp_path, restarts=99, one=_SAME)
+
+    assert process.wait(60) == 1
+    assert process.stdout is not None
+    said = process.stdout.read()
+    assert said.count("it starts again") == 3
+    assert re.search(
+        r"The one ended 4 times in the same way \(exit code 3; it said last: DatabaseError: no database "
+        r"0x7f\d+\), so the workbench stops\. couture-workflow doctor looks for the cause",
+        said,
+    )
+
+
+def ended(service: Service, code: int, said: str, *, lived: float = 100.0) -> bool:
+    """Let the service end; tell whether it is given up for its way of ending."""
+    service.process = cast("subprocess.Popen[bytes]", SimpleNamespace(returncode=code))
+    service.said, service.started = said, time.monotonic() - lived
+    service.note_end()
+    return service.hopeless
+
+
+@pytest.mark.parametrize(
+    ("endings", "hopeless"),
+    [
+        pytest.param(
+            [(1, "x 1", 100.0), (1, "x 22", 100.0), (1, "x 3", 100.0), (1, "x 4", 100.0)], True, id="same"
+        ),
+        pytest.param([(1, "x", 100.0), (1, "x", 100.0), (1, "x", 100.0)], False, id="not often enough"),
+        pytest.param(
+            [(1, "x", 100.0), (1, "x", 100.0), (2, "x", 100.0), (1, "x", 100.0)], False, id="other codes"
+        ),
+        pytest.param(
+            [(1, "x", 100.0), (1, "y", 100.0), (1, "x", 100.0), (1, "y", 100.0)], False, id="other words"
+        ),
+        pytest.param([(1, "x", 100.0)] * 3 + [(1, "x", 700.0)], False, id="it lived long"),
+        pytest.param([(-9, "x", 100.0)] * 9, False, id="killed by others"),
+    ],
+)
+def test_only_a_service_that_ends_by_itself_and_alike_is_hopeless(
+    endings: list[tuple[int, str, float]], hopeless: bool
+) -> None:
+    service = Service("one", [], logging.getLogger("test"))
+
+    found = [ended(service, code, said, lived=lived) for code, said, lived in endings]
+
+    assert found[-1] is hopeless
