@@ -38,11 +38,11 @@ DOCTOR_EVERY = 20
 _PRELOADED = """
 import os, signal, sys
 os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+answer = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 import uvicorn
 from airflow.api_fastapi.main import app
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-answer = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
 for line in sys.stdin:
     if not (pid := os.fork()):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
