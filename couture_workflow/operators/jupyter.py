@@ -86,11 +86,11 @@ class CoutureJupyterOperator(BaseOperator):
 
     def _folders(self, context: Context, home: Path) -> list[Path]:
         """Return where the notebook may be, the likeliest place first."""
-        beside = Path(context["dag"].fileloc).parent
+        from couture_workflow.services.notebooks import run as notebook_run
+
         bundle = getattr(getattr(context["ti"], "bundle_instance", None), "path", None)
-        top = [Path(bundle), Path(bundle) / "notebooks"] if bundle else []
-        folders = [beside, beside / "notebooks", beside.parent / "notebooks", *top, home / "notebooks"]
-        return list(dict.fromkeys(folders))
+        top = Path(bundle) if bundle else None
+        return notebook_run.input_folders(Path(context["dag"].fileloc), top=top, home=home)
 
     def _show(self, kind: str, line: str) -> None:
         getattr(self.log, _LEVELS.get(kind, "info"))("%s", line)

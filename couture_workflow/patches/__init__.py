@@ -313,6 +313,10 @@ PATCHES = (
             ),
             Target("airflow.sdk.definitions.dag:DAG.check_cycle", ("self",)),
             Target("airflow.sdk.definitions.taskgroup:TaskGroup.add", ("self", "task")),
+            Target(
+                "airflow.sdk.definitions._internal.contextmanager:DagContext.pop",
+                uses=("autoregistered_dags", "add"),
+            ),
         ),
         does="The save gate learns which lines made a task, a DAG, an error or a cycle.",
         why="Airflow tells a text without lines, and one task of a cycle.",

@@ -27,17 +27,26 @@ def observe(
     failed: Callable[[BaseException], None],
     made: Callable[[object], None],
     circular: Callable[[Any, BaseException], None],
+    registered: Callable[[Any], None],
 ) -> None:
     """Tell what Airflow does while it parses a DAG file.
 
     :param failed: is called with what the file raises.
     :param made: is called with each DAG, and each task or group that is added to a group.
     :param circular: is called with a DAG that Airflow's search for cycles refuses, and with what that raises.
+    :param registered: is called with each DAG whose ``with`` block ends; Airflow keeps one of those that look
+        the same to it.
     """
     if not guard.fits("places-in-dag-files"):
         return
     from airflow.dag_processing.importers import python_importer
     from airflow.sdk import DAG, TaskGroup
+    from airflow.sdk.definitions._internal.contextmanager import DagContext
+
+    class Registered(set[tuple[DAG, types.ModuleType]]):
+        def add(self, element: tuple[DAG, types.ModuleType]) -> None:
+            registered(element[0])
+            super().add(element)
 
     class Loader(importlib.machinery.SourceFileLoader):
         def exec_module(self, module: types.ModuleType) -> None:
@@ -54,6 +63,7 @@ def observe(
     vars(python_importer)["importlib"] = stand_in
     # Airflow handles SIGSEGV in Python, which never returns from a real one: let that end the process.
     vars(python_importer)["signal"] = types.SimpleNamespace(**{**vars(signal), "SIGSEGV": signal.SIGUSR2})
+    DagContext.autoregistered_dags = Registered()
     TaskGroup.add = _telling(TaskGroup.add, made, argument=1)  # type: ignore[method-assign]
     DAG.__init__ = _telling(DAG.__init__, made, argument=0)  # type: ignore[method-assign]
     DAG.check_cycle = _telling_cycles(DAG.check_cycle, circular)  # type: ignore[method-assign]

@@ -34,6 +34,10 @@ class AnswerError(Exception):
         self.too_many = too_many
 
 
+#: Line, column, end line, end column; 0: not known.
+Place = tuple[Line, Line, Line, Line]
+
+
 class _Failure(BaseModel):
     type: Text
     message: Text
@@ -42,6 +46,7 @@ class _Failure(BaseModel):
     errno: int | None = None
     name: Text | None = None
     column: Line = 0
+    place: Place | None = None
 
 
 class _Warning(BaseModel):
@@ -70,6 +75,23 @@ class _Task(BaseModel):
     arguments: dict[Text, Text]
 
 
+class _Finding(BaseModel):
+    code: Text
+    name: Text
+    task: Text
+    argument: Text
+    message: Text
+    path: Text
+    place: Place
+
+
+class _Repeated(BaseModel):
+    dag_id: Text
+    lines: Few[Line]
+    path: Text
+    place: Place
+
+
 class _Dag(BaseModel):
     dag_id: Text
     path: Text
@@ -85,6 +107,8 @@ class _Dag(BaseModel):
     mentions: list[tuple[Text, Text, Text]]
     connections: list[tuple[Text, Text]]
     templates: list[tuple[Text, Text, Text]]
+    findings: list[_Finding] = []
+    places: list[tuple[Text, Text, Line, Line, Line, Line]] = []
 
 
 class _Problem(BaseModel):
@@ -99,6 +123,7 @@ class _Answer(BaseModel):
     files: list[Text] = []
     problems: Few[_Problem] = []
     dags: list[_Dag] = []
+    repeated: Few[_Repeated] = []
     errors: Few[_Failure] = []
     warnings: Few[_Warning] = []
     reads: list[Text] = []

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.dags import sources as dag_sources
 from couture_workflow.services.dags.sources import Sources
-from couture_workflow.services.gate import failures, lint, parses, rules, sandbox
+from couture_workflow.services.gate import failures, findings, lint, parses, rules, sandbox
 from couture_workflow.services.gate.graph import DagGraph, graph_of
 from couture_workflow.services.gate.lint import quick
 from couture_workflow.services.gate.parses import Parse, Parses
@@ -56,7 +56,14 @@ def check(
     """
     folder = dag_root.current(store.root) if store else ""
     chosen = frozenset(_inside(folder, dict.fromkeys(changed)))
-    asked = _Check(_inside(folder, files), chosen, store, known or Known(), _inside(folder, replaced or {}))
+    asked = _Check(
+        _inside(folder, files),
+        chosen,
+        store,
+        known or Known(),
+        _inside(folder, replaced or {}),
+        _beside(folder, files),
+    )
     return _whole(folder, asked.run(parse=parse))
 
 
@@ -91,6 +98,14 @@ def _inside(folder: str, files: Mapping[str, Content]) -> Mapping[str, Content]:
     return {path: content for path, content in found if path}
 
 
+def _beside(folder: str, files: Iterable[str]) -> frozenset[str]:
+    """Return the notebooks beside the folder that Airflow reads, by their path below ``notebooks`` there."""
+    if not folder:
+        return frozenset()
+    start = f"{folder.rpartition('/')[0]}/notebooks/".lstrip("/")
+    return frozenset(path.removeprefix(start) for path in files if path.startswith(start))
+
+
 def _whole(folder: str, report: Report) -> Report:
     """Return a report with paths of the repository."""
     if not folder:
@@ -123,6 +138,7 @@ class _Check:
     store: Store | None
     known: Known
     replaced: Mapping[str, bytes]
+    outside: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     problems: list[Problem] = field(default_factory=list)
     parsed: dict[str, Parsed] = field(default_factory=dict)
@@ -176,13 +192,15 @@ class _Check:
         for path, content in written.items():
             old = [problem for problem in found if problem.path == path and problem.code in _OLD_RULES]
             if old or looks_old(content.decode("utf-8", "replace")):
-                line = old[0].line if old else 0
+                place = (
+                    (old[0].line, old[0].column, old[0].end_line, old[0].end_column) if old else (0, 0, 0, 0)
+                )
                 yield Problem(
                     "warning",
                     "old-dag",
                     "The file has parts that were written for an older Airflow.",
                     path,
-                    line,
+                    *place,
                     advice="Upgrade this file: that rewrites them, and shows you what it did.",
                 )
 
@@ -246,7 +264,13 @@ class _Check:
 
     def _duplicates(self, ids: Mapping[str, Collection[str]]) -> list[Problem]:
         return list(
-            rules.duplicates(ids, self.graphs, self.known, concerned=self.parsed.keys() & self._own())
+            rules.duplicates(
+                ids,
+                self.graphs,
+                self.known,
+                concerned=self.parsed.keys() & self._own(),
+                places=self._places(),
+            )
         )
 
     def _own(self) -> set[str]:
@@ -266,16 +290,29 @@ class _Check:
                 yield problem
         yield from failures.parse_warnings(self.parsed.values(), concerned=self.changed)
         yield from self._duplicates(ids)
+        for path in self.parsed.keys() & self._own():
+            yield from findings.repeated(self.parsed[path].found.get("repeated"), path=path)
         calls = self._calls(remembered)
-        yield from rules.call_loops(calls, self.graphs)
+        yield from rules.call_loops(calls, self.graphs, places=self._places())
         if self.store is not None:
-            yield from rules.missing_children(self.graphs, every, self.known)
+            yield from rules.missing_children(self.graphs, every, self.known, places=self._places())
         failed = {path for path, each in self.parsed.items() if each.why or each.found.get("errors")}
         yield from rules.vanished(self._old_ids(failed), every, calls)
         for each in self.parsed.values():
             for dag in _rows(each.found.get("dags")):
                 yield from rules.references(graph_of(dag), dag, store=self.store, known=self.known)
+                yield from findings.found(
+                    dag,
+                    path=each.path,
+                    store=self.store,
+                    known=self.known,
+                    notebooks=frozenset() if "/" in each.path else self.outside,
+                )
         yield from rules.walls_missing(listed.walls)
+
+    def _places(self) -> dict[tuple[str, str], rules.Places]:
+        rows = ((path, dag) for path, each in self.parsed.items() for dag in _rows(each.found.get("dags")))
+        return {(path, str(dag.get("dag_id"))): findings.places(dag) for path, dag in rows}
 
     def _old_ids(self, failed: Collection[str]) -> dict[str, Collection[str]]:
         """Return what the changed files defined before; those that fail now say nothing about it."""

@@ -110,15 +110,37 @@ def _problem(each: Parsed, error: Mapping[str, Any], files: Mapping[str, bytes])
             f"The file could not be checked to its end without the value of the variable {names}: {text}",
             path,
             line,
+            *_part(error, line),
             advice=f"Set AIRFLOW_VAR_{made_up[0].upper()} in the environment, or read it in a task.",
         )
-    column = _number(error.get("column")) if kind in _SYNTAX else 0
-    return Problem("error", code, text, path, line, column, advice=advice)
+    if not any(place := _part(error, line)) and kind in _SYNTAX:
+        place = (_number(error.get("column")), 0, 0)
+    return Problem("error", code, text, path, line, *place, advice=advice)
 
 
 #: Where a module lies on the server, at the end of Python's message.
 _SERVER_PATH = re.compile(r" \((?:/[^()]*|unknown location)\)$")
 _VARIABLE = re.compile(r"Variable (.+?) not found")
+#: Errors that have words of their own -> code, message with the error's at {}, advice.
+_KINDS = {
+    "AirflowDagCycleException": ("cycle", "{}", "Remove one of these dependencies."),
+    "DuplicateTaskIdFound": ("duplicate-task", "{}", "Give one of them another task_id."),
+    "NotStoredError": (
+        "not-stored",
+        "{} The DAG would never appear.",
+        "Give such a value as text, or make it in the task itself: Airflow keeps arguments in its database.",
+    ),
+    "MemoryError": (
+        "memory",
+        "The file needs too much memory while it is loaded.",
+        "Move the work into a task.",
+    ),
+    "AirflowTaskTimeout": (
+        "too-slow",
+        "The file takes too long to load.",
+        "Move what takes long into a task.",
+    ),
+}
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 
 
@@ -135,14 +157,9 @@ def _explained(kind: str, message: str, error: Mapping[str, Any]) -> tuple[str, 
         )
     if kind == "AirflowNotFoundException" and "conn_id" in message:
         return "missing-connection", _sentence(message), "Add it under Admin > Connections."
-    if kind == "AirflowDagCycleException":
-        return "cycle", _sentence(message), "Remove one of these dependencies."
-    if kind == "DuplicateTaskIdFound":
-        return "duplicate-task", _sentence(message), "Give one of them another task_id."
-    if kind == "MemoryError":
-        return "memory", "The file needs too much memory while it is loaded.", "Move the work into a task."
-    if kind == "AirflowTaskTimeout":
-        return "too-slow", "The file takes too long to load.", "Move what takes long into a task."
+    if kind in _KINDS:
+        code, text, advice = _KINDS[kind]
+        return code, text.format(_sentence(message)), advice
     if error.get("errno") in (1, 13, 30) or kind in ("PermissionError", "ConnectionError"):
         return "sandbox", _sentence(f"{kind}: {message}"), _OUTSIDE
     if kind == "ModuleNotFoundError":
@@ -168,6 +185,15 @@ def _place(error: Mapping[str, Any], path: str) -> tuple[str, int]:
     if isinstance(frames, list) and frames and isinstance(frames[-1], list) and len(frames[-1]) == 2:
         return str(frames[-1][0]), _number(frames[-1][1])
     return path, 0
+
+
+def _part(error: Mapping[str, Any], line: int) -> tuple[int, int, int]:
+    """Return column, end line and end column of an error, 0 if its place is another one than its line."""
+    place = error.get("place")
+    if isinstance(place, list) and len(place) == 4 and place[0] == line:
+        _, column, end_line, end_column = map(_number, place)
+        return column, end_line, end_column
+    return 0, 0, 0
 
 
 def _with_importers(problem: Problem, paths: list[str]) -> Problem:

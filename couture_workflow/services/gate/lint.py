@@ -6,6 +6,7 @@ Ruff is a process of its own, so that text made to break a parser cannot take th
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,7 +21,6 @@ from couture_workflow.services.gate.problems import Level, Problem
 #: B023: a loop variable that every task of a loop sees with its last value.
 RULES = (
     "F",
-    "AIR001",
     "AIR002",
     "AIR003",
     "AIR201",
@@ -36,7 +36,7 @@ RULES = (
     "PLE",
 )
 #: Rules of style: said, but nothing is wrong.
-NOTES = frozenset({"AIR001", "AIR311", "AIR312", "AIR321", "F401", "F541", "F841"})
+NOTES = frozenset({"AIR201", "AIR311", "AIR312", "AIR321", "F401", "F541", "F841"})
 
 #: Seconds that ruff may take for one file; it takes about 20 ms for an ordinary one.
 PATIENCE = 10.0
@@ -54,9 +54,25 @@ _SETTINGS = (
     "--exit-zero",
 )
 
+#: Messages of ruff that contradict themselves or end in the middle -> what is said instead.
+_SAID: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"^(`.{1,500}`) is removed in Airflow 3\.0; It still works in Airflow 3\.0 but .*$", re.S),
+        r"\1 is deprecated since Airflow 3.0. It still works; a later version will not have it.",
+    ),
+    (
+        re.compile(
+            r"^(`.{1,500}`) is deprecated and (moved into `.{1,200}` provider in Airflow 3\.0); It still .*$",
+            re.S,
+        ),
+        r"\1 was \2. The old place still works; a later version will not have it.",
+    ),
+    (re.compile(r"^(`.{1,500}`) is (moved into `.{1,200}` provider in Airflow 3\.0);$", re.S), r"\1 was \2."),
+)
+
 _ADVICE = {
-    "AIR301": "Airflow 3 no longer has it. Upgrade this file, or replace it as the message says.",
-    "AIR302": "It moved out of Airflow's core. Upgrade this file, or import it from the provider.",
+    "AIR301": "Upgrade this file, or replace it by hand.",
+    "AIR302": "Upgrade this file, or import it from the provider.",
     "AIR003": "It is read each time the file is parsed. Read it in a task, or with a template such as "
     "{{ var.value.name }}.",
     "B023": "Give the function the value as an argument, such as def task(value=value).",
@@ -137,7 +153,7 @@ def _problem(path: str, finding: Mapping[str, Any]) -> Problem:
     code, start, end = finding.get("code") or "", finding["location"], finding["end_location"]
     is_syntax = code in ("", "invalid-syntax", "E999") or finding.get("name") == "invalid-syntax"
     level: Level = "error" if is_syntax else "note" if code in NOTES else "warning"
-    message = str(finding["message"])
+    message = _said(str(finding["message"]))
     return Problem(
         level,
         "syntax" if is_syntax else code,
@@ -147,8 +163,22 @@ def _problem(path: str, finding: Mapping[str, Any]) -> Problem:
         start["column"],
         end["row"],
         end["column"],
-        _ADVICE.get(code, ""),
+        _advice(code, finding),
     )
+
+
+def _advice(code: str, finding: Mapping[str, Any]) -> str:
+    """Return what to do: with Airflow's rules the name of the new thing, which ruff tells of the fix only."""
+    title = str((finding.get("fix") or {}).get("message") or "")
+    return _sentence(title) if title and code.startswith("AIR") else _ADVICE.get(code, "")
+
+
+def _said(message: str) -> str:
+    """Return a message of ruff in words that agree with each other."""
+    for pattern, words in _SAID:
+        if pattern.match(message):
+            return pattern.sub(words, message)
+    return message
 
 
 def _fix(finding: Mapping[str, Any]) -> Fix | None:

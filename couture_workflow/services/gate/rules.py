@@ -13,6 +13,7 @@ from couture_workflow.services.dags.triggers import loops
 from couture_workflow.services.files.artifacts import KIND as ARTIFACTS
 from couture_workflow.services.files.dependencies import KIND as DEPENDENCIES
 from couture_workflow.services.files.kinds import FileKind
+from couture_workflow.services.gate import findings
 from couture_workflow.services.gate.graph import DagGraph
 from couture_workflow.services.gate.parses import Call
 from couture_workflow.services.gate.problems import Known, Level, Problem
@@ -20,6 +21,9 @@ from couture_workflow.store.names import quote
 
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
+
+#: (task, name) -> where the name stands: line, column, end line, end column.
+Places = Mapping[tuple[str, str], tuple[int, int, int, int]]
 
 #: The operator that waits for the DAG that it runs.
 _WAITS = "DagOperator"
@@ -80,14 +84,25 @@ def _is_regular_expression(pattern: str) -> bool:
 
 
 def duplicates(
-    ids: Mapping[str, Iterable[str]], graphs: Iterable[DagGraph], known: Known, *, concerned: Collection[str]
+    ids: Mapping[str, Iterable[str]],
+    graphs: Iterable[DagGraph],
+    known: Known,
+    *,
+    concerned: Collection[str],
+    places: Mapping[tuple[str, str], Places],
 ) -> Iterator[Problem]:
     """Find DAG ids that more than one file defines.
 
     :param ids: DAG file -> the DAGs in it.
     :param concerned: files that are told about it.
+    :param places: (DAG file, DAG) -> where names stand in it.
     """
-    lines = {(graph.path, graph.dag_id): graph.line for graph in graphs}
+    spots = {
+        (graph.path, graph.dag_id): places.get((graph.path, graph.dag_id), {}).get(
+            ("", graph.dag_id), (graph.line, 0, 0, 0)
+        )
+        for graph in graphs
+    }
     owners: dict[str, list[str]] = defaultdict(list)
     for path in sorted(ids):
         for dag_id in set(ids[path]):
@@ -103,19 +118,30 @@ def duplicates(
                     f"The DAG id {quote(dag_id)} is also defined in {' and '.join(others[:3])}. Airflow "
                     "would show now one, now the other.",
                     path,
-                    lines.get((path, dag_id), 0),
+                    *spots.get((path, dag_id), (0, 0, 0, 0)),
                     advice="Give one of them another dag_id.",
                 )
 
 
-def call_loops(calls: Iterable[Call], graphs: Iterable[DagGraph]) -> Iterator[Problem]:
+def call_loops(
+    calls: Iterable[Call], graphs: Iterable[DagGraph], *, places: Mapping[tuple[str, str], Places]
+) -> Iterator[Problem]:
     """Find DAGs that run themselves in the end, and name the way.
 
     A loop of our own operator, which waits, can never end. One through Airflow's trigger may be meant.
 
     :param calls: those of the whole tree.
+    :param places: (DAG file, DAG) -> where names stand in it.
     """
-    places = {(graph.dag_id, task.id): (graph.path, task.line) for graph in graphs for task in graph.tasks}
+    spots = {
+        (graph.dag_id, task.id): (
+            graph.path,
+            *places.get((graph.path, graph.dag_id), {}).get((task.id, task.child), (task.line, 0, 0, 0)),
+        )
+        for graph in graphs
+        for task in graph.tasks
+        if task.child
+    }
     of: dict[str, list[tuple[str, str]]] = defaultdict(list)
     waiting: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for dag_id, task, child, operator in calls:
@@ -126,7 +152,7 @@ def call_loops(calls: Iterable[Call], graphs: Iterable[DagGraph]) -> Iterator[Pr
     levels: list[tuple[Level, tuple[tuple[str, str], ...]]] = [("error", loop) for loop in endless]
     levels += [("warning", loop) for loop in loops(of) if loop not in endless]
     for level, loop in levels:
-        place = next((places[step] for step in loop if step in places), None)
+        place = next((spots[step] for step in loop if step in spots), None)
         if place is not None:
             way = " → ".join([*(f"{dag_id} (task {task})" for dag_id, task in loop), loop[0][0]])
             yield Problem(
@@ -138,8 +164,17 @@ def call_loops(calls: Iterable[Call], graphs: Iterable[DagGraph]) -> Iterator[Pr
             )
 
 
-def missing_children(graphs: Iterable[DagGraph], ids: Collection[str], known: Known) -> Iterator[Problem]:
-    """Find tasks that run a DAG which nobody defines."""
+def missing_children(
+    graphs: Iterable[DagGraph],
+    ids: Collection[str],
+    known: Known,
+    *,
+    places: Mapping[tuple[str, str], Places],
+) -> Iterator[Problem]:
+    """Find tasks that run a DAG which nobody defines.
+
+    :param places: (DAG file, DAG) -> where names stand in it.
+    """
     for graph in graphs:
         for task in graph.tasks:
             if task.child and task.child not in ids and task.child not in known.dag_ids:
@@ -148,7 +183,9 @@ def missing_children(graphs: Iterable[DagGraph], ids: Collection[str], known: Kn
                     "missing-dag",
                     f"The task {quote(task.id)} runs the DAG {quote(task.child)}, which does not exist.",
                     task.path or graph.path,
-                    task.line,
+                    *places.get((graph.path, graph.dag_id), {}).get(
+                        (task.id, task.child), (task.line, 0, 0, 0)
+                    ),
                     advice="Add that DAG, or correct the name.",
                 )
 
@@ -184,12 +221,13 @@ def references(
     :param found: the DAG as the sandbox told it.
     """
     tasks = {task.id: (task.path or graph.path, task.line) for task in graph.tasks}
+    places = findings.places(found)
 
     def missing(code: str, what: str, name: str, task: str, advice: str) -> Problem:
         path, line = tasks.get(task, (graph.path, 0))
         return Problem(
             "warning", code, f"The task {quote(task)} names the {what} {quote(name)}, which does not exist.",
-            path, line, advice=advice,
+            path, *places.get((task, name), (line, 0, 0, 0)), advice=advice,
         )  # fmt: skip
 
     for noun, name, task in _rows(found.get("mentions"), 3):

@@ -60,14 +60,12 @@ _CONNECTION = re.compile(r"\bconn\.(\w+)")
 _TEMPLATE = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
 
 
-def described(dag: Any, *, path: str, origin: Origin) -> dict[str, Any]:
-    """Return a DAG; raises what Airflow raises for one that it could not store.
+def described(dag: Any, stored: Mapping[str, Any], *, path: str, origin: Origin) -> dict[str, Any]:
+    """Return a DAG.
 
+    :param stored: the DAG as Airflow stores it.
     :param origin: tells the file and line that made a task or DAG.
     """
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    stored: Mapping[str, Any] = DagSerialization.to_dict(dag)
     fields = {each["task_id"]: each for each in (task.get("__var", task) for task in stored["dag"]["tasks"])}
     where, line = origin(dag)
     return {
@@ -147,18 +145,18 @@ def _is_in_mapped_group(task: Any) -> bool:
 
 
 def _child(task: Any) -> str:
-    given = _given(task)
+    arguments = given(task)
     for field in _CHILDREN:
-        value = given.get(field)
+        value = arguments.get(field)
         if isinstance(value, str) and value and "{" not in value:
             return value
     return ""
 
 
-def _given(task: Any) -> Mapping[str, Any]:
+def given(task: Any) -> Mapping[str, Any]:
     """Return the arguments of a task, also of one that is expanded at run time."""
-    given: Mapping[str, Any] = task.partial_kwargs if task.is_mapped else vars(task)
-    return given
+    found: Mapping[str, Any] = task.partial_kwargs if task.is_mapped else vars(task)
+    return found
 
 
 def _groups(dag: Any) -> Iterator[tuple[str, str]]:
@@ -182,7 +180,7 @@ def _mentions(stored: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _connections(task: Any) -> Iterator[str]:
-    for name, value in _given(task).items():
+    for name, value in given(task).items():
         if name.endswith("conn_id") and isinstance(value, str) and value and "{" not in value:
             yield value
 

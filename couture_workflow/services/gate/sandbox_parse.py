@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import sys
-import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from couture_workflow.patches import dag_parsing
+from couture_workflow.services.gate.sandbox_recorder import LONGEST, Recorder
 
 #: What DAG files import most, loaded once.
 PRELOADED = (
     "airflow.dag_processing.dagbag",
     "airflow.dag_processing.importers.python_importer",
+    "airflow.dag_processing.processor",
     "airflow.models.dag",
     "airflow.sdk.bases.hook",
     "airflow.sdk.execution_time.supervisor",
@@ -34,8 +36,10 @@ PRELOADED = (
     "airflow.providers.standard.sensors.filesystem",
     "couture_workflow.operators",
     "couture_workflow.operators.dag",
+    "couture_workflow.operators.jupyter",
     "couture_workflow.operators.spark",
     "couture_workflow.services.gate.sandbox_answers",
+    "couture_workflow.services.gate.sandbox_findings",
     "couture_workflow.services.gate.sandbox_graph",
     "couture_workflow.services.files.uses",
     "airflow.decorators",
@@ -45,9 +49,6 @@ PRELOADED = (
     "yaml",
 )
 
-_FRAMES = 20
-_LONGEST = 2000
-
 
 def preload() -> None:
     """Import what nearly every DAG file needs; whatever is not installed is left out."""
@@ -55,6 +56,7 @@ def preload() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import airflow.sdk
+        import structlog
 
         for name in PRELOADED:
             try:
@@ -64,6 +66,22 @@ def preload() -> None:
         for name in ("DAG", "dag", "task", "task_group", "Asset", "Param", "Label", "Variable", "Connection"):
             getattr(airflow.sdk, name)
         dag_parsing.look()
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        _rehearse()
+
+
+def _rehearse() -> None:
+    """Do with a DAG of our own what is done with all: what libraries make at first use is made once."""
+    from airflow.providers.standard.operators.bash import BashOperator
+    from airflow.sdk import DAG
+
+    from couture_workflow.services.gate import sandbox_templates
+
+    with DAG("rehearsal", schedule="@daily", params={"name": 1}) as dag:
+        BashOperator(task_id="task", bash_command="echo {{ ds | lower }} {% if params.name %}{% endif %}")
+    recorder = Recorder("/")
+    recorder.texts[id(dag)] = sandbox_templates.texts(dag)
+    _described(dag, recorder, path="")
 
 
 def run(question: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,35 +129,29 @@ def _data_problem(tree: str, path: str) -> dict[str, Any] | None:
 
 
 def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    from airflow.dag_processing.dagbag import BundleDagBag
+    from couture_workflow.services.gate import sandbox_answers, sandbox_findings
 
-    from couture_workflow.services.gate import sandbox_answers, sandbox_graph
-
-    recorder = _Recorder(tree)
+    recorder = Recorder(tree)
     recorder.install()
     asked = sandbox_answers.install(question)
-    file = str(Path(tree, path))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        bag = BundleDagBag(
-            dag_folder=file,
-            bundle_path=Path(tree),
-            bundle_name=question.get("bundle", "dags"),
-            load_op_links=False,
-        )
+        bag = _bag(recorder, str(Path(tree, path)), tree, str(question.get("bundle", "dags")))
     found: list[dict[str, Any]] = []
     for dag in bag.dags.values():
         try:
-            found.append(sandbox_graph.described(dag, path=path, origin=recorder.origin))
+            found.append(_described(dag, recorder, path=path))
         except Exception as error:  # noqa: BLE001 (whatever the file's own objects raise)
-            recorder.errors.append(recorder.told(error))
+            recorder.errors.append(recorder.told(error, dag))
     if not recorder.errors:  # found by Airflow after the file was run: cycles, wrong settings
         for text in bag.import_errors.values():
             kind, _, message = text.partition(": ")
-            frames = recorder.dag_places(message)
-            recorder.errors.append({"type": kind, "message": message[:_LONGEST], "frames": frames})
+            place = recorder.dag_place(kind, message)
+            recorder.errors.append({"type": kind, "message": message[:LONGEST], **place})
+    registered = {id(dag): dag for dag in [*recorder.registered, *_of_module(str(Path(tree, path)))]}
     return {
         "dags": found,
+        "repeated": [*sandbox_findings.repeated([*registered.values()], recorder)],
         "errors": recorder.errors,
         "warnings": list(recorder.warnings(caught)),
         "reads": sorted(path for path in recorder.reads if "__pycache__" not in path),
@@ -147,130 +159,36 @@ def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Recorder:
-    """Notes where in the tree things come from: tasks, DAGs, errors; and what of it is read."""
+def _bag(recorder: Recorder, file: str, tree: str, bundle: str) -> Any:
+    """Return Airflow's bag of a file."""
+    from airflow.dag_processing.dagbag import BundleDagBag
 
-    def __init__(self, tree: str) -> None:
-        self.tree = f"{tree}/"
-        self.errors: list[dict[str, Any]] = []
-        self.reads: set[str] = set()
-        self._places: dict[int, tuple[str, int]] = {}
-        self._kept: list[object] = []  # so that no id is used twice
+    from couture_workflow.services.gate import sandbox_templates
 
-    def install(self) -> None:
-        """Start to note."""
-        dag_parsing.observe(failed=self._failed, made=self._note, circular=self._name_cycle)
-        sys.addaudithook(self._audit)
+    class Bag(BundleDagBag):
+        def bag_dag(self, dag: Any) -> None:
+            recorder.registered.append(dag)
+            with contextlib.suppress(Exception):  # whatever the file's own operators raise
+                recorder.texts[id(dag)] = sandbox_templates.texts(dag)  # files take the place of names below
+            super().bag_dag(dag)
 
-    def origin(self, thing: object) -> tuple[str, int]:
-        """Return the file and line that made a task or DAG, ("", 0) if that is not known."""
-        return self._places.get(id(thing), ("", 0))
-
-    def dag_places(self, message: str) -> list[list[Any]]:
-        """Return the place of the DAG that a message names, of the first DAG if it names none."""
-        from airflow.sdk import DAG
-
-        dags = [thing for thing in self._kept if isinstance(thing, DAG)]
-        named = [dag for dag in dags if str(getattr(dag, "dag_id", "")) in message.split()]
-        return [list(self.origin(dag)) for dag in (named or dags)[:1]]
-
-    def _failed(self, error: BaseException) -> None:
-        self.errors.append(self.told(error))
-
-    def _note(self, thing: object) -> None:
-        if id(thing) not in self._places:
-            self._kept.append(thing)
-            self._places[id(thing)] = self._caller()
-
-    def _name_cycle(self, dag: Any, error: BaseException) -> None:
-        """Name all tasks of a cycle, where Airflow names one."""
-        if way := cycle({task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}):
-            told = self.told(error)
-            told["message"] = f"The tasks of the DAG {dag.dag_id} wait for each other: {' → '.join(way)}"
-            told["frames"] = [list(self.origin(dag.get_task(way[0])))]
-            self.errors.append(told)
-
-    def _caller(self) -> tuple[str, int]:
-        frame = sys._getframe(2)
-        while frame is not None:
-            if frame.f_code.co_filename.startswith(self.tree):
-                return self._relative(frame.f_code.co_filename), frame.f_lineno
-            frame = frame.f_back  # type: ignore[assignment]
-        return "", 0
-
-    def _relative(self, path: str) -> str:
-        return path.removeprefix(self.tree)
-
-    def _audit(self, event: str, given: tuple[Any, ...]) -> None:
-        if event == "open" or (event in ("os.listdir", "os.scandir") and not _by_import()):
-            name = given[0]
-            if isinstance(name, str | bytes | os.PathLike):
-                path = os.path.normpath(Path.cwd() / os.fsdecode(name))
-                if f"{path}/".startswith(self.tree):
-                    self.reads.add(self._relative(path) if event == "open" else f"{path}/"[len(self.tree) :])
-
-    def told(self, error: BaseException) -> dict[str, Any]:
-        """Return what an error says, and its lines in the tree, innermost last."""
-        found: dict[str, Any] = {
-            "type": type(error).__name__,
-            "module": type(error).__module__,
-            "message": self._shown(_message(error)),
-            "frames": list(self._frames(error)),
-            "errno": getattr(error, "errno", None) if isinstance(error, OSError) else None,
-            "name": getattr(error, "name", None) if isinstance(error, ImportError) else None,
-        }
-        if isinstance(error, SyntaxError) and error.filename and error.lineno:
-            found["message"] = self._shown(str(error.msg))
-            found["frames"].append([self._relative(str(error.filename)), error.lineno])
-            found["column"] = error.offset or 0
-        return found
-
-    def _frames(self, error: BaseException) -> Iterator[list[Any]]:
-        lines = traceback.extract_tb(error.__traceback__)
-        inside = [line for line in lines if line.filename.startswith(self.tree)]
-        for line in inside[-_FRAMES:]:
-            yield [self._relative(line.filename), line.lineno or 0]
-
-    def _shown(self, text: str) -> str:
-        return text.replace(self.tree, "")[:_LONGEST]
-
-    def warnings(self, caught: list[warnings.WarningMessage]) -> Iterator[dict[str, Any]]:
-        """Iterate over the warnings that the tree itself is the cause of."""
-        for each in caught[:200]:
-            if each.filename.startswith(self.tree):
-                yield {
-                    "path": self._relative(each.filename),
-                    "line": each.lineno,
-                    "type": each.category.__name__,
-                    "message": self._shown(str(each.message)),
-                }
+    return Bag(dag_folder=file, bundle_path=Path(tree), bundle_name=bundle, load_op_links=False)
 
 
-def cycle(below: Mapping[str, list[str]]) -> list[str]:
-    """Return a way from a task back to itself, [] if there is none."""
-    done: set[str] = set()
-    for start in below:
-        way, waiting = [start], [iter(below[start])]
-        while waiting:
-            task = next(waiting[-1], None)
-            if task is None:
-                done.add(way.pop())
-                waiting.pop()
-            elif task in way:
-                return [*way[way.index(task) :], task]
-            elif task not in done:
-                way.append(task)
-                waiting.append(iter(below.get(task, ())))
-    return []
+def _of_module(file: str) -> list[Any]:
+    """Return the DAGs that are variables of a file; Airflow keeps one of those that look the same to it."""
+    from airflow.sdk import DAG
+    from airflow.utils.file import get_unique_dag_module_name
+
+    module = sys.modules.get(get_unique_dag_module_name(file))
+    return [each for each in vars(module).values() if isinstance(each, DAG)] if module is not None else []
 
 
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 (their own class, their own __str__)
-        return ""
+def _described(dag: Any, recorder: Recorder, *, path: str) -> dict[str, Any]:
+    from couture_workflow.services.gate import sandbox_findings, sandbox_graph, sandbox_stored
 
-
-def _by_import() -> bool:
-    """Tell whether a folder is listed by Python's own search for modules."""
-    return sys._getframe(2).f_code.co_filename.startswith("<frozen importlib")
+    data = sandbox_stored.stored(dag)
+    told = sandbox_graph.described(dag, data, path=path, origin=recorder.origin)
+    told["findings"] = [*sandbox_findings.found(dag, data, recorder)]
+    told["places"] = [*sandbox_findings.places(dag, told, recorder)]
+    return told

@@ -67,6 +67,19 @@ def find_input(name: str, folders: Sequence[Path]) -> Path:
     )
 
 
+def input_folders(dag_file: Path, *, top: Path | None, home: Path | None) -> list[Path]:
+    """Return where the notebook of a task may be, the likeliest place first.
+
+    :param top: the top of the DAG repository, None if there is none.
+    :param home: None: what is below the home is not looked at.
+    """
+    beside = dag_file.parent
+    found = [beside, beside / "notebooks", beside.parent / "notebooks"]
+    found += [top, top / "notebooks"] if top else []
+    found += [home / "notebooks"] if home else []
+    return list(dict.fromkeys(found))
+
+
 def output_path(store: Store, name: str) -> Path:
     """Return where an output of this name goes."""
     return store.outputs / "notebooks" / _relative(name, "output_nb")

@@ -78,8 +78,9 @@ class Checker {
 
   diagnostic({ level, code, message, line, column, end_line, end_column, advice, fix }) {
     const { doc } = this.view.state;
-    const from = position(doc, line || 1, column || 1);
-    const to = end_line ? position(doc, end_line, end_column || 1) : doc.lineAt(from).to;
+    const written = textOf(doc, line || 1);
+    const from = column ? position(doc, line || 1, column) : written.from;
+    const to = end_line ? position(doc, end_line, end_column || 1) : written.to;
     return {
       from,
       to: Math.max(from, to),
@@ -111,6 +112,14 @@ function position(doc, line, column) {
   if (line > doc.lines) return doc.length;
   const { from, text } = doc.line(Math.max(line, 1));
   return from + [...text].slice(0, Math.max(column - 1, 0)).join("").length;
+}
+
+/** Where the text of a line is, without its indentation and what is blank at its end. */
+function textOf(doc, line) {
+  if (line > doc.lines) return { from: doc.length, to: doc.length };
+  const { from, text } = doc.line(Math.max(line, 1));
+  const start = from + text.length - text.trimStart().length;
+  return { from: start, to: Math.max(start, from + text.trimEnd().length) };
 }
 
 /** How many problems are shown: { error, warning, info }. */

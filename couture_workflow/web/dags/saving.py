@@ -9,6 +9,7 @@ from typing import Any
 from airflow.configuration import conf
 from airflow.models.connection import Connection
 from airflow.models.dag import DagModel
+from airflow.models.pool import Pool
 from airflow.models.variable import Variable
 from airflow.utils.session import create_session
 from sqlalchemy import select
@@ -104,6 +105,8 @@ def known() -> Known:
     with create_session(scoped=False) as session:
         variables = set(session.scalars(select(Variable.key)))
         connections = set(session.scalars(select(Connection.conn_id)))
+        pools = {name: slots for name, slots in session.execute(select(Pool.pool, Pool.slots)) if name}
+        dialect = session.get_bind().dialect.name
         others = session.execute(
             select(DagModel.dag_id, DagModel.bundle_name, DagModel.relative_fileloc).where(
                 DagModel.is_stale.is_(False), DagModel.bundle_name != dag_repository.BUNDLE
@@ -113,6 +116,8 @@ def known() -> Known:
     return Known(
         variables=_Variables(variables),
         connections=frozenset(connections | _of_environment(_CONNECTION).keys()),
+        pools=pools,
+        strict_json=dialect != "sqlite",
         dag_ids=elsewhere,
         complete=not conf.get("secrets", "backend", fallback=""),
     )

@@ -1,0 +1,185 @@
+"""What is wrong with a DAG that loads all the same: from findings of the sandbox to problems in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from couture_workflow.exceptions import CoutureError, NotFoundError
+from couture_workflow.services.gate.problems import Known, Problem
+from couture_workflow.services.notebooks import run as notebook_run
+from couture_workflow.store.names import quote
+
+if TYPE_CHECKING:
+    from couture_workflow.store.home import Store
+
+_SHOWN = 120
+
+
+def found(
+    dag: Mapping[str, Any], *, path: str, store: Store | None, known: Known, notebooks: Collection[str]
+) -> Iterator[Problem]:
+    """Iterate over problems of one DAG.
+
+    :param dag: the DAG as the sandbox told it.
+    :param path: the DAG file.
+    :param notebooks: notebooks of the repository that the sandbox did not see, by their path from its folder.
+    """
+    for each in _rows(dag.get("findings")):
+        code, name, message = (str(each.get(key) or "") for key in ("code", "name", "message"))
+        if code == "pool":
+            told = _pool(each, name, message, known)
+        elif code == "notebook":
+            told = _notebook(each, name, message, store=store, seen=name_of(name) in notebooks)
+        else:
+            told = _TOLD[code](each, name, message) if code in _TOLD else None
+        if told is not None:
+            kind, text, advice = told
+            yield Problem(
+                "error" if kind == "not-stored" and known.strict_json else "warning",
+                kind,
+                text,
+                str(each.get("path") or path),
+                *place(each.get("place")),
+                advice=advice,
+            )
+
+
+def repeated(rows: object, *, path: str) -> Iterator[Problem]:
+    """Iterate over the ids that more than one DAG of a file has.
+
+    :param rows: them, as the sandbox told them.
+    """
+    for each in _rows(rows):
+        lines = [str(line) for line in each.get("lines") or ()]
+        where = f", in lines {', '.join(lines[:-1])} and {lines[-1]}" if len(lines) > 1 else ""
+        yield Problem(
+            "error",
+            "duplicate-dag",
+            f"The DAG id {quote(str(each.get('dag_id')))} is defined more than once in this file{where}. "
+            "Airflow would show now one, now the other.",
+            str(each.get("path") or path),
+            *place(each.get("place")),
+            advice="Give each of them a dag_id of its own.",
+        )
+
+
+def places(dag: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int, int, int, int]]:
+    """Return where names stand in a DAG: (task, name) -> its place."""
+    rows = dag.get("places")
+    return {
+        (str(row[0]), str(row[1])): place(row[2:])
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, list) and len(row) == 6
+    }
+
+
+def place(data: object) -> tuple[int, int, int, int]:
+    """Return line, column, end line and end column, 0 if they are not known."""
+    if isinstance(data, list) and len(data) == 4 and all(isinstance(each, int) for each in data):
+        line, column, end_line, end_column = data
+        return line, column, end_line, end_column
+    return 0, 0, 0, 0
+
+
+_Told = tuple[str, str, str]
+
+
+def _owner(each: Mapping[str, Any]) -> str:
+    return f"argument {quote(str(each.get('argument')))} of the task {quote(str(each.get('task')))}"
+
+
+def _not_json(each: Mapping[str, Any], name: str, message: str) -> _Told:
+    return "not-stored", message, "Give it as text, or None."
+
+
+def _missing_template(each: Mapping[str, Any], name: str, message: str) -> _Told:
+    ending = f".{name.rpartition('.')[2]}"
+    return (
+        "missing-template",
+        f"The text {_short(name)} in the {_owner(each)} ends in {ending}, so Airflow takes it for the name "
+        "of a template file, which is not there.",
+        "Add the file beside the DAG file or in a folder of template_searchpath. If it is no file, put a "
+        "blank behind it.",
+    )
+
+
+def _missing_include(each: Mapping[str, Any], name: str, message: str) -> _Told:
+    return (
+        "missing-template",
+        f"The template in the {_owner(each)} includes the file {_short(name)}, which is not there.",
+        "Add it beside the DAG file or in a folder of template_searchpath, or correct the name.",
+    )
+
+
+def _template(each: Mapping[str, Any], name: str, message: str) -> _Told:
+    return (
+        "template",
+        f"The template in the {_owner(each)} cannot be read: {message}.",
+        "The task would fail. Write {{ ... }} around a value and {% ... %} around a statement.",
+    )
+
+
+_TOLD = {
+    "not-json": _not_json,
+    "missing-template": _missing_template,
+    "missing-include": _missing_include,
+    "template": _template,
+}
+
+
+def _pool(each: Mapping[str, Any], name: str, slots: str, known: Known) -> _Told | None:
+    if known.pools is None:
+        return None
+    task = quote(str(each.get("task")))
+    if name not in known.pools:
+        return (
+            "missing-pool",
+            f"The task {task} is to run in the pool {quote(name)}, which does not exist: it would wait "
+            "for ever.",
+            "Add it under Admin > Pools, or correct the name.",
+        )
+    there = known.pools[name]
+    if slots.isdigit() and 0 <= there < int(slots):
+        return (
+            "small-pool",
+            f"The task {task} needs {slots} slots of the pool {quote(name)}, which has {there}: it would "
+            "wait for ever.",
+            "Give the pool more slots under Admin > Pools, or lower pool_slots.",
+        )
+    return None
+
+
+def _notebook(
+    each: Mapping[str, Any], name: str, message: str, *, store: Store | None, seen: bool
+) -> _Told | None:
+    task = quote(str(each.get("task")))
+    if message:
+        return "missing-notebook", f"The task {task} cannot find its notebook: {message}", ""
+    if store is None or seen:  # without a home nobody knows what is in it
+        return None
+    try:
+        notebook_run.find_input(name, [store.root / "notebooks"])
+    except NotFoundError:
+        return (
+            "missing-notebook",
+            f"The task {task} runs the notebook {_short(name)}, which does not exist.",
+            "Put it beside the DAG file or below a folder notebooks, or correct input_nb.",
+        )
+    except CoutureError:
+        return None
+    return None
+
+
+def name_of(notebook: str) -> str:
+    """Return the name of a notebook's file, whether it is given with its ending or without."""
+    return str(PurePosixPath(notebook if notebook.endswith(".ipynb") else f"{notebook}.ipynb"))
+
+
+def _short(text: str) -> str:
+    return quote(text if len(text) <= _SHOWN else f"...{text[-_SHOWN:]}")
+
+
+def _rows(data: object) -> list[dict[str, Any]]:
+    return [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
