@@ -181,7 +181,7 @@ permission = SimpleNamespace(action=SimpleNamespace(name="can_read"), resource=S
 account = SimpleNamespace(roles=[SimpleNamespace(permissions=[permission])])
 account_permissions.keep(account, frozenset())
 dag_parsing.look()
-dag_parsing.observe(failed=print, made=print, circular=print)
+dag_parsing.observe(failed=print, made=print, circular=print, registered=print)
 dag_parsing.answer(object(), object())
 assert state() == before
 assert app.middleware_stack == "theirs"

@@ -48,7 +48,7 @@ def examples() -> list[Example]:
 
 
 def copies(names: Collection[str], *, folder: str = "", user: str = "") -> dict[str, bytes]:
-    """Return copies of examples and of the data that they read, by path below a folder of the repository.
+    """Return copies of examples, with their data and notebooks, by path below a folder of the repository.
 
     :param user: whose copies these are, so that several people may copy the same one; "" for nobody's.
 
@@ -63,7 +63,11 @@ def copies(names: Collection[str], *, folder: str = "", user: str = "") -> dict[
             raise NotFoundError(f"There is no example {quote(name)}. Reload the page.")
         source = (root / name).read_text(encoding="utf-8")
         found[f"{prefix}dags/{name}"] = _renamed(source, f"_{user}" if user else SUFFIX).encode()
-        found |= {f"{prefix}data/{path.name}": path.read_bytes() for path in _data(root, source)}
+        found |= {
+            f"{prefix}{kind}/{path.name}": path.read_bytes()
+            for kind in ("data", "notebooks")
+            for path in _named(root.parent / kind, source)
+        }
     return found
 
 
@@ -77,9 +81,9 @@ def _renamed(source: str, suffix: str) -> str:
     return _DAG_ID.sub(other, source)
 
 
-def _data(root: Path, source: str) -> list[Path]:
-    """Return the files of the examples' data that a source names."""
-    return [path for path in sorted((root.parent / "data").glob("*")) if f'"{path.name}"' in source]
+def _named(folder: Path, source: str) -> list[Path]:
+    """Return the files of a folder that a source names."""
+    return [path for path in sorted(folder.glob("*")) if path.is_file() and f'"{path.name}"' in source]
 
 
 def _summary(path: Path) -> str:

@@ -191,6 +191,28 @@ def test_check_shows_what_a_save_would(open_editor: Callable[..., Editor]) -> No
     expect(page.locator(".cm-lintRange-error").first).to_be_attached()
 
 
+def test_a_finding_underlines_its_argument_or_the_text_of_its_line(
+    open_editor: Callable[..., Editor],
+) -> None:
+    editor = open_editor()
+    page = editor.page
+    editor.write(
+        "from airflow.providers.standard.operators.bash import BashOperator\n"
+        "import warnings\n"
+        "if True:\n"
+        "warnings.warn('mind')\n"  # the editor indents it
+        "BashOperator(task_id='a', bash_command='run.sh', pool='nope')\n",
+        at="Control+Home",
+    )
+    page.get_by_role("button", name="Check").click()
+    page.get_by_role("dialog", name="Check").get_by_role("button", name="Close").click()
+
+    underlined = page.locator(".cm-lintRange-warning")
+    expect(underlined.filter(has_text="run.sh")).to_have_text("bash_command='run.sh'")
+    expect(underlined.filter(has_text="nope")).to_have_text("pool='nope'")
+    expect(underlined.filter(has_text="mind")).to_have_text("warnings.warn('mind')")
+
+
 def test_draft_survives_a_closed_tab_and_an_expired_log_in(open_editor: Callable[..., Editor]) -> None:
     editor = open_editor()
     editor.write("# one\n")

@@ -303,6 +303,10 @@ FORGED = [
     b'{"errors": [{"type": "E", "message": "m", "frames": 1}]}',
     b'{"dags": [{"dag_id": 1}]}',
     b'{"asked": {"made_up": [null]}}',
+    b'{"repeated": 5}',
+    b'{"repeated": [{"dag_id": "x", "lines": ["1"], "path": "", "place": [1, 2]}]}',
+    b'{"errors": [{"type": "E", "message": "m", "frames": [], "place": [1]}]}',
+    b'{"errors": [{"type": "E", "message": "m", "frames": [], "place": [1, -2, 1, 1]}]}',
 ]
 
 
@@ -334,6 +338,30 @@ def test_a_forged_answer_tells_nothing_of_other_files() -> None:
     (graph,) = look({"a.py": code.encode(), "b.py": b""}, ["a.py"]).graphs
 
     assert (graph.dag_id, graph.path) == ("b.py", "a.py")
+
+
+def test_forged_findings_are_only_text() -> None:
+    finding = dict.fromkeys(("name", "task", "argument", "message", "path"), "\ud800<b>")
+    codes = ("pool", "notebook", "not-json", "missing-template", "missing-include", "template", "nonsense")
+    place = [2**31 - 1] * 4
+    dag = {
+        **dict.fromkeys(("dag_id", "path", "schedule"), "x"),
+        **dict.fromkeys(("parameters", "groups", "settings"), {}),
+        **dict.fromkeys(("tags", "owners", "tasks", "edges", "mentions", "connections", "templates"), []),
+        "line": 1,
+        "findings": [{**finding, "code": code, "place": place} for code in codes],
+        "places": [["", "x", *place]],
+    }
+    again = {"dag_id": "\ud800", "lines": [3, 4], "path": "", "place": place}
+    answer = {"dags": [dag], "repeated": [again]}
+    code = f"import json, os\nos.write(3, json.dumps({answer!r}).encode())\nos._exit(0)\n"
+
+    report = look({"a.py": code.encode()}, ["a.py"])
+
+    assert "duplicate-dag" in {each.code for each in report.errors}
+    assert "missing-template" in {each.code for each in report.warnings}
+    json.dumps(report.json()).encode()
+    assert "\ud800" not in str([each.message for each in report.problems])
 
 
 @pytest.mark.parametrize(

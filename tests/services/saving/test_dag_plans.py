@@ -82,6 +82,8 @@ def test_example_is_copied_with_its_data_under_an_id_of_its_own() -> None:
     assert b'dag_id="penguins_copy"' in found["examples/dags/penguins.py"]
     master = dag_examples.copies(["master.py"])["dags/master.py"]
     assert (master.count(b'dag_id="stock_order_copy"'), b'"stock_order"' in master) == (2, False)
+    notebook = dag_examples.copies(["penguin_notebook.py"], folder="examples")
+    assert {"examples/notebooks/penguins.ipynb", "examples/data/penguins.csv"} < set(notebook)
     with pytest.raises(NotFoundError):
         dag_examples.copies(["../jobs/penguins.py"])
     with pytest.raises(InvalidNameError):

@@ -60,6 +60,34 @@ def test_only_an_admin_can_save_in_spite_of_errors(api_server: Any) -> None:
     ]
 
 
+TASK = (
+    "from airflow.providers.standard.operators.bash import BashOperator\nfrom airflow.sdk import DAG\n\n"
+    "with DAG({!r}, schedule=None):\n    BashOperator(task_id='a', bash_command='ls', {})\n"
+)
+
+
+def test_what_airflow_could_not_store_is_not_saved(api_server: Any) -> None:
+    answer = put(api_server, "dev", "web/huge.py", TASK.format("web_huge", "env={'n': 2**64}"))
+
+    assert (answer.status_code, answer.json()["error"]) == (422, "gate")
+    first = answer.json()["problems"][0]
+    assert (first["code"], first["line"], first["column"], first["end_column"]) == ("not-stored", 5, 51, 67)
+
+
+def test_a_pool_that_the_database_does_not_have_is_told_and_saved(api_server: Any) -> None:
+    gone = put(api_server, "dev", "web/pool.py", TASK.format("web_pool", "pool='web_pool'"))
+    with api_server.client("admin") as client:
+        made = client.post("/api/v2/pools", json={"name": "web_pool", "slots": 2})
+        assert made.status_code == 201, made.text
+    there = put(api_server, "dev", "web/pool.py", TASK.format("web_pool", "pool='web_pool', retries=1"))
+    small = put(api_server, "dev", "web/pool.py", TASK.format("web_pool", "pool='web_pool', pool_slots=3"))
+
+    assert [each.status_code for each in (gone, there, small)] == [200, 200, 200]
+    codes = [{each["code"] for each in answer.json()["problems"]} for answer in (gone, there, small)]
+    assert ["missing-pool" in found for found in codes] == [True, False, False]
+    assert ["small-pool" in found for found in codes] == [False, False, True]
+
+
 @pytest.mark.parametrize("account", ["viewer", "user", "op", "nobody", "ci"])
 def test_others_may_not_save_files(api_server: Any, account: str) -> None:
     assert put(api_server, account, "web/x.py", SOUND.format("x")).status_code == 403
