@@ -71,7 +71,7 @@ def test_what_airflow_could_not_store_is_not_saved(api_server: Any) -> None:
 
     assert (answer.status_code, answer.json()["error"]) == (422, "gate")
     first = answer.json()["problems"][0]
-    assert (first["code"], first["line"], first["column"], first["end_column"]) == ("not-stored", 5, 51, 67)
+    assert (first["code"], first["line"], first["column"], first["end_column"]) == ("not-stored", 5, 50, 66)
 
 
 def test_a_pool_that_the_database_does_not_have_is_told_and_saved(api_server: Any) -> None:
