@@ -318,7 +318,7 @@ PATCHES = (
                 uses=("autoregistered_dags", "add"),
             ),
         ),
-        does="The save gate learns which lines made a task, a DAG, an error or a cycle, and each DAG of a file.",
+        does="The save gate learns the lines of tasks, DAGs, errors and cycles, and each DAG of a file.",
         why="Airflow tells a text without lines, one task of a cycle, and one DAG of an id.",
         without="What the save gate finds in a DAG file names no line.",
         since="Airflow 3.3.2",

@@ -32,12 +32,14 @@ def found(
             told = _pool(each, name, message, known)
         elif code == "notebook":
             told = _notebook(each, name, message, store=store, seen=name_of(name) in notebooks)
+        elif code == "refused":
+            told = _refused(name, message, known)
         else:
             told = _TOLD[code](each, name, message) if code in _TOLD else None
         if told is not None:
             kind, text, advice = told
             yield Problem(
-                "error" if kind == "not-stored" and known.strict_json else "warning",
+                "error" if code == "refused" and known.database in name.split() else "warning",
                 kind,
                 text,
                 str(each.get("path") or path),
@@ -90,8 +92,11 @@ def _owner(each: Mapping[str, Any]) -> str:
     return f"argument {quote(str(each.get('argument')))} of the task {quote(str(each.get('task')))}"
 
 
-def _not_json(each: Mapping[str, Any], name: str, message: str) -> _Told:
-    return "not-stored", message, "Give it as text, or None."
+def _refused(databases: str, message: str, known: Known) -> _Told | None:
+    """Return what is to be said of a value that some databases do not store; nothing if ours is another."""
+    if known.database not in ("", "sqlite", *databases.split()):
+        return None
+    return "not-stored", message, "Give another value, or read it in the task itself."
 
 
 def _missing_template(each: Mapping[str, Any], name: str, message: str) -> _Told:
@@ -122,7 +127,6 @@ def _template(each: Mapping[str, Any], name: str, message: str) -> _Told:
 
 
 _TOLD = {
-    "not-json": _not_json,
     "missing-template": _missing_template,
     "missing-include": _missing_include,
     "template": _template,

@@ -81,7 +81,7 @@ class Known:
         name stands in them.
     :param connections: ids of the connections, None if they are not known.
     :param pools: slots of each pool (-1: without limit), None if they are not known.
-    :param strict_json: whether the database is known to refuse what is no JSON, such as NaN.
+    :param database: what Airflow's database is, such as "mysql"; "" if that is not known.
     :param dag_ids: id of each DAG of other bundles -> where it is defined, in words.
     :param complete: whether there are no others; a secrets backend cannot be asked for a list.
     """
@@ -89,7 +89,7 @@ class Known:
     variables: Mapping[str, str] | None = None
     connections: frozenset[str] | None = None
     pools: Mapping[str, int] | None = None
-    strict_json: bool = False
+    database: str = ""
     dag_ids: Mapping[str, str] = field(default_factory=dict)
     complete: bool = True
 

@@ -27,9 +27,10 @@ def found(dag: Any, data: Mapping[str, Any], recorder: Recorder) -> Iterator[dic
 
     :param data: the DAG as Airflow stores it.
     """
-    for culprit in sandbox_stored.not_json(data):
+    for culprit, databases in sandbox_stored.refused(data):
         thing = dag.task_dict.get(culprit.task, dag)
-        yield _finding("not-json", thing, recorder, argument=culprit.argument, message=str(culprit))
+        told = _finding("refused", thing, recorder, argument=culprit.argument, message=str(culprit))
+        yield {**told, "name": " ".join(databases)}
     for fault in sandbox_templates.faults(recorder.texts.get(id(dag), ()), tree=recorder.tree):
         yield _of_template(fault, recorder)
     for task in dag.tasks:

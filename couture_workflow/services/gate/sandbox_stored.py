@@ -17,6 +17,12 @@ _SHOWN = 60
 #: Keys of a path that are kept: an argument is among the first.
 _DEEP = 8
 _LARGEST_SHOWN = 2**200
+#: Numbers that Airflow also keeps in columns of whole numbers, and bytes of a text column of MySQL.
+_DAG_NUMBERS = ("max_active_tasks", "max_active_runs", "max_consecutive_failed_dag_runs")
+_TASK_NUMBERS = ("retries", "pool_slots")
+_MOST_TEXT = 2**16 - 1
+#: How deep JSON may be nested in MySQL, and how deep arguments of a DAG and of a task are already.
+_DEEPEST, _DAG_DEPTH, _TASK_DEPTH = 100, 2, 5
 #: Keys of the stored form that no person wrote.
 _WRAPPERS = frozenset({"__var", "__type", "partial_kwargs", "expand_input", "value"})
 _NAMES = {"timetable": "schedule"}
@@ -75,15 +81,76 @@ def stored(dag: Any) -> Mapping[str, Any]:
     return data
 
 
-def not_json(data: Mapping[str, Any]) -> Iterator[Culprit]:
-    """Iterate over what is no JSON although Python writes it: databases refuse it, except for SQLite.
+def refused(data: Mapping[str, Any]) -> Iterator[tuple[Culprit, tuple[str, ...]]]:
+    """Iterate over values that databases other than SQLite refuse, with the names of those that do.
 
     :param data: the DAG as Airflow stores it.
     """
-    try:
-        json.dumps(data, allow_nan=False)
-    except ValueError:
-        yield from {(each.task, each.argument): each for each in _culprits(data, _no_json)}.values()
+    text = json.dumps(data)
+    if "NaN" in text or "Infinity" in text:
+        for culprit in _distinct(_culprits(data, _no_json)):
+            yield culprit, ("mysql", "postgresql")
+    if "\\u0000" in text:
+        for culprit in _distinct(_culprits(data, _nul)):
+            yield culprit, ("postgresql",)
+    yield from _of_columns(data["dag"])
+    if text.count("[") + text.count("{") > _DEEPEST and (deep := _deepest(data)):
+        yield deep, ("mysql",)
+
+
+def _distinct(culprits: Iterator[Culprit]) -> Iterator[Culprit]:
+    yield from {(each.task, each.argument): each for each in culprits}.values()
+
+
+def _of_columns(dag: Mapping[str, Any]) -> Iterator[tuple[Culprit, tuple[str, ...]]]:
+    """Iterate over values that Airflow also keeps in columns of their own, and that do not fit."""
+    rows: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = [("", dag, _DAG_NUMBERS)]
+    rows += [
+        (str(task.get("task_id", "")), task, _TASK_NUMBERS) for task in map(_fields, dag.get("tasks", ()))
+    ]
+    for task, fields, names in rows:
+        for name in names:
+            value = fields.get(name)
+            if isinstance(value, int) and not -(2**31) <= value < 2**31:
+                what = f"the number {value}. MySQL and PostgreSQL store it below 2**31 only."
+                yield Culprit(what, task, name), ("mysql", "postgresql")
+    size = len(str(dag.get("description") or "").encode("utf-8", "replace"))
+    if size > _MOST_TEXT:
+        yield Culprit(f"{size} bytes, and MySQL stores {_MOST_TEXT} of it.", "", "description"), ("mysql",)
+
+
+def _deepest(data: Mapping[str, Any]) -> Culprit | None:
+    """Return an argument that is nested deeper than MySQL's JSON may be."""
+    dag = data["dag"]
+    tasks = [(_fields(task), _TASK_DEPTH) for task in dag.get("tasks", ())]
+    own = {name: value for name, value in dag.items() if name not in _REPEATED and name != "tasks"}
+    for fields, depth in [(own, _DAG_DEPTH), *tasks]:
+        for name, value in fields.items():
+            if _depth(value) + depth > _DEEPEST:
+                task = "" if fields is own else str(fields.get("task_id", ""))
+                return Culprit(
+                    f"a value that is nested deeper than MySQL stores it ({_DEEPEST}).", task, name
+                )
+    return None
+
+
+def _depth(value: Any) -> int:
+    """Return how deep a value is, as MySQL counts."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        parts = [each.values() if isinstance(each, dict) else each for each in level if _is_container(each)]
+        level = [part for each in parts for part in each]
+    return depth
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, dict | list | tuple)
+
+
+def _fields(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = task.get("__var", task)
+    return found
 
 
 def _sent(lazy: Any) -> Any:
@@ -156,7 +223,7 @@ def _culprits(data: Mapping[str, Any], wrong: Callable[[Any], str]) -> Iterator[
     dag = data.get("dag", {})
     waiting: list[tuple[tuple[str, ...], Any]] = []
     for task in dag.get("tasks", ()):
-        fields = task.get("__var", task)
+        fields = _fields(task)
         waiting += [(("", str(fields.get("task_id", "")), name), value) for name, value in fields.items()]
     ours = {name: value for name, value in dag.items() if name not in _REPEATED and name != "tasks"}
     waiting += [((name,), value) for name, value in ours.items()]  # looked at first: tasks repeat parameters
@@ -196,5 +263,11 @@ def _unsendable(value: Any) -> str:
 
 def _no_json(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
-        return f"the number {value}, which is no JSON: databases other than SQLite do not store the DAG."
+        return f"the number {value}, which is no JSON: MySQL and PostgreSQL do not store the DAG."
+    return ""
+
+
+def _nul(value: Any) -> str:
+    if isinstance(value, str) and "\0" in value:
+        return f"the text {ascii(value)[:_SHOWN]} with the character NUL: PostgreSQL does not store the DAG."
     return ""

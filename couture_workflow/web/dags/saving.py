@@ -106,7 +106,7 @@ def known() -> Known:
         variables = set(session.scalars(select(Variable.key)))
         connections = set(session.scalars(select(Connection.conn_id)))
         pools = {name: slots for name, slots in session.execute(select(Pool.pool, Pool.slots)) if name}
-        dialect = session.get_bind().dialect.name
+        dialect = str(session.get_bind().dialect.name)
         others = session.execute(
             select(DagModel.dag_id, DagModel.bundle_name, DagModel.relative_fileloc).where(
                 DagModel.is_stale.is_(False), DagModel.bundle_name != dag_repository.BUNDLE
@@ -117,7 +117,7 @@ def known() -> Known:
         variables=_Variables(variables),
         connections=frozenset(connections | _of_environment(_CONNECTION).keys()),
         pools=pools,
-        strict_json=dialect != "sqlite",
+        database=dialect,
         dag_ids=elsewhere,
         complete=not conf.get("secrets", "backend", fallback=""),
     )
