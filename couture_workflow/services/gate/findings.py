@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from couture_workflow.store.home import Store
 
 _SHOWN = 120
+#: What is the same in findings that are said once.
+_SAME = ("code", "name", "argument", "message", "path", "place")
 
 
 def found(
@@ -26,7 +28,7 @@ def found(
     :param path: the DAG file.
     :param notebooks: notebooks of the repository that the sandbox did not see, by their path from its folder.
     """
-    for each in _rows(dag.get("findings")):
+    for each in _once(_rows(dag.get("findings"))):
         code, name, message = (str(each.get(key) or "") for key in ("code", "name", "message"))
         if code == "pool":
             told = _pool(each, name, message, known)
@@ -46,6 +48,15 @@ def found(
                 *place(each.get("place")),
                 advice=advice,
             )
+
+
+def _once(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Iterate over findings; one that several tasks of one line have is told once, with their number."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        same = found.setdefault(repr([row.get(key) for key in _SAME]), {**row, "tasks": 0})
+        same["tasks"] += 1
+    yield from found.values()
 
 
 def repeated(rows: object, *, path: str) -> Iterator[Problem]:
@@ -89,7 +100,13 @@ _Told = tuple[str, str, str]
 
 
 def _owner(each: Mapping[str, Any]) -> str:
-    return f"argument {quote(str(each.get('argument')))} of the task {quote(str(each.get('task')))}"
+    return f"argument {quote(str(each.get('argument')))} of {_task(each)}"
+
+
+def _task(each: Mapping[str, Any]) -> str:
+    more = each["tasks"] - 1
+    others = f" (and {more} more)" if more else ""
+    return f"the task {quote(str(each.get('task')))}{others}"
 
 
 def _refused(databases: str, message: str, known: Known) -> _Told | None:
@@ -136,19 +153,18 @@ _TOLD = {
 def _pool(each: Mapping[str, Any], name: str, slots: str, known: Known) -> _Told | None:
     if known.pools is None:
         return None
-    task = quote(str(each.get("task")))
+    task = _task(each)
     if name not in known.pools:
         return (
             "missing-pool",
-            f"The task {task} is to run in the pool {quote(name)}, which does not exist: it would wait "
-            "for ever.",
+            f"The pool {quote(name)} of {task} does not exist: the task would wait for ever.",
             "Add it under Admin > Pools, or correct the name.",
         )
     there = known.pools[name]
     if slots.isdigit() and 0 <= there < int(slots):
         return (
             "small-pool",
-            f"The task {task} needs {slots} slots of the pool {quote(name)}, which has {there}: it would "
+            f"The pool {quote(name)} of {task} has {there} slots, and {slots} are needed: the task would "
             "wait for ever.",
             "Give the pool more slots under Admin > Pools, or lower pool_slots.",
         )
@@ -158,9 +174,9 @@ def _pool(each: Mapping[str, Any], name: str, slots: str, known: Known) -> _Told
 def _notebook(
     each: Mapping[str, Any], name: str, message: str, *, store: Store | None, seen: bool
 ) -> _Told | None:
-    task = quote(str(each.get("task")))
+    task = _task(each)
     if message:
-        return "missing-notebook", f"The task {task} cannot find its notebook: {message}", ""
+        return "missing-notebook", f"The notebook of {task} cannot be found: {message}", ""
     if store is None or seen:  # without a home nobody knows what is in it
         return None
     try:
@@ -168,7 +184,7 @@ def _notebook(
     except NotFoundError:
         return (
             "missing-notebook",
-            f"The task {task} runs the notebook {_short(name)}, which does not exist.",
+            f"The notebook {_short(name)} of {task} does not exist.",
             "Put it beside the DAG file or below a folder notebooks, or correct input_nb.",
         )
     except CoutureError:

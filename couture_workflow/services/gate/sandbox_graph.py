@@ -57,7 +57,7 @@ _CHILDREN = ("run_dag_id", "trigger_dag_id")
 _LONGEST = 2000
 _VARIABLE = re.compile(r"\bvar\.(?:value|json)\.(?:get\(\s*[\"']([\w.-]+)[\"']\s*\)|(?!get\()(\w+))")
 _CONNECTION = re.compile(r"\bconn\.(\w+)")
-_TEMPLATE = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
+_OPENING, _CLOSING = re.compile(r"\{[{%]"), re.compile(r"[}%]\}")
 
 
 def described(dag: Any, stored: Mapping[str, Any], *, path: str, origin: Origin) -> dict[str, Any]:
@@ -188,12 +188,23 @@ def _connections(task: Any) -> Iterator[str]:
 def _templates(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
     """Iterate over (kind, name, task) of variables and connections that templates name."""
     for task, given in fields.items():
-        for text in _TEMPLATE.findall(json.dumps(given, default=str)):
+        for text in _tags(json.dumps(given, default=str)):
             plain = text.replace('\\"', '"')
             for asked, named in _VARIABLE.findall(plain):  # get() with a default cannot fail
                 yield "variable", asked or named, task
             for name in _CONNECTION.findall(plain):
                 yield "connection", name, task
+
+
+def _tags(text: str) -> Iterator[str]:
+    """Iterate over what stands between {{ and }}, or {% and %}, in time that grows with the text."""
+    place = 0
+    while opening := _OPENING.search(text, place):
+        closing = _CLOSING.search(text, opening.end())
+        if closing is None:
+            return
+        place = closing.end()
+        yield text[opening.start() : place]
 
 
 def _text(value: Any) -> str:

@@ -384,6 +384,37 @@ def test_a_pool_that_is_there_passes(arguments: str) -> None:
     assert problems({"a.py": bash(f"bash_command='ls', {arguments}")}) == []
 
 
+def test_what_is_said_of_many_tasks_of_one_line_is_said_once() -> None:
+    source = (
+        f"{HEAD}with DAG('x', schedule=None):\n    for n in range(50):\n"
+        "        BashOperator(task_id=f't{n}', bash_command='{{ ds }', pool='nope')\n"
+    )
+
+    found = problems({"a.py": source})
+
+    assert sorted(each.code for each in found) == ["missing-pool", "template"]
+    assert all('"t0" (and 49 more)' in each.message for each in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'{{' * 50_000",
+        "'{{' + '(' * 50_000",
+        "'{% if 1 %}' * 3000",
+        "'{{ ds }}' * 300_000",
+        "'{{ x.sh' * 9_999",
+    ],
+)
+def test_templates_that_break_parsers_or_take_long_do_no_harm(text: str) -> None:
+    report = dag_gate.check(
+        {"a.py": bash(f"bash_command={text}").encode()}, ["a.py"], known=KNOWN, store=None
+    )
+
+    assert report.passed
+    assert [graph.dag_id for graph in report.graphs] == ["x"]
+
+
 def test_pools_that_are_not_known_are_not_missed() -> None:
     assert problems({"a.py": bash("bash_command='ls', pool='nope'")}, known=Known()) == []
 
