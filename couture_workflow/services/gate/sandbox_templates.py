@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Texts of one DAG that are looked at, how many of their characters are read with one environment (Jinja takes
-#: up to a second for 100,000), and how deep they may be nested.
+#: Texts of one DAG that are looked at, characters of them that are read with one environment (Jinja takes up
+#: to a second for 100,000), and how deep they may be nested.
 _MOST, _MOST_CHARACTERS, _DEEPEST = 5_000, 2**19, 20
 _SHOWN = 80
 
