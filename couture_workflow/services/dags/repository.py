@@ -15,6 +15,7 @@ from pathlib import Path
 from couture_workflow.exceptions import InvalidError, NotFoundError
 from couture_workflow.store import atomic, submodules, trees
 from couture_workflow.store.home import Store
+from couture_workflow.store.latest import Latest
 from couture_workflow.store.names import check_path, quote
 from couture_workflow.store.repository import Commit
 from couture_workflow.store.trees import Match as Match
@@ -73,9 +74,30 @@ def read(store: Store, path: str, *, commit: str | None = None) -> bytes:
 
 
 def read_all(store: Store, *, commit: str | None = None) -> dict[str, bytes]:
-    """Return every file of a version (None: the newest) by path."""
-    parts = _parts(store, commit, sizes=False)
-    return {path: content for path, _, content in submodules.contents(parts)}
+    """Return every file of a version (None: the newest) by path.
+
+    Contents that the version before has too are not read again.
+    """
+    parts = tuple(_parts(store, commit, sizes=False))
+    blobs = {
+        f"{part.prefix}{entry.path}": (entry.blob, part)
+        for part in parts
+        for entry in part.entries
+        if entry.mode != trees.SUBMODULE
+    }
+    where = dict(blobs.values())
+
+    def missing(asked: list[str]) -> Iterator[tuple[str, bytes]]:
+        for part in parts:
+            yield from trees.contents(part.git, [blob for blob in asked if where[blob] is part])
+
+    contents = _contents.of((blob for blob, _ in blobs.values()), missing)
+    return {path: contents[blob] for path, (blob, _) in blobs.items()}
+
+
+def submodule_folders(store: Store) -> frozenset[str]:
+    """Return the folders of the newest version that are submodules, or in one."""
+    return frozenset(part.submodule for part in _parts(store, None, sizes=False) if part.submodule)
 
 
 def materialize(store: Store, folder: Path, *, commit: str) -> None:
@@ -207,6 +229,8 @@ def mirrors(store: Store) -> Path:
     return store.root / "submodules"
 
 
+#: By blob.
+_contents: Latest[str, bytes] = Latest(lambda _, content: len(content))
 _lock = threading.Lock()
 #: Repository -> (commit, newest commit by path as of then).
 _known_changes: dict[Path, tuple[str, dict[str, Commit]]] = {}

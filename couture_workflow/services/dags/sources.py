@@ -3,7 +3,7 @@
 Text of others is looked at with regular expressions only: Python's own parser can be made to crash, and this
 runs in the server. Time and memory grow with the text and no faster: quantifiers are possessive (``++``), and
 what is kept of a text are its own words. Where text is ambiguous the answer is "yes, it may": more is parsed
-in the sandbox then.
+in the sandbox then. What was read of a text stays in memory for the next tree, which hardly differs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+
+from couture_workflow.store.latest import Latest
 
 _FROM = re.compile(
     r"^[ \t]*+from[ \t]++([\w.]++)[ \t]++import[ \t]*+(\([^)]*+(?:\)|\Z)|[^\n]*+)", re.MULTILINE
@@ -32,6 +34,21 @@ HIDDEN = "hidden-while-checked"
 _LONGEST_NAME = 4096
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What one file tells.
+
+    :param modules: full names of modules that it imports, by a string too.
+    :param members: modules and names that it imports from them.
+    :param literals: short strings that are written in it.
+    """
+
+    modules: frozenset[str]
+    members: frozenset[tuple[str, str]]
+    literals: frozenset[str]
+    dag_ids: frozenset[str]
+
+
 @dataclass
 class _Imports:
     """What the files of a tree import.
@@ -44,22 +61,12 @@ class _Imports:
     members: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     _sorted: list[str] = field(default_factory=list)
 
-    def add(self, path: str, text: str) -> None:
-        """Add the imports of a file, those by a string too."""
-        for module, names in _FROM.findall(text):
-            if len(base := _absolute(path, module)) <= _LONGEST_NAME:
-                self.modules[base].add(path)
-                for name in _WORD.findall(names):
-                    self.members[base, name].add(path)
-        for names in _IMPORT.findall(text):
-            self._add_modules(path, _WORD.findall(names))
-        if "import_module" in text or "__import__" in text:
-            self._add_modules(path, _LITERAL.findall(text))
-
-    def _add_modules(self, path: str, names: Collection[str]) -> None:
-        for name in names:
-            if len(name) <= _LONGEST_NAME:
-                self.modules[name].add(path)
+    def add(self, path: str, told: _Told) -> None:
+        """Add the imports of a file."""
+        for module in told.modules:
+            self.modules[module].add(path)
+        for member in told.members:
+            self.members[member].add(path)
 
     def users(self, name: str) -> set[str]:
         """Return the files that import a module, or anything below it."""
@@ -83,11 +90,15 @@ class Sources:
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
-        self.texts = {
-            path: content.decode("utf-8", "replace")
-            for path, content in files.items()
-            if path.endswith(".py")
-        }
+        self._files = {path: content for path, content in files.items() if path.endswith(".py")}
+
+    def text(self, path: str) -> str:
+        """Return the text of a Python file, "" for any other one."""
+        return self._files.get(path, b"").decode("utf-8", "replace")
+
+    def dag_ids(self, path: str) -> frozenset[str]:
+        """Return ids that a file seems to define; a parse tells for sure."""
+        return self._told[path].dag_ids if path in self._told else frozenset()
 
     def importers(self, changed: Collection[str]) -> set[str]:
         """Return the Python files that import one of these, directly or not; the files need not exist."""
@@ -100,16 +111,42 @@ class Sources:
                 waiting += new
         return found
 
+    def literals(self) -> set[str]:
+        """Return every short string that is written in the tree."""
+        return set().union(*(told.literals for told in self._told.values()))
+
+    @cached_property
+    def _told(self) -> dict[str, _Told]:
+        known = _latest.of(self._files.items(), lambda keys: ((key, _read(*key)) for key in keys))
+        return {path: told for (path, _), told in known.items()}
+
     @cached_property
     def _imports(self) -> _Imports:
         found = _Imports()
-        for path, text in self.texts.items():
-            found.add(path, text)
+        for path, told in self._told.items():
+            found.add(path, told)
         return found
 
-    def literals(self) -> set[str]:
-        """Return every short string that is written in the tree."""
-        return {literal for text in self.texts.values() for literal in _LITERAL.findall(text)}
+
+def _read(path: str, content: bytes) -> _Told:
+    text = content.decode("utf-8", "replace")
+    modules: set[str] = set()
+    members: set[tuple[str, str]] = set()
+    for module, names in _FROM.findall(text):
+        if len(base := _absolute(path, module)) <= _LONGEST_NAME:
+            modules.add(base)
+            members.update((base, name) for name in _WORD.findall(names))
+    for names in _IMPORT.findall(text):
+        modules.update(_WORD.findall(names))
+    literals = frozenset(_LITERAL.findall(text))
+    if "import_module" in text or "__import__" in text:
+        modules |= literals
+    modules = {name for name in modules if len(name) <= _LONGEST_NAME}
+    return _Told(frozenset(modules), frozenset(members), literals, frozenset(dag_ids(text)))
+
+
+#: By path and content.
+_latest: Latest[tuple[str, bytes], _Told] = Latest(lambda key, _: 4 * len(key[1]))
 
 
 def dag_ids(text: str) -> set[str]:

@@ -111,11 +111,11 @@ class Tracking:
             before = self._before(store)
             kept = {p for p, entry in wanted.items() if before.get(p) == entry and entry[0] != trees.LINK}
             concerned = self._concerned(parts, wanted, (before.keys() | wanted.keys()) - kept)
-        for parent in {(folder / path).parent for path in wanted}:
-            parent.mkdir(parents=True, exist_ok=True)
+        for parent in {path.rpartition("/")[0] for path in wanted}:
+            (folder / parent).mkdir(parents=True, exist_ok=True)
         fresh = {path for path in wanted if path not in kept}
         for path in kept:
-            if not _share(old, folder, path, copy=path in concerned):
+            if not _share(f"{old}/{path}", f"{folder}/{path}", copy=path in concerned):
                 fresh.add(path)
         repository.write_files(folder, submodules.contents(parts, fresh))
         if old is not None:
@@ -240,9 +240,8 @@ def _files(parts: Iterable[submodules.Part]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _share(old: Path | None, new: Path, path: str, *, copy: bool) -> bool:
+def _share(source: str, target: str, *, copy: bool) -> bool:
     """Take a file over from the old tree; tell whether it was there."""
-    source, target = (old or new) / path, new / path
     try:
         if not copy:
             os.link(source, target, follow_symlinks=False)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.dags import sources as dag_sources
 from couture_workflow.services.dags.sources import Sources
-from couture_workflow.services.gate import failures, findings, lint, parses, rules, sandbox
+from couture_workflow.services.gate import failures, findings, lint, listing, parses, rules, sandbox
 from couture_workflow.services.gate.graph import DagGraph, graph_of
 from couture_workflow.services.gate.lint import quick
 from couture_workflow.services.gate.parses import Parse, Parses
@@ -85,7 +85,7 @@ def graphs(
     named = _inside(folder, dict.fromkeys(paths))
     chosen = [path for path in sorted(named) if path.endswith(".py") and path in tree_files]
     if chosen:
-        with sandbox.Tree(tree_files) as tree:
+        with sandbox.Tree(tree_files, keep=store is not None) as tree:
             asked.parse(tree, chosen)
     return _whole(folder, Report((), tuple(asked.graphs))).graphs
 
@@ -156,7 +156,7 @@ class _Check:
         self.problems += rules.ignore_files(self.files, written.keys(), syntax=_ignore_syntax())
         self.problems += self._linted({path: text for path, text in written.items() if path.endswith(".py")})
         if parse and self.changed:
-            with sandbox.Tree(self.files, limits=self.limits) as tree:
+            with sandbox.Tree(self.files, limits=self.limits, keep=self.store is not None) as tree:
                 self._parse_all(tree, written)
         return Report(ordered(self.problems), tuple(self.graphs))
 
@@ -205,13 +205,13 @@ class _Check:
                 )
 
     def _parse_all(self, tree: sandbox.Tree, written: Mapping[str, bytes]) -> None:
-        listed = tree.dag_files()
+        listed = listing.dag_files(self.files, tree, limits=self.limits)
         if listed.why:
             self.problems.append(
                 Problem("error", "not-checked", "The files could not be checked.", advice="Try again.")
             )
             return
-        dag_files = {str(path) for path in listed.found.get("files") or ()} & self.files.keys()
+        dag_files = listed.files
         remembered = self.parses.all_of({path: self.files[path] for path in dag_files})
         touched = self._touched(dag_files, remembered)
         self.parse(tree, sorted(touched & self.changed))
@@ -228,7 +228,8 @@ class _Check:
             ids = self._ids(dag_files, remembered)
         self.problems += self._data_problems(tree, written)
         self.problems += self._ignored(written, dag_files)
-        self.problems += self._found(ids, remembered, listed)
+        walls = next((each.walls for each in self.parsed.values() if each.walls), listed.walls)
+        self.problems += self._found(ids, remembered, walls)
 
     def _touched(self, dag_files: Collection[str], remembered: Mapping[str, Parse]) -> set[str]:
         found = {*self.changed, *self.sources.importers(self.changed)}
@@ -247,7 +248,7 @@ class _Check:
             elif path in remembered:
                 found[path] = remembered[path].dag_ids
             else:
-                found[path] = dag_sources.dag_ids(self.sources.texts.get(path, ""))
+                found[path] = self.sources.dag_ids(path)
         return found
 
     def _unknown_children(
@@ -278,7 +279,7 @@ class _Check:
         return set(self.changed) | self.sources.importers(self.changed)
 
     def _found(
-        self, ids: Mapping[str, Collection[str]], remembered: Mapping[str, Parse], listed: Parsed
+        self, ids: Mapping[str, Collection[str]], remembered: Mapping[str, Parse], walls: Collection[str]
     ) -> Iterator[Problem]:
         every = {dag_id for found in ids.values() for dag_id in found}
         wrong = {(problem.path, problem.code) for problem in self.problems}
@@ -308,7 +309,7 @@ class _Check:
                     known=self.known,
                     notebooks=frozenset() if "/" in each.path else self.outside,
                 )
-        yield from rules.walls_missing(listed.walls)
+        yield from rules.walls_missing(walls)
 
     def _places(self) -> dict[tuple[str, str], rules.Places]:
         rows = ((path, dag) for path, each in self.parsed.items() for dag in _rows(each.found.get("dags")))
@@ -342,7 +343,7 @@ class _Check:
 
     def _ignored(self, written: Mapping[str, bytes], dag_files: Collection[str]) -> Iterator[Problem]:
         for path in written:
-            text = self.sources.texts.get(path, "")
+            text = self.sources.text(path)
             if path not in dag_files and dag_sources.may_have_dags(text) and dag_sources.dag_ids(text):
                 yield Problem(
                     "note",

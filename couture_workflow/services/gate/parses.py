@@ -1,7 +1,7 @@
 """What earlier parses found in DAG files, so that a check need not parse the whole tree; safe to lose.
 
 One small JSON file for each content of each path, below ``cache/dag-parses`` in the home. A damaged or
-missing one only costs a parse.
+missing one only costs a parse. Those of the last tree stay in memory.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from couture_workflow.store import atomic
+from couture_workflow.store.latest import Latest
 
 if TYPE_CHECKING:
     from couture_workflow.services.gate.graph import DagGraph
@@ -26,7 +27,7 @@ Call = tuple[str, str, str, str]
 
 _FORMAT = 1
 #: Entries that are kept; the oldest go first.
-_MOST = 5000
+_MOST = 20_000
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Parses:
         if self._folder is None:
             return None
         try:
-            found = json.loads(self._place(self._folder, path, content).read_bytes())
+            found = json.loads((self._folder / _name(path, content)).read_bytes())
             if found["format"] != _FORMAT:
                 return None
             made = tuple((str(a), str(b), str(c), str(d)) for a, b, c, d in found["calls"])
@@ -94,7 +95,7 @@ class Parses:
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"format": _FORMAT, **asdict(parse)}).encode()
-            place = self._place(self._folder, path, content)
+            place = self._folder / _name(path, content)
             descriptor, aside = atomic.temporary(self._folder)
             try:
                 atomic.write_all(descriptor, text)
@@ -107,13 +108,22 @@ class Parses:
 
     def all_of(self, files: Mapping[str, bytes]) -> dict[str, Parse]:
         """Return what is known of some files."""
-        found = {path: self.get(path, content) for path, content in files.items()}
-        return {path: parse for path, parse in found.items() if parse is not None}
+        folder = self._folder
+        if folder is None:
+            return {}
+        places = {_name(*item): item for item in files.items()}
+        try:
+            present = set(os.listdir(folder))  # noqa: PTH208
+        except OSError:
+            return {}
 
-    @staticmethod
-    def _place(folder: Path, path: str, content: bytes) -> Path:
-        digest = hashlib.sha256(path.encode("utf-8", "surrogateescape") + b"\0" + content)
-        return folder / f"{digest.hexdigest()}.json"
+        def read(names: list[str]) -> Iterator[tuple[str, Parse]]:
+            for name in names:
+                if (parse := self.get(*places[name])) is not None:
+                    yield name, parse
+
+        known = _latest.of([name for name in places if name in present], read)
+        return {places[name][0]: parse for name, parse in known.items()}
 
     @staticmethod
     def _prune(folder: Path) -> None:
@@ -121,3 +131,13 @@ class Parses:
         if len(entries) > _MOST:
             for entry in sorted(entries, key=lambda each: each.stat().st_mtime)[: _MOST // 5]:
                 entry.unlink(missing_ok=True)
+
+
+def _name(path: str, content: bytes) -> str:
+    """Return the name of an entry's file."""
+    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape") + b"\0" + content)
+    return f"{digest.hexdigest()}.json"
+
+
+#: By name of the entry's file, which tells path and content.
+_latest: Latest[str, Parse] = Latest(lambda _, parse: len(repr(parse)))

@@ -1,7 +1,7 @@
 """Parse DAG files where they can do no harm: in processes of their own, behind the walls of the sandbox.
 
 This is the side that asks. It keeps one *nursery* (``sandbox_child``) with Airflow loaded, writes the
-tree into a temporary folder, and for each file lets the nursery fork a process that parses it. What comes
+tree into a folder (``places``), and for each file lets the nursery fork a process that parses it. What comes
 back is data from a hostile process: of limited size, read with care, never executed.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import array
 import atexit
-import contextlib
 import json
 import math
 import os
@@ -28,10 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.exceptions import StorageError
-from couture_workflow.services.gate import answer
+from couture_workflow.services.gate import answer, places
 from couture_workflow.services.gate import sandbox_paths as paths
 from couture_workflow.services.processes.walls import Grants, Limits
-from couture_workflow.store.names import quote
 
 #: Files that are parsed at the same time, by one process of the server.
 PARALLEL = max(1, min(4, os.cpu_count() or 1))
@@ -41,9 +39,8 @@ OUTPUT = 16 * 2**20
 _START = 120.0
 #: Seconds beyond a file's limit after which the guard itself is given up.
 _PATIENCE = 15.0
-_PREFIX = "couture-check-"
-#: Seconds after which a tree of a check cannot be in use any more.
-_ABANDONED = 3600.0
+#: Walls of which each alone keeps a file from writing into the tree.
+_READ_ONLY = frozenset({"landlock", "mounts", "seccomp"})
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
     "from couture_workflow.services.gate.sandbox_child import main; main()"
@@ -93,34 +90,30 @@ class Tree:
     :param files: content by path.
     :param limits: what each file may use.
     :param without: walls to leave out, which is how tests show that the others hold.
+    :param keep: the next check is about nearly the same files: leave the folder to it.
     """
 
     def __init__(
-        self, files: Mapping[str, bytes], *, limits: Limits | None = None, without: Sequence[str] = ()
+        self,
+        files: Mapping[str, bytes],
+        *,
+        limits: Limits | None = None,
+        without: Sequence[str] = (),
+        keep: bool = False,
     ) -> None:
         self._files = files
         self._limits = limits or Limits()
         self._without = list(without)
+        self._keep = keep and not without
         self._root = Path()
 
     def __enter__(self) -> Tree:
-        self._root = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
-        tree = self._root / "dags"
-        tree.mkdir()
-        for path, content in self._files.items():
-            if not (target := tree / path).is_relative_to(tree) or ".." in target.parts:
-                raise StorageError(f"The path {quote(path)} leads out of the tree of DAG files. Rename it.")
-            with contextlib.suppress(FileExistsError, NotADirectoryError, IsADirectoryError):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
+        self._place = _places.take(self._files)
+        self._root = self._place.root
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(RecursionError):
-            shutil.rmtree(self._root, ignore_errors=True)
-        if self._root.exists():  # folders without rights, or nested deeper than Python can follow
-            subprocess.run(["/bin/chmod", "-R", "u+rwx", self._root], capture_output=True, check=False)  # noqa: S603
-            subprocess.run(["/bin/rm", "-rf", self._root], capture_output=True, check=False)  # noqa: S603
+        _places.give_back(self._place, keep=self._keep)
 
     def dag_files(self) -> Parsed:
         """Ask which files Airflow would parse: ``found["files"]``."""
@@ -155,7 +148,18 @@ class Tree:
 
     def _run(self, path: str, question: Mapping[str, Any], environment: Mapping[str, str]) -> Parsed:
         place = Path(tempfile.mkdtemp(dir=self._root, prefix="scratch-"))
-        tree = self._root / "dags"
+        try:
+            found = self._ask(place, path, question, environment)
+        finally:
+            places.remove(place)
+        if not found.walls & _READ_ONLY:  # then it could write, or nobody knows whether it could
+            self._keep = False
+        return found
+
+    def _ask(
+        self, place: Path, path: str, question: Mapping[str, Any], environment: Mapping[str, str]
+    ) -> Parsed:
+        tree = self._place.tree
         scratch = place / "scratch"
         scratch.mkdir()
         grants = Grants((*paths.readable(), str(tree)), str(scratch), paths.hidden())
@@ -256,7 +260,7 @@ class _Nursery:
         if self._control is not None and self._process is not None and self._process.poll() is None:
             return self._control
         self._forget()
-        _sweep()
+        places.sweep()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._home = tempfile.mkdtemp(prefix="couture-nursery-")
         with theirs:
@@ -300,15 +304,6 @@ class _Nursery:
             self._forget()
 
 
-def _sweep() -> None:
-    """Remove what a killed server left behind."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError, RecursionError):
-            status = folder.lstat()
-            if status.st_uid == os.geteuid() and time.time() - status.st_mtime > _ABANDONED:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
 def _read(descriptor: int, patience: float, *, most: int) -> bytes | None:
     """Read to the end, None if that does not come in time or there is too much."""
     parts: list[bytes] = []
@@ -324,4 +319,6 @@ def _read(descriptor: int, patience: float, *, most: int) -> bytes | None:
 
 
 _nursery = _Nursery()
+_places = places.Places()
 atexit.register(_nursery.stop)
+atexit.register(_places.remove)

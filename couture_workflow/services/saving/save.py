@@ -147,8 +147,7 @@ def _refuse_following(store: Store) -> None:
 
 
 def _refuse_submodules(store: Store, changes: Changes) -> None:
-    inside = {file.path: file.submodule for file in dag_repository.files(store) if file.submodule}
-    folders = set(inside.values())
+    folders = dag_repository.submodule_folders(store)
     for path in changes:
         for folder in folders:
             if path == folder or path.startswith(f"{folder}/"):
