@@ -12,5 +12,6 @@ NAMES = (
     "upload",
     "dag_bundle",
     "dag_visible",
+    "dag_repository_scale",
     "compose_throughput",
 )

@@ -25,7 +25,7 @@ _MANY = 6
 _LINE = 500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of a tree.
 
@@ -61,8 +61,12 @@ def entries(git: Git, commit: str, *, sizes: bool = True) -> tuple[Entry, ...]:
 
 
 def contents(git: Git, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Give each of these blobs and its content, one at a time."""
-    asked = list(dict.fromkeys(blobs))
+    """Give each of these blobs and its content once, one at a time."""
+    yield from each_content(git, list(dict.fromkeys(blobs)))
+
+
+def each_content(git: Git, asked: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Give the contents of blobs in their order, one at a time, as often as each is asked for."""
     if not asked:
         return
     question = "".join(f"{blob}\n" for blob in asked).encode()

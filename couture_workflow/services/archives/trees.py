@@ -57,23 +57,18 @@ class _Contents:
     def __init__(self, repository: Repository, order: list[trees.Entry]) -> None:
         self._repository = repository
         self._order = order
+        self._place = {entry.path: place for place, entry in enumerate(order)}
+        self._next = -1
         self._running: Iterator[tuple[str, bytes]] = iter(())
-        self._ahead: tuple[str, bytes] = ("", b"")
 
     def get(self, entry: trees.Entry) -> Iterator[bytes]:
         """Give the content of an entry."""
-        if not entry.size:  # such as __init__.py, again and again: git gives each content once
-            return
-        blob, content = self._ahead
-        if blob != entry.blob:
-            blob, content = next(self._running, ("", b""))
-        if blob != entry.blob:
-            start = self._order.index(entry)
-            blobs = (entry.blob for entry in self._order[start:])
-            self._running = trees.contents(self._repository.git, blobs)
-            blob, content = next(self._running)
-        self._ahead = (blob, content)
-        yield content
+        place = self._place[entry.path]
+        if place != self._next:
+            blobs = [each.blob for each in self._order[place:]]
+            self._running = trees.each_content(self._repository.git, blobs)
+        self._next = place + 1
+        yield next(self._running)[1]
 
 
 def _unfit(entry: trees.Entry) -> str:

@@ -10,6 +10,7 @@ import posixpath
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from couture_workflow.exceptions import InvalidError, NotFoundError
@@ -32,7 +33,7 @@ MAX_EDITABLE = 2**20
 MAX_SEARCH = 200
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DagFile:
     """One file of the DAG repository.
 
@@ -51,6 +52,13 @@ class DagFile:
 
 def files(store: Store, *, commit: str | None = None) -> tuple[DagFile, ...]:
     """Return every file of a version (None: the newest), sorted by path, those of submodules too."""
+    chosen = store.dags.head() if commit is None else commit
+    return () if chosen is None else _files(store, chosen)
+
+
+@lru_cache(maxsize=4)
+def _files(store: Store, commit: str) -> tuple[DagFile, ...]:
+    """Return the files of a commit: what they are never changes."""
     found = [
         DagFile(f"{part.prefix}{entry.path}", entry.blob, entry.size, part.submodule, entry.mode)
         for part in _parts(store, commit)

@@ -20,14 +20,14 @@ from couture_workflow.services.gate.graph import DagGraph, graph_of
 from couture_workflow.services.gate.lint import quick
 from couture_workflow.services.gate.parses import Parse, Parses
 from couture_workflow.services.gate.problems import Known, Problem, Report, ordered
-from couture_workflow.services.gate.sandbox import Parsed, Question, warm
+from couture_workflow.services.gate.sandbox import Parsed, Question
 from couture_workflow.services.processes.walls import Limits
 from couture_workflow.services.upgrade.upgrading import looks_old
 
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
 
-__all__ = ["Known", "Problem", "Report", "check", "graphs", "quick", "warm"]
+__all__ = ["Known", "Problem", "Report", "check", "graphs", "quick"]
 
 Content = TypeVar("Content")
 

@@ -176,9 +176,9 @@ class Tree:
         return _parsed(path, _nursery.ask(request, patience=self._limits.seconds + _PATIENCE))
 
 
-def warm() -> None:
-    """Start the nursery in the background, so that the first check need not wait for it."""
-    threading.Thread(target=_nursery.start, name="dag-sandbox", daemon=True).start()
+def start() -> None:
+    """Start the nursery, so that the first parse need not wait for it."""
+    _nursery.start()
 
 
 def _environment(scratch: Path, limits: Limits) -> dict[str, str]:

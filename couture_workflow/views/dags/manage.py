@@ -58,7 +58,7 @@ class ManageDagsPage(CouturePage):
     def files(self) -> Response:
         """Return the files with their states; ``same`` alone if the caller's ``known`` is the newest."""
         found = dag_files.listing(store(), g.user.get_name(), known=request.args.get("known", ""))
-        return jsonify(found or {"same": True})
+        return current_app.response_class(found or '{"same":true}', mimetype="application/json")
 
     @expose("/error")
     @requires(CAN_READ)

@@ -17,8 +17,8 @@ from couture_workflow.services.dags.drafts import Draft
 from couture_workflow.services.editor import completion
 from couture_workflow.services.editor import files as dag_editor
 from couture_workflow.services.editor import format as dag_format
-from couture_workflow.services.gate import check as dag_gate
 from couture_workflow.services.gate import lint as dag_lint
+from couture_workflow.services.gate import preparation as gate_preparation
 from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.services.upgrade import apart as upgrade_apart
 from couture_workflow.services.upgrade import upgrading
@@ -74,7 +74,7 @@ class DagEditorPage(CouturePage):
         opened = dag_editor.open_file(store(), _path(request.args))
         may_type = not opened.obstacle and _may_type(exists=opened.exists)
         if may_type:
-            dag_gate.warm()
+            gate_preparation.warm(store())
         draft = dag_drafts.get(store(), user_name(), opened.path) if may_type else None
         # A file with a draft is shown as that version from which the draft started.
         base = draft.base if draft else opened.base

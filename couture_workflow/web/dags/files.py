@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -30,44 +31,40 @@ PATIENCE = timedelta(seconds=60)
 _MOST_RUNS = 50
 
 
-def listing(store: Store, account: str, *, known: str = "") -> dict[str, Any] | None:
+def listing(store: Store, account: str, *, known: str = "") -> str | None:
     """Return the files of the newest version for a script: ``head``, ``files``, ``drafts`` and a ``digest``.
 
-    ``drafts`` are paths that the account has begun to write and never saved.
+    ``drafts`` are paths that the account has begun to write and never saved. The answer is JSON already: of
+    thousands of files the objects would keep Python's garbage collector busy for longer than all the rest.
 
     :param account: whose drafts are marked.
-    :param known: digest of what the caller has; None is returned if that is still so.
+    :param known: digest of what the caller has; None is returned if that is what would be shown again.
     """
     head = store.dags.head()
-    found, changed = states(), dag_repository.last_changes(store)
-    drafts = {draft.path for draft in dag_drafts.all_of(store, account)}
-    version = _version_of_airflow()
-    recently = datetime.now(UTC) - PATIENCE
-    fresh = {path for path, commit in changed.items() if commit.when > recently}
-    digest = _digest(head, found, sorted(drafts), version, sorted(fresh))
-    if digest == known:
-        return None
-    if head is None:
-        return {"digest": digest, "head": None, "files": [], "drafts": sorted(drafts)}
-    fresh |= _not_reached(store, head, version)
-    candidates = _candidates(store, head, dag_root.current(store.root))
-    rows = [
-        _row(
-            file,
-            found.get(file.path),
-            changed.get(file.submodule or file.path),
-            candidate=file.path in candidates,
-            draft=file.path in drafts,
-            fresh=(file.submodule or file.path) in fresh,
-        )
-        for file in dag_repository.files(store, commit=head)
-    ]
-    begun = sorted(drafts.difference(row["path"] for row in rows))
-    return {"digest": digest, "head": head, "files": rows, "drafts": begun}
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    begun = drafts = {draft.path for draft in dag_drafts.all_of(store, account)}
+    rows: list[str] = []
+    if head is not None:
+        found, changed = states(), dag_repository.last_changes(store)
+        recently = datetime.now(UTC) - PATIENCE
+        fresh = {path for path, commit in changed.items() if commit.when > recently}
+        fresh |= _not_reached(store, head, _version_of_airflow())
+        candidates = _candidates(store, head, dag_root.current(store.root))
+        files = dag_repository.files(store, commit=head)
+        for file in files:
+            commit_path = file.submodule or file.path
+            row = _row(
+                file,
+                found.get(file.path),
+                changed.get(commit_path),
+                candidate=file.path in candidates,
+                draft=file.path in drafts,
+                fresh=commit_path in fresh,
+            )
+            rows.append(json.dumps(row))
+        begun = drafts.difference(file.path for file in files)
+    shown = f'"head":{json.dumps(head)},"drafts":{json.dumps(sorted(begun))},"files":[{",".join(rows)}]'
+    digest = hashlib.sha256(shown.encode()).hexdigest()[:16]
+    return None if digest == known else f'{{"digest":"{digest}",{shown}}}'
 
 
 def active_runs(user: Any, dag_ids: set[str]) -> list[dict[str, str]]:

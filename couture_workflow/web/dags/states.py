@@ -26,7 +26,7 @@ _FRAME = re.compile(r'File "([^"\n]*)", line (\d+)')
 _FOLDER = re.compile(r'(File ")[^"\n]*/(?:tracking|trees/[0-9a-f]{40}\.\d+)/')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileState:
     """What Airflow made of a DAG file when it parsed it last.
 
@@ -50,7 +50,8 @@ class FileState:
 def states() -> dict[str, FileState]:
     """Return what is known of each file of the DAG repository, by path."""
     with create_session(scoped=False) as session:
-        dags = session.execute(
+        by_path = defaultdict(list)
+        for path, *row in session.execute(
             select(
                 DagModel.relative_fileloc,
                 DagModel.dag_id,
@@ -61,17 +62,15 @@ def states() -> dict[str, FileState]:
             )
             .where(DagModel.bundle_name == BUNDLE, ~DagModel.is_stale)
             .order_by(DagModel.dag_id)
-        ).all()
+        ):
+            if path:
+                by_path[str(path)].append(row)
         errors = session.execute(
             select(ParseImportError.filename, ParseImportError.stacktrace, ParseImportError.timestamp).where(
                 ParseImportError.bundle_name == BUNDLE
             )
         ).all()
     failed = {str(path): (str(trace or ""), when) for path, trace, when in errors if path}
-    by_path = defaultdict(list)
-    for path, *row in dags:
-        if path:
-            by_path[str(path)].append(row)
     folder = dag_root.current(store().root)
     return {
         dag_root.whole(folder, path): _state(path, by_path[path], failed.get(path))
@@ -117,8 +116,8 @@ def _state(
         dag_ids=tuple(str(row[0]) for row in rows),
         paused={str(row[0]): bool(row[1]) for row in rows},
         owners=tuple(sorted({name.strip() for row in rows for name in str(row[2] or "").split(",")} - {""})),
-        import_error=_FOLDER.sub(r"\1", trace),
-        import_error_line=error_line(path, trace),
+        import_error=_FOLDER.sub(r"\1", trace) if trace else "",
+        import_error_line=error_line(path, trace) if trace else None,
         parsed_at=max(filter(None, (parsed, when)), default=None),
         version=dag_root.commit_of(str(rows[0][4] or "")) if rows else "",
     )

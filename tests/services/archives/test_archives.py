@@ -29,6 +29,7 @@ from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark.configuration import SparkConfiguration
 from couture_workflow.store import trees
+from couture_workflow.store.git_process import Git
 from couture_workflow.store.home import Store
 from tests.support.processes import forked, wait_for
 
@@ -376,6 +377,34 @@ def test_links_and_submodules_are_left_out_of_an_export_and_named(store: Store) 
         "dags/link": ("it is a symbolic link",),
         "dags/odd name.py": ("its name breaks the naming rule",),
     }
+
+
+def test_an_export_with_the_same_content_again_and_again_takes_one_git_process(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: dict[str, bytes | None] = {
+        f"{folder}/{name}": content
+        for folder in "abcdef"
+        for name, content in {"__init__.py": b"", "same.py": b"x = 1\n", "own.py": folder.encode()}.items()
+    }
+    store.dags.save(files, author="ann", message="", base=None)
+    made = import_export.export(store, "dags")
+    started: list[str] = []
+    reading = Git.reading
+    monkeypatch.setattr(
+        Git,
+        "reading",
+        lambda git, *words, **options: started.append(words[0]) or reading(git, *words, **options),
+    )
+
+    written = b"".join(import_export.write(made))
+
+    assert {path: text for path, text in unpacked(written).items() if path.startswith("dags/")} == {
+        f"dags/{path}": content for path, content in files.items()
+    }
+    assert started == ["cat-file"]
+    assert b"".join(made.entries[-1].read()) == b"x = 1\n"
+    assert b"".join(made.entries[1].read()) == b"a"
 
 
 def test_empty_workbench_exports_and_imports_nothing(store: Store, importer: Importer) -> None:

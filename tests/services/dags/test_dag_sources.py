@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from couture_workflow.services.dags import sources
 from couture_workflow.services.dags.sources import Sources
 
 
@@ -43,6 +44,23 @@ def test_importers_of_importers_are_found() -> None:
     files = {"a.py": b"", "b.py": b"import a", "c.py": b"from b import x", "d.py": b"import os"}
 
     assert Sources(files).importers(["a.py"]) == {"b.py", "c.py"}
+
+
+def test_of_the_next_tree_only_what_changed_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"a.py": b"from .. import x\n", "b/a.py": b"from .. import x\nDAG('one')\n", "c.py": b"import b"}
+    before = Sources(files)
+    assert before.importers(["x.py"]) == {"a.py", "b/a.py"}
+    looked: list[str] = []
+    read = sources._read
+    monkeypatch.setattr(sources, "_read", lambda path, content: looked.append(path) or read(path, content))
+
+    after = Sources({**files, "c.py": b"import x, 'lit'", "d/a.py": files["a.py"]})
+
+    assert after.importers(["x.py"]) == {"a.py", "b/a.py", "c.py", "d/a.py"}
+    assert sorted(looked) == ["c.py", "d/a.py"]
+    assert after.dag_ids("b/a.py") == {"one"}
+    assert "lit" in after.literals()
+    assert "lit" not in before.literals()
 
 
 @pytest.mark.parametrize(

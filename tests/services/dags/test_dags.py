@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from couture_workflow.exceptions import InvalidError, NotFoundError
 from couture_workflow.services.dags import repository as dag_repository
-from couture_workflow.store import submodules
+from couture_workflow.store import submodules, trees
+from couture_workflow.store.git_process import Git
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit
 
@@ -54,6 +56,34 @@ def test_files_are_listed_with_their_sizes_and_read_in_one_go(tree: Store) -> No
     ]
     assert dag_repository.read_all(tree) == FILES
     assert dag_repository.read(tree, "bin.dat") == FILES["bin.dat"]
+
+
+def test_of_the_next_version_only_what_changed_is_read(tree: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    dag_repository.read_all(tree)
+    asked: list[str] = []
+    contents = trees.contents
+
+    def noted(git: Git, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        asked.extend(found := list(blobs))
+        return contents(git, found)
+
+    monkeypatch.setattr(trees, "contents", noted)
+    first = tree.dags.head()
+    save(tree, {"one.py": b"changed\n", "team/query.sql": None, "new+-.py": FILES["team/helper.py"]})
+    after = {path: content for path, content in FILES.items() if path != "team/query.sql"}
+    after |= {"one.py": b"changed\n", "new+-.py": FILES["team/helper.py"]}
+
+    assert dag_repository.read_all(tree) == after
+    assert len(asked) == 1
+    assert dag_repository.read_all(tree, commit=first) == FILES
+
+
+def test_files_of_a_version_are_what_they_were_after_the_next_save(tree: Store) -> None:
+    first, before = tree.dags.head(), dag_repository.files(tree)
+    save(tree, {"one.py": b"changed\n", "new.py": b""})
+
+    assert dag_repository.files(tree, commit=first) == before
+    assert {file.path for file in set(dag_repository.files(tree)) - set(before)} == {"one.py", "new.py"}
 
 
 @pytest.mark.slow

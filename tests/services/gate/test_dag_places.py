@@ -16,8 +16,9 @@ import pytest
 
 from couture_workflow.exceptions import StorageError, StorageFullError
 from couture_workflow.services.gate import check as dag_gate
-from couture_workflow.services.gate import listing, places, sandbox
+from couture_workflow.services.gate import listing, places, preparation, sandbox
 from couture_workflow.services.gate.places import Places
+from couture_workflow.services.processes.walls import Limits
 from couture_workflow.store import atomic, latest
 from couture_workflow.store.home import Store
 
@@ -277,6 +278,25 @@ def test_a_check_of_one_changed_file_writes_and_lists_that_file_alone(
     assert counted.listed == [1]
 
 
+def test_what_was_prepared_is_neither_written_nor_listed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path / "home")
+    files = tree_of(20)
+    store.dags.save(files, author="ann", message="m", base=None)
+    preparation.warm(store)
+    for thread in threading.enumerate():
+        if thread.name == "dag-sandbox":
+            thread.join()
+    counted = Counted(monkeypatch)
+
+    report = dag_gate.check(files | {"3.py": DAG.format("new").encode()}, ["3.py"], store=store)
+
+    assert [graph.dag_id for graph in report.graphs] == ["new"]
+    assert set(counted.written) == {"3.py"}
+    assert counted.listed == [1]
+
+
 def test_a_changed_ignore_file_is_asked_about_with_all_files(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "home")
     files = tree_of(6)
@@ -319,9 +339,12 @@ def test_no_answer_of_the_sandbox_is_not_remembered(tmp_path: Path, monkeypatch:
 def test_a_tree_without_a_wall_against_writing_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[bool] = []
     give_back = sandbox._places.give_back
-    monkeypatch.setattr(
-        sandbox._places, "give_back", lambda place, keep: (given.append(keep), give_back(place, keep=False))
-    )
+
+    def noted(place: places.Place, *, keep: bool) -> None:
+        given.append(keep)
+        give_back(place, keep=False)
+
+    monkeypatch.setattr(sandbox._places, "give_back", noted)
     for walls in ({"landlock"}, {"seccomp"}, {"mounts"}, {"namespaces"}, set()):
         with sandbox.Tree({"a.py": b""}, keep=True) as tree:
             with monkeypatch.context() as patched:
@@ -368,15 +391,15 @@ def test_what_is_listed_alone_is_what_is_listed_with_all(tmp_path: Path) -> None
         before = dict(files)
         for path in list(files):
             before[path] = files[path] + b"\n# before"
-        listing.dag_files(before, tree, limits=sandbox.Limits())
-        one_by_one = set()
+        listing.dag_files(before, tree, limits=Limits())
+        one_by_one: set[str] = set()
         for path in files:
             if not path.endswith(".airflowignore"):
                 mixed = {**before, ".airflowignore": files[".airflowignore"], path: files[path]}
                 mixed["a/.airflowignore"] = files["a/.airflowignore"]
                 with sandbox.Tree(mixed) as other:
                     listing._latest._known.clear()
-                    listing.dag_files({**mixed, path: b""}, other, limits=sandbox.Limits())
-                    one_by_one |= listing.dag_files(mixed, other, limits=sandbox.Limits()).files & {path}
+                    listing.dag_files({**mixed, path: b""}, other, limits=Limits())
+                    one_by_one |= listing.dag_files(mixed, other, limits=Limits()).files & {path}
 
     assert one_by_one == whole

@@ -123,8 +123,11 @@ def test_list_joins_what_airflow_knows(admin: Person, store: Store, api_server: 
         'Traceback:\n  File "/x/broken.py", line 7, in <module>\nModuleNotFoundError: <nothing>\n',
     )
 
-    rows = {row["path"]: row for row in good(admin.get("files"))["files"]}
+    found = good(admin.get("files"))
+    rows = {row["path"]: row for row in found["files"]}
+    api_server.sql("update import_error set timestamp = '2099-01-01 00:00:30'")
 
+    assert good(admin.get("files", known=found["digest"])) == {"same": True}, "read again, looks the same"
     assert (rows["broken.py"]["state"], rows["broken.py"]["error_line"]) == ("error", 7)
     assert "ModuleNotFoundError: <nothing>" in good(admin.get("error", path="broken.py"))["error"]
     assert good(admin.get("error", path="daily.py")) == {"error": ""}
