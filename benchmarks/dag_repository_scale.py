@@ -61,7 +61,7 @@ ASKED = (
     FILL
     + """
 import json, time
-from sqlalchemy import select
+from sqlalchemy import func, select
 from airflow.models.dag import DagModel
 from airflow.utils.session import create_session
 from couture_workflow.services.saving import save as saving
@@ -73,18 +73,25 @@ def check(text):
 def save(text):
     saving.save(store, changed(text), user="admin", message=text, base=store.dags.head())
 
+def ready(text):
+    # Before, new files go ahead of those that are asked for.
+    until(lambda: asked(select(func.count()).select_from(DagModel)))
+
 def visible(text):
     save(text)
     request_parse(changed(text))
-    until = time.monotonic() + 120
-    while shown() != text:
-        if time.monotonic() > until:
-            raise SystemExit(f"Airflow does not show {text}")
-        time.sleep(0.02)
+    until(lambda: asked(select(DagModel.description).where(DagModel.dag_id == "dag_00000")) == text)
 
-def shown():
+def asked(query):
     with create_session() as session:
-        return session.scalar(select(DagModel.description).where(DagModel.dag_id == "dag_00000"))
+        return session.scalar(query)
+
+def until(holds):
+    end = time.monotonic() + 300
+    while not holds():
+        if time.monotonic() > end:
+            raise SystemExit("Airflow does not show it")
+        time.sleep(0.02)
 
 number = 0
 for line in sys.stdin:
@@ -142,6 +149,7 @@ class Workbench:
             stderr=self._log,
             start_new_session=True,
         )
+        self.seconds("ready")
         self.seconds("visible")
         self._signal(signal.SIGSTOP)
 
@@ -178,7 +186,7 @@ class Workbench:
         self._log.close()
 
     def _signal(self, number: int) -> None:
-        """Signal the processor and those that it forked, which are in sessions of their own."""
+        """Signal the processor; a file that is being read is read to its end."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._processor.pid, number)
 

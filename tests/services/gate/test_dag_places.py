@@ -278,6 +278,30 @@ def test_a_check_of_one_changed_file_writes_and_lists_that_file_alone(
     assert counted.listed == [1]
 
 
+def test_two_who_check_at_once_see_their_own_change_alone(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "home")
+    files = tree_of(12) | {"lib.py": b"NAME = 'start'\n"}
+    user = b"from airflow.sdk import DAG\nfrom lib import NAME\nd = DAG(NAME, schedule=None)\n"
+    files["user.py"] = user
+    dag_gate.check(files, ["user.py"], store=store)
+    seen: dict[str, set[str]] = {"mine": set(), "theirs": set()}
+
+    def work(name: str) -> None:
+        for turn in range(4):
+            report = dag_gate.check(
+                files | {"lib.py": f"NAME = '{name}'  # {turn}\n".encode()}, ["lib.py"], store=store
+            )
+            seen[name] |= {graph.dag_id for graph in report.graphs}
+
+    threads = [threading.Thread(target=work, args=[name]) for name in seen]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert seen == {"mine": {"mine"}, "theirs": {"theirs"}}
+
+
 def test_what_was_prepared_is_neither_written_nor_listed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
