@@ -179,10 +179,11 @@ class Workbench:
         """End its processes."""
         assert self.asked.stdin is not None
         self.asked.stdin.close()
-        self._signal(signal.SIGCONT)
-        self._signal(signal.SIGTERM)
-        self._processor.wait(60)
         self.asked.wait(60)
+        self._signal(
+            signal.SIGKILL
+        )  # nothing of it is needed any more, and a frozen one would wait for others
+        self._processor.wait()
         self._log.close()
 
     def _signal(self, number: int) -> None:
@@ -193,7 +194,10 @@ class Workbench:
 
 def run() -> list[Result]:
     """Measure what is done to files at all sizes, then lists and export at the largest."""
-    with tempfile.TemporaryDirectory(prefix="couture-benchmark-") as folder, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="couture-benchmark-", ignore_cleanup_errors=True)
+        )
         benches = []
         for count in SIZES:
             (home := Path(folder) / str(count)).mkdir()

@@ -64,6 +64,7 @@ class Tracking:
 
     base: Path
     _imports: imports.Imports = field(default_factory=dict)
+    _shown: tuple[str | None, dict[str, tuple[str, str]]] = (None, {})
 
     @property
     def path(self) -> Path:
@@ -120,12 +121,15 @@ class Tracking:
         repository.write_files(folder, submodules.contents(parts, fresh))
         if old is not None:
             _date(folder, fresh | (concerned & kept), time.time() + AHEAD)
+        self._shown = (commit, wanted)
 
     def _before(self, store: Store) -> dict[str, tuple[str, str]]:
         """Return what the present tree has; nothing if that is not known any more."""
         commit = self.commit()
         if commit is None:
             return {}
+        if commit == self._shown[0]:
+            return self._shown[1]
         try:
             parts = submodules.parts(store.dags.git, commit, mirrors=repository.mirrors(store), sizes=False)
             return _files(parts)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from airflow.models.dag import DagModel
 from airflow.models.errors import ParseImportError
@@ -111,13 +112,18 @@ def _state(
     path: str, rows: Sequence[Sequence[object]], failed: tuple[str, datetime | None] | None
 ) -> FileState:
     trace, when = failed or ("", None)
-    parsed = max((row[3] for row in rows if isinstance(row[3], datetime)), default=None)
+    parsed = [row[3] for row in rows if isinstance(row[3], datetime)]
     return FileState(
         dag_ids=tuple(str(row[0]) for row in rows),
         paused={str(row[0]): bool(row[1]) for row in rows},
-        owners=tuple(sorted({name.strip() for row in rows for name in str(row[2] or "").split(",")} - {""})),
+        owners=_owners(tuple(str(row[2] or "") for row in rows)),
         import_error=_FOLDER.sub(r"\1", trace) if trace else "",
         import_error_line=error_line(path, trace) if trace else None,
-        parsed_at=max(filter(None, (parsed, when)), default=None),
+        parsed_at=max([*parsed, *([when] if when else [])], default=None),
         version=dag_root.commit_of(str(rows[0][4] or "")) if rows else "",
     )
+
+
+@lru_cache(maxsize=1000)
+def _owners(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({name.strip() for text in texts for name in text.split(",")} - {""}))
