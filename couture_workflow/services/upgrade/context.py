@@ -1,38 +1,41 @@
-"""What functions of tasks read of the context: keys that are gone, and parameters named like them."""
+"""What functions of tasks read of the context: keys that are gone, and what dates they ask runs for."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import libcst as cst
 
-from couture_workflow.services.upgrade.arguments import of_dict
-from couture_workflow.services.upgrade.document import Document, keyword, text_of
-from couture_workflow.services.upgrade.table import AMBIGUOUS, CONTEXT, CONTEXT_LOST
+from couture_workflow.services.upgrade.callables import METHODS, Callables, parameters
+from couture_workflow.services.upgrade.document import Document, text_of
+from couture_workflow.services.upgrade.parameters import Parameters
+from couture_workflow.services.upgrade.runs import Runs
+from couture_workflow.services.upgrade.table import AMBIGUOUS, CONTEXT, CONTEXT_LOST, DATED
 
-_USUAL = frozenset({"context", "ctx", "kwargs"})
-_METHODS = frozenset({"execute", "poke", "pre_execute", "post_execute"})
 _ADVICE = "Compute it from logical_date, such as context['logical_date'].add(days=1)."
+_ADVICES = {
+    "tables": "Give the task the value itself, such as with op_kwargs= or params=.",
+    "conf": "Use conf of airflow.configuration; what a run was triggered with is dag_run.conf.",
+    "test_mode": "Leave it out: Airflow 3 has no test mode.",
+}
+_CONF = "airflow_conf"
+_CURRENT = "get_current_context"
 
 
-class Callbacks(cst.CSTVisitor):
-    """Collects the names of functions that tasks call with the context, and the arguments of their own."""
+@dataclass
+class _Function:
+    """A function that the visit is in.
 
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.own: dict[str, set[str]] = {}
+    :param context: names that are the context.
+    :param maybe: names that may be it.
+    :param own: keys that the function is given by its own file.
+    :param sure: the keys of the context are all that can be in it.
+    """
 
-    def visit_Call(self, node: cst.Call) -> None:
-        """Look for ``python_callable=`` and its ``op_kwargs=``, and for ``on_..._callback=``."""
-        given = {keyword(each): each.value for each in node.args}
-        for name, value in given.items():
-            if name == "python_callable" or (name.startswith("on_") and name.endswith("_callback")):
-                if isinstance(value, cst.Name):
-                    self.names.add(value.value)
-                    items = of_dict(given["op_kwargs"]) if "op_kwargs" in given else ()
-                    known = {
-                        text_of(each.key) or "" for each in items or () if isinstance(each, cst.DictElement)
-                    }
-                    known |= {keyword(each) for each in items or () if isinstance(each, cst.Arg)}
-                    self.own.setdefault(value.value, set()).update(known)
+    context: set[str] = field(default_factory=set)
+    maybe: set[str] = field(default_factory=set)
+    own: set[str] = field(default_factory=set)
+    sure: bool = False
 
 
 class Context(cst.CSTVisitor):
@@ -44,37 +47,102 @@ class Context(cst.CSTVisitor):
     def __init__(self, document: Document, *, period: str) -> None:
         self.document = document
         self.period = period
-        self.callbacks = Callbacks()
-        document.module.visit(self.callbacks)
-        self._functions: list[tuple[str, set[str]]] = []
+        self.used = Callables(document)
+        self.runs = Runs(document)
+        self.dated: list[cst.CSTNode] = []
+        self._parameters = Parameters(document, self._expression, self._gone)
+        self._functions: list[_Function] = []
+        self._classes: list[str] = []
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        """Enter a class."""
+        self._classes.append(node.name.value)
+
+    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
+        """Leave a class."""
+        self._classes.pop()
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         """Enter a function."""
         name = node.name.value
-        if any(_is_task_decorator(each, self.document) for each in node.decorators):
-            self.callbacks.names.add(name)
-        known = {each.name.value for each in _parameters(node)} & _USUAL
+        found = _Function()
+        places = [each.name.value for each in [*node.params.posonly_params, *node.params.params]]
+        method = bool(self._classes) and isinstance(self.document.parent(self._block(node)), cst.ClassDef)
+        if method:
+            if name in METHODS and self._classes[-1] in self.used.operators and len(places) > 1:
+                found.context.add(places[1])
+                found.sure = True
+        else:
+            self._plain(node, found, places)
+        self._usual(node, found, called=not method and bool(self.used.of(name).called))
+        self._drop_assigned(node, found)
+        self._functions.append(found)
+        self.runs.enter(node)
+        self.dated += [each for each in parameters(node) if each.name.value in DATED and found.sure]
+
+    def _plain(self, node: cst.FunctionDef, found: _Function, places: list[str]) -> None:
+        name = node.name.value
+        used = self.used.of(name)
+        once = self.used.defined[name] == 1
+        if used.first and places and once:
+            found.context.add(places[0])
+            found.sure = True
+        if not used.as_task:
+            return
+        certain = once and (not used.called or _is_decorated(node))
+        found.own |= used.own
+        found.sure = found.sure or (certain and not used.unknown)
         if node.params.star_kwarg is not None:
-            known.add(node.params.star_kwarg.name.value)
-        if name in self.callbacks.names | _METHODS:
-            known |= {each.name.value for each in node.params.params[:2]} - {"self"}
-            self._named_parameters(node)
-        self._functions.append((name, known))
+            (found.context if certain and not used.unknown else found.maybe).add(
+                node.params.star_kwarg.name.value
+            )
+        self._parameters.function(node, used, certain=certain)
+
+    def _usual(self, node: cst.FunctionDef | cst.Lambda, found: _Function, *, called: bool) -> None:
+        """Take names that usually are the context; where the file calls the function they only may be it."""
+        for each in parameters(node):
+            if each.name.value == "context":
+                found.context.add("context")
+            elif each.name.value in {"ctx", "kwargs"}:
+                found.maybe.add(each.name.value)
+        if node.params.star_kwarg is not None:
+            name = node.params.star_kwarg.name.value
+            (found.maybe if called and not found.sure else found.context).add(name)
+
+    def _block(self, node: cst.CSTNode) -> cst.CSTNode:
+        return self.document.parent(node)
+
+    def _drop_assigned(self, node: cst.FunctionDef, found: _Function) -> None:
+        """Take names that get another value out; add what ``get_current_context`` is assigned to."""
+        assigned = _Assigned()
+        node.body.visit(assigned)
+        found.maybe |= found.context & assigned.other
+        found.context -= assigned.other
+        found.context |= assigned.current - assigned.other
 
     def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
         """Leave a function."""
         self._functions.pop()
+        self.runs.leave()
 
     def visit_Lambda(self, node: cst.Lambda) -> None:
         """Enter a lambda."""
-        known = {each.name.value for each in node.params.params} & _USUAL
-        if node.params.star_kwarg is not None:
-            known.add(node.params.star_kwarg.name.value)
-        self._functions.append(("", known))
+        found = _Function()
+        used = self.used.of_lambda(node)
+        if used.first and node.params.params:
+            found.context.add(node.params.params[0].name.value)
+            found.sure = True
+        if used.as_task:
+            found.own, found.sure = used.own, not used.unknown
+            self._parameters.of_lambda(node, used)
+        self._usual(node, found, called=False)
+        self._functions.append(found)
+        self.runs.enter(node)
 
     def leave_Lambda(self, original_node: cst.Lambda) -> None:
         """Leave a lambda."""
         self._functions.pop()
+        self.runs.leave()
 
     def visit_Subscript(self, node: cst.Subscript) -> None:
         """Look at ``context["execution_date"]``."""
@@ -82,84 +150,94 @@ class Context(cst.CSTVisitor):
         if not isinstance(index, cst.Index) or not isinstance(index.value, cst.SimpleString):
             return
         key = text_of(index.value)
-        if not key or not self._is_context(node.value, key):
+        if not key or not self._is_context(node, node.value, key):
             return
-        expression = self._expression(key)
-        if not expression:
+        if self._is_target(node):
             self._gone(node, key)
             return
-        quote = index.value.quote
-        base, _, rest = expression.partition(".")
-        new = f"{self.document.code(node.value)}[{quote}{base}{quote}]" + (f".{rest}" if rest else "")
+        base, quote = self.document.code(node.value), index.value.quote
+        if key == "test_mode":
+            new = f"{base}.get({quote}test_mode{quote}, False)"
+        elif key == "conf":
+            self.document.imports.add(f"from airflow.configuration import conf as {_CONF}")
+            new = _CONF
+        elif not (expression := self._expression(key)):
+            self._gone(node, key)
+            return
+        else:
+            name, _, rest = expression.partition(".")
+            new = f"{base}[{quote}{name}{quote}]" + (f".{rest}" if rest else "")
         self.document.replace(node, new)
         self.document.changed(node, f"the context has no {key!r}: {new}")
 
     def visit_Call(self, node: cst.Call) -> None:
         """Look at ``context.get("execution_date")``."""
+        self.runs.call(node)
         function = node.func
         if not isinstance(function, cst.Attribute) or function.attr.value not in {"get", "pop"}:
             return
         first = node.args[0].value if node.args else None
         key = text_of(first)
-        if not key or first is None or not self._is_context(function.value, key):
+        if not key or first is None or not self._is_context(node, function.value, key):
             return
         if key == "execution_date" and isinstance(first, cst.SimpleString):
-            self.document.replace(first, f"{first.quote}logical_date{first.quote}")
-            self.document.changed(node, "the context has no 'execution_date': it is 'logical_date'")
+            self._renamed(node, first)
+        elif key != "test_mode":
+            self._gone(node, key)
+
+    def visit_Comparison(self, node: cst.Comparison) -> None:
+        """Look at ``"execution_date" in context``."""
+        key = text_of(node.left)
+        target = node.comparisons[0]
+        if not key or not isinstance(target.operator, cst.In | cst.NotIn):
+            return
+        if not self._is_context(node, target.comparator, key):
+            return
+        if key == "execution_date" and isinstance(node.left, cst.SimpleString):
+            self._renamed(node, node.left)
         else:
             self._gone(node, key)
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
         """Look at ``dag_run.execution_date`` and ``ti.execution_date``."""
-        if node.attr.value != "execution_date" or not self._functions:
-            return
-        base, name = node.value, ""
-        if isinstance(base, cst.Name):
-            name = base.value
-        elif isinstance(base, cst.Subscript) and isinstance(base.slice[0].slice, cst.Index):
-            name = text_of(base.slice[0].slice.value) or ""
-        if name == "dag_run":
-            self.document.replace(node.attr, "logical_date")
-            self.document.changed(node, "dag_run.execution_date is now dag_run.logical_date")
-        elif name in {"ti", "task_instance"}:
-            self._of_task(node, base)
+        self.runs.attribute(node)
 
-    def _of_task(self, node: cst.Attribute, base: cst.BaseExpression) -> None:
-        if isinstance(base, cst.Subscript):
-            index = base.slice[0].slice
-            quote = (
-                index.value.quote
-                if isinstance(index, cst.Index) and isinstance(index.value, cst.SimpleString)
-                else "'"
-            )
-            new = f"{self.document.code(base.value)}[{quote}logical_date{quote}]"
-        elif self._in_string(node):
-            self.document.note(node, "A task instance has no execution_date.", "Use context['logical_date'].")
-            return
-        else:
-            new = f'{self.document.code(base)}.get_template_context()["logical_date"]'
-        self.document.replace(node, new)
-        self.document.changed(node, f"a task instance has no execution_date: {new}")
+    def visit_Assign(self, node: cst.Assign) -> None:
+        """Look at ``run = context["dag_run"]``."""
+        self.runs.assigned(node)
 
-    def _in_string(self, node: cst.CSTNode) -> bool:
-        while not isinstance(node, cst.Module):
-            if isinstance(node, cst.FormattedString):
-                return True
-            node = self.document.parent(node)
-        return False
+    def _renamed(self, node: cst.CSTNode, key: cst.SimpleString) -> None:
+        self.document.replace(key, f"{key.quote}logical_date{key.quote}")
+        self.document.changed(node, "the context has no 'execution_date': it is 'logical_date'")
 
-    def _is_context(self, node: cst.CSTNode, key: str) -> bool:
+    def _is_context(self, whole: cst.CSTNode, node: cst.CSTNode, key: str) -> bool:
         """Tell whether an expression is the context, and the key one that is gone from it."""
+        if key in DATED and self._named(node):
+            self.dated.append(whole)
         if key not in CONTEXT and key not in CONTEXT_LOST:
             return False
+        if isinstance(node, cst.Call) and self.document.code(node.func).endswith(_CURRENT):
+            return True
         if not isinstance(node, cst.Name):
             return False
-        for name, known in reversed(self._functions):
-            if node.value in known:
-                if key in self.callbacks.own.get(name, ()):
+        for each in reversed(self._functions):
+            if node.value in each.context | each.maybe:
+                if key in each.own:
                     return False
-                return key not in AMBIGUOUS or name in self.callbacks.names | _METHODS
+                certain = node.value in each.context and (key not in AMBIGUOUS or each.sure)
+                if not certain:
+                    self._uncertain(whole, self.document.code(node), key)
+                return certain
         return False
+
+    def _named(self, node: cst.CSTNode) -> bool:
+        return isinstance(node, cst.Name) and any(node.value in each.context for each in self._functions)
+
+    def _is_target(self, node: cst.CSTNode) -> bool:
+        parent = self.document.parent(node)
+        return isinstance(parent, cst.AssignTarget | cst.AugAssign | cst.AnnAssign | cst.Del) and not (
+            isinstance(parent, cst.AugAssign | cst.AnnAssign) and parent.value is node
+        )
 
     def _expression(self, key: str) -> str:
         """Return what a key is in Python, "" if that is not known."""
@@ -169,69 +247,47 @@ class Context(cst.CSTVisitor):
         return expression.format(period=self.period)
 
     def _gone(self, node: cst.CSTNode, key: str) -> None:
-        self.document.note(node, f"The context of Airflow 3 has no {key!r}.", _ADVICE)
+        self.document.note(
+            node, f"The context of Airflow 3 has no {key!r}.", _ADVICES.get(key, _ADVICE)
+        )
 
-    def _named_parameters(self, node: cst.FunctionDef) -> None:
-        """Compute at the start of a function what it took as parameters that are gone."""
-        own = self.callbacks.own.get(node.name.value, set())
-        gone = [
-            each
-            for each in _parameters(node)
-            if (each.name.value in CONTEXT or each.name.value in CONTEXT_LOST)
-            and each.name.value not in own | AMBIGUOUS
-        ]
-        if not gone:
-            return
-        expressions = {each.name.value: self._expression(each.name.value) for each in gone}
-        at = _first_statement(node)
-        known = all(expression.startswith("logical_date") for expression in expressions.values())
-        if at is None or not known or not _is_simple(node, gone):
-            for each in gone:
-                self._gone(each, each.name.value)
-            return
-        self._rename(node, gone)
-        begin = self.document.line_start(at)
-        indent = self.document.indent(begin)
-        for name, expression in expressions.items():
-            self.document.insert(begin, f"{indent}{name} = {expression}{self.document.newline}")
-            self.document.changed(node, f"{node.name.value}: the context has no {name!r}: {expression}")
-
-    def _rename(self, node: cst.FunctionDef, gone: list[cst.Param]) -> None:
-        """Take ``logical_date`` in the place of the first parameter that is gone, leave out the others."""
-        first, *others = gone
-        self.document.replace(first.name, "logical_date")
-        if others:
-            self.document.remove(list(node.params.params), others)
+    def _uncertain(self, node: cst.CSTNode, name: str, key: str) -> None:
+        self.document.note(
+            node,
+            f"If {name} is the context of a task here: it has no {key!r} in Airflow 3.",
+            f"Leave it if {key!r} is your own, else: {_ADVICES.get(key, _ADVICE)}",
+        )
 
 
-def _parameters(node: cst.FunctionDef) -> list[cst.Param]:
-    return [*node.params.params, *node.params.kwonly_params]
+class _Assigned(cst.CSTVisitor):
+    """Collects the names that a function assigns: the context itself, or something else."""
+
+    def __init__(self) -> None:
+        self.current: set[str] = set()
+        self.other: set[str] = set()
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        """Look at an assignment."""
+        value = node.value
+        current = isinstance(value, cst.Call) and (
+            isinstance(value.func, cst.Name)
+            and value.func.value == _CURRENT
+            or isinstance(value.func, cst.Attribute)
+            and value.func.attr.value == _CURRENT
+        )
+        for each in node.targets:
+            if isinstance(each.target, cst.Name):
+                (self.current if current else self.other).add(each.target.value)
+
+    def visit_For(self, node: cst.For) -> None:
+        """Look at the name of a loop."""
+        if isinstance(node.target, cst.Name):
+            self.other.add(node.target.value)
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
+        """Leave inner functions out."""
+        return False
 
 
-def _is_simple(node: cst.FunctionDef, gone: list[cst.Param]) -> bool:
-    """Tell whether parameters can be replaced: all among the plain ones, without values of their own."""
-    plain = node.params.params
-    return (
-        all(any(each is other for other in plain) for each in gone)
-        and all(each.default is None or each.name.value == "execution_date" for each in gone)
-        and all(each.name.value != "logical_date" for each in _parameters(node))
-    )
-
-
-def _first_statement(node: cst.FunctionDef) -> cst.BaseStatement | None:
-    """Return the first statement of a function behind its docstring, None if nothing can be put before it."""
-    if not isinstance(node.body, cst.IndentedBlock):
-        return None
-    body = list(node.body.body)
-    first = body[0]
-    if isinstance(first, cst.SimpleStatementLine) and isinstance(first.body[0], cst.Expr):
-        if isinstance(first.body[0].value, cst.SimpleString | cst.ConcatenatedString):
-            body = body[1:]
-    return body[0] if body else None
-
-
-def _is_task_decorator(node: cst.Decorator, document: Document) -> bool:
-    function = node.decorator.func if isinstance(node.decorator, cst.Call) else node.decorator
-    return any(
-        name.startswith(("airflow.decorators.task", "airflow.sdk.task")) for name in document.names(function)
-    )
+def _is_decorated(node: cst.FunctionDef) -> bool:
+    return bool(node.decorators)

@@ -158,7 +158,7 @@ def _period(call: cst.Call, document: Document) -> str:
     if value is None:
         return "" if len([each for each in call.args if not keyword(each)]) > 1 else "days=1"
     if isinstance(value, cst.Name) and value.value != "None":
-        value = _assigned(document, value.value) or value
+        value = assigned(document, value.value) or value
     if is_none(value):
         return "days=0"
     if isinstance(value, cst.Call) and document.names(value.func) & {"datetime.timedelta"}:
@@ -167,7 +167,7 @@ def _period(call: cst.Call, document: Document) -> str:
     return "" if schedule is None else PERIODS.get(schedule, _cron_period(schedule))
 
 
-def _assigned(document: Document, name: str) -> cst.BaseExpression | None:
+def assigned(document: Document, name: str) -> cst.BaseExpression | None:
     """Return the one value that a name has at the top of the file."""
     values = [
         small.value

@@ -14,6 +14,13 @@ from couture_workflow.services.upgrade.imports import Imports, add_imports
 from couture_workflow.services.upgrade.strings import Strings
 from couture_workflow.services.upgrade.tasks import Tasks
 from couture_workflow.services.upgrade.text import problem
+from couture_workflow.services.upgrade.xcoms import XComs
+
+_UNDATED = (
+    "This file uses the date of the run (ds, ts, logical_date): a run that the API triggers without a logical "
+    "date has none, and its tasks fail."
+)
+_UNDATED_ADVICE = "Trigger it with a logical_date, or use dag_run.run_after, which every run has."
 
 
 @dataclass(frozen=True)
@@ -54,13 +61,14 @@ def _edit(document: Document, *, old: bool) -> None:
     for call in calls:
         upgrade_dag(call, document, old=old)
     default_arguments(document)
-    for visitor in (
-        Tasks(document),
-        Context(document, period=between),
-        Strings(document, period=between),
-        Imports(document),
-    ):
+    xcoms = XComs(document)
+    context = Context(document, period=between)
+    strings = Strings(document, period=between, xcoms=xcoms)
+    for visitor in (Tasks(document, xcoms), context, strings, Imports(document)):
         document.module.visit(visitor)
+    dated = sorted([*context.dated, *strings.dated], key=document.line)
+    if old and dated:
+        document.note(dated[0], _UNDATED, _UNDATED_ADVICE)
     add_imports(document)
 
 

@@ -213,8 +213,38 @@ CONTEXT: dict[str, str] = {
 }
 #: Gone names that may as well be somebody's own.
 AMBIGUOUS = frozenset({"end_date", "END_DATE", "tables", "latest_date"})
-#: Gone names without an expression.
-CONTEXT_LOST = frozenset({"tables"})
+#: Gone names without an expression of a template; (B) of 1.10: its configuration, and ``airflow test``.
+CONTEXT_LOST = frozenset({"tables", "conf", "test_mode"})
+#: Names that a run without a logical date does not have.
+DATED = frozenset(CONTEXT) - AMBIGUOUS | {"ds", "ds_nodash", "ts", "ts_nodash", "logical_date"}
+_BY_DATE = "Compute the date, such as context['logical_date'].add(days=1), which is one period later."
+_BY_REST = "Ask Airflow's REST API (/api/v2/dags/.../dagRuns)."
+#: Methods of a DAG that are gone in tasks, or need the metadata database -> what to do: (B).
+DAG_GONE: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            *("following_schedule", "previous_schedule", "normalize_schedule", "get_run_dates"),
+            *("next_dagrun_after_date", "date_range", "get_next_schedule"),
+        ),
+        _BY_DATE,
+    ),
+    **dict.fromkeys(
+        (
+            *("get_active_runs", "get_num_active_runs", "get_dagrun", "get_dagruns_between", "create_dagrun"),
+            *("get_last_dagrun", "get_latest_execution_date", "set_dag_runs_state", "get_task_instances"),
+            *("clear", "run", "sync_to_db", "deactivate_stale_dags", "get_is_paused", "is_paused"),
+        ),
+        _BY_REST,
+    ),
+}
+#: The same of a task instance.
+TASK_INSTANCE_GONE: dict[str, str] = {
+    **dict.fromkeys(("get_dagrun",), "Use context['dag_run']."),
+    **dict.fromkeys(
+        ("current_state", "get_previous_execution_date", "get_previous_start_date", "set_state", "error"),
+        "Use ti.state, ti.get_previous_ti() or Airflow's REST API.",
+    ),
+}
 
 #: What lies between two runs of these schedules; (A) of a DAG without a schedule: nothing.
 PERIODS = {

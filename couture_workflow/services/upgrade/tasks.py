@@ -6,16 +6,22 @@ import libcst as cst
 
 from couture_workflow.services.upgrade.arguments import Arguments, of_dict, task_arguments
 from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.strings import PULLS_ADVICE
 from couture_workflow.services.upgrade.table import DAGS, DAYS_AGO, HOMES, OURS, RESERVED
+from couture_workflow.services.upgrade.xcoms import RESULT, XComs, task_ids_of
 
+_KEY_NONE = (
+    "xcom_pull(key=None) read an XCom of any key; Airflow 3 refuses it, and the file does not show one key."
+)
 _OURS = {name for name, home in HOMES.items() if home.module == OURS}
 
 
 class Tasks(cst.CSTVisitor):
     """Visits every call and brings it up to date."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, xcoms: XComs) -> None:
         self.document = document
+        self.xcoms = xcoms
         self.classes: dict[str, cst.ClassDef] = {}
         self.functions: set[str] = set()
         for statement in document.module.body:
@@ -102,9 +108,23 @@ class Tasks(cst.CSTVisitor):
 
     def _xcom_pull(self, node: cst.Call) -> None:
         arguments = Arguments(self.document, node.args, what="xcom_pull")
-        key = arguments.given.get("key")
-        if key is not None and is_none(key.value):
-            arguments.drop("key", because="without it the task's result is read, as key=None did first")
+        given = arguments.given
+        key = given["key"].value if "key" in given else None
+        if key is None and len(node.args) > 2 and not keyword(node.args[2]):
+            key = node.args[2].value
+        if key is not None and is_none(key):
+            named = given["task_ids"].value if "task_ids" in given else None
+            if named is None and not keyword(node.args[0]):
+                named = node.args[0].value
+            found = self.xcoms.key(names) if named is not None and (names := task_ids_of(named)) else ""
+            if found == RESULT and "key" in given:
+                arguments.drop("key", because="without it the task's result is read, all that it pushes")
+            elif found:
+                quote = '"' if '"' in self.document.code(node) else "'"
+                self.document.replace(key, f"{quote}{found}{quote}")
+                self.document.changed(node, f"xcom_pull: key=None is refused; the task pushes {found!r}")
+            else:
+                self.document.note(node, _KEY_NONE, PULLS_ADVICE)
         arguments.finish()
         if "task_ids" not in arguments.given and all(keyword(each) or each.star for each in node.args):
             self.document.note(

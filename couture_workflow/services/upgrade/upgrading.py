@@ -143,27 +143,23 @@ def upgrade_bytes(content: bytes, *, path: str = "") -> tuple[bytes, Upgrade]:
 
 
 def _template(source: str) -> Upgrade:
-    """Return a file of templates; what lies between two runs is not known here."""
-    from couture_workflow.services.upgrade.templates import rewrite
+    """Return a file of templates; what lies between two runs is not known here, nor who renders it."""
+    from couture_workflow.services.upgrade.strings import told
+    from couture_workflow.services.upgrade.templates import Rules, rewrite
 
-    changes: list[Change] = []
-    notes: list[Note] = []
-    out: list[str] = []
-    for number, line in enumerate(source.splitlines(keepends=True), 1):
-        new, left = rewrite(line, period="")
-        out.append(new)
-        if new != line:
-            changes.append(Change(number, "variables of the context that are gone replaced", number))
-        notes.extend(
-            Note(
-                number,
-                f"This template uses {name}, which Airflow 3 does not have.",
-                "Write it with logical_date, such as {{ logical_date.add(days=1) | ds }}.",
-                number,
-            )
-            for name in dict.fromkeys(left)
-        )
-    return Upgrade("".join(out), tuple(changes), tuple(notes))
+    done = rewrite(source, Rules(quote="'"))
+    old, new = source.splitlines(), done.text.splitlines()
+    changes = [
+        Change(number, "variables of the context that are gone replaced", number)
+        for number, (before, after) in enumerate(zip(old, new, strict=True), 1)
+        if before != after
+    ]
+    notes = [
+        Note(number, message, advice, number)
+        for number, line in enumerate(new, 1)
+        for message, advice in told(rewrite(line, Rules(quote="'")))
+    ]
+    return Upgrade(done.text, tuple(changes), tuple(notes))
 
 
 def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> Upgrade:

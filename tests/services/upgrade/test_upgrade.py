@@ -165,8 +165,10 @@ CASES = {
         "DagOperator(task_id='a', run_dag_id='b', python_callable=f)\n",
     ),
     "xcom-key-none": (
-        "v = ti.xcom_pull(key=None, task_ids='a')\nw = ti.xcom_pull(task_ids='a', key=None)\n",
-        "v = ti.xcom_pull(task_ids='a')\nw = ti.xcom_pull(task_ids='a')\n",
+        BASH
+        + "BashOperator(task_id='a')\nv = ti.xcom_pull(key=None, task_ids='a')\n"
+        + "w = ti.xcom_pull(task_ids='a', key=None)\n",
+        BASH + "BashOperator(task_id='a')\nv = ti.xcom_pull(task_ids='a')\nw = ti.xcom_pull(task_ids='a')\n",
     ),
     "default-var-of-the-sdk": (
         "from airflow.sdk import Variable\nVariable.get('a', default_var=3)\n",
@@ -182,8 +184,8 @@ CASES = {
     ),
     # templates
     "template": (
-        "a = '{{ execution_date }} {{ END_DATE }} {{params.execution_date}} execution_date'\n",
-        "a = '{{ logical_date }} {{ ds }} {{params.execution_date}} execution_date'\n",
+        "a = f(task_id='{{ execution_date }} {{ END_DATE }} {{params.execution_date}} execution_date')\n",
+        "a = f(task_id='{{ logical_date }} {{ ds }} {{params.execution_date}} execution_date')\n",
     ),
     "template-in-either-quotes": (
         "a = '{{ yesterday_ds_nodash }}'\nb = \"{{ tomorrow_ds }}\"\n"
@@ -197,8 +199,10 @@ CASES = {
         "a = f'{x} {{{{ logical_date }}}} {execution_date}'\n",
     ),
     "template-xcom": (
-        "a = '{{ ti.xcom_pull(key=None, task_ids=1) }} {{ ti.xcom_pull(task_ids=1, key=None) }}'\n",
-        "a = '{{ ti.xcom_pull(task_ids=1) }} {{ ti.xcom_pull(task_ids=1) }}'\n",
+        BASH + "BashOperator(task_id='b')\n"
+        'a = "{{ ti.xcom_pull(key=None, task_ids=\'b\') }} {{ ti.xcom_pull(task_ids=\'b\', key=None) }}"\n',
+        BASH + "BashOperator(task_id='b')\n"
+        'a = "{{ ti.xcom_pull(task_ids=\'b\') }} {{ ti.xcom_pull(task_ids=\'b\') }}"\n',
     ),
     "template-with-a-known-period": (
         "from airflow import DAG\nDAG('x', schedule_interval='0 3 * * *', catchup=False)\n"
