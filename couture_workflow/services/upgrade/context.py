@@ -224,7 +224,8 @@ class Context(cst.CSTVisitor):
             if node.value in each.context | each.maybe:
                 if key in each.own:
                     return False
-                certain = node.value in each.context and (key not in AMBIGUOUS or each.sure)
+                sure = each.sure or node.value == "context" or key not in AMBIGUOUS
+                certain = node.value in each.context and sure
                 if not certain:
                     self._uncertain(whole, self.document.code(node), key)
                 return certain

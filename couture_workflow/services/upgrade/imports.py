@@ -9,6 +9,7 @@ import libcst as cst
 
 from couture_workflow.services.upgrade.document import Document
 from couture_workflow.services.upgrade.table import (
+    CONFIGURATION,
     DAYS_AGO,
     DROPPED,
     GONE,
@@ -87,6 +88,12 @@ class Imports(cst.CSTVisitor):
         for full in self.document.names(node):
             self._tell_database(node, full)
             module, _, name = full.rpartition(".")
+            if module == "airflow.configuration" and name in CONFIGURATION:
+                self.document.insert(self.document.start(node.attr), "conf.")
+                self.document.changed(node, f"airflow.configuration has no {name}: it is one of its conf")
+                return False
+            if name == "SlaMiss":
+                self.document.note(node, f"Airflow 3 has no {name}.", GONE[name])
             home = place(module, name)
             if home is None or not OLD_MODULE.fullmatch(module):
                 continue
@@ -106,7 +113,7 @@ class Imports(cst.CSTVisitor):
 
     def _tell(self, node: cst.ImportFrom, full: str, name: str) -> None:
         self._tell_database(node, full)
-        if name in GONE and OLD_MODULE.fullmatch(full.rpartition(".")[0]):
+        if name in GONE and (name == "SlaMiss" or OLD_MODULE.fullmatch(full.rpartition(".")[0])):
             self.document.note(node, f"Airflow 3 has no {name}, so this file cannot be loaded.", GONE[name])
         else:
             home = place(full.rpartition(".")[0], name)

@@ -25,11 +25,20 @@ class Parameters:
         self.expression = expression
         self.gone = gone
 
+    def _own(self, node: cst.FunctionDef, used: Callable) -> None:
+        """Tell of parameters that may as well be the function's own."""
+        everything = parameters(node)
+        for each in everything[used.filled :]:
+            name = each.name.value
+            if name in AMBIGUOUS and name not in used.own and each.default is None and not used.unknown:
+                self.gone(each, name)
+
     def function(self, node: cst.FunctionDef, used: Callable, *, certain: bool) -> None:
         """Bring the parameters of a function up to date.
 
         :param certain: the file shows all calls of the function.
         """
+        self._own(node, used)
         gone = self._gone(node, used)
         if not gone:
             return

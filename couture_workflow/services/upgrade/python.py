@@ -28,12 +28,14 @@ class Rewritten:
     """A new text, with (line, message) of changes and (line, message, advice) of notes, in old lines.
 
     :param new_lines: what line each old one became.
+    :param refused: the file is such that nothing of it can be changed.
     """
 
     text: str
     changes: tuple[tuple[int, str], ...] = ()
     notes: tuple[tuple[int, str, str], ...] = ()
     new_lines: tuple[int, ...] = ()
+    refused: bool = False
 
 
 def rewrite(text: str, *, old: bool) -> Rewritten:
@@ -73,4 +75,4 @@ def _edit(document: Document, *, old: bool) -> None:
 
 
 def _untouched(text: str, message: str) -> Rewritten:
-    return Rewritten(text, notes=((1, message, "Upgrade it by hand."),))
+    return Rewritten(text, notes=((1, message, "Upgrade it by hand."),), refused=True)

@@ -9,13 +9,18 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from couture_workflow.services.upgrade.present import is_missing
 from couture_workflow.services.upgrade.table import GONE
-from couture_workflow.services.upgrade.text import problem
+from couture_workflow.services.upgrade.text import NEWLINE, problem
 
-_OLD_IMPORT = re.compile(
-    r"airflow\.(operators|sensors|hooks|contrib)(\..+)?|airflow\.utils\.(dates|helpers|weekday)"
-)
-_RULES = "AIR301,AIR302,AIR303"
+_RULES = "AIR301,AIR302,AIR303,F401"
+_UNUSED = "F401"
+#: Modules that are there and have nothing of what old files took from them.
+_EMPTY = ("airflow.utils.dates",)
+_IMPORTED = re.compile(r"`([\w.]+)(?: as \w+)?` imported but unused")
+_REMOVED = "the import of {} is removed, for nothing uses it now"
+#: How often it is looked whether a removed import leaves another one that nothing uses.
+_ROUNDS = 3
 _MOVED = "AIR302"
 _TIMEOUT = 30.0
 _ADVICE = {
@@ -34,8 +39,11 @@ class Remaining:
     notes: tuple[tuple[int, str, str], ...] = ()
 
 
-def remaining(text: str) -> Remaining:
-    """Look at a source that was upgraded; without ruff only its imports are looked at."""
+def remaining(text: str, *, before: str) -> Remaining:
+    """Look at a source that was upgraded; without ruff only its imports are looked at.
+
+    :param before: the source as it was: an import that nothing used then stays, if there is such a thing.
+    """
     changes: list[tuple[int, str]] = []
     found = _check(text)
     movable = [each for each in found if each["code"] == _MOVED and each.get("fix")]
@@ -45,9 +53,69 @@ def remaining(text: str) -> Remaining:
             changes = [(_row(each), f"{_message(each)} (the import was changed)") for each in movable]
             text = moved
             found = _check(text)
-    notes = [(_row(each), f"{_message(each)}.", _advice(each)) for each in found]
+    was = _check(before) if any(each["code"] == _UNUSED for each in found) else []
+    for _ in range(_ROUNDS):
+        doomed = _doomed(found, text, {_local(each, before) for each in was if each["code"] == _UNUSED})
+        cut = _without(text, doomed)
+        if not doomed or problem(cut) is not None:
+            break
+        changes += [(_row(each), _REMOVED.format(_full(each))) for each in doomed]
+        text = cut
+        found = _check(text)
+    notes = [(_row(each), f"{_message(each)}.", _advice(each)) for each in found if each["code"] != _UNUSED]
     notes += _old_imports(text)
     return Remaining(text, tuple(changes), tuple(notes))
+
+
+def _doomed(found: list[dict[str, Any]], text: str, was: set[str]) -> list[dict[str, Any]]:
+    """Return the imports that nothing uses because of the upgrade, and those of what there is no more.
+
+    :param was: local names of the imports that nothing used before.
+    """
+    doomed = []
+    for each in found:
+        if each["code"] != _UNUSED or not each.get("fix") or not (full := _full(each)):
+            continue
+        module, _, name = full.rpartition(".")
+        gone = full in _EMPTY or (is_missing(full) and is_missing(module, name) and name not in GONE)
+        if _local(each, text) not in was or gone:
+            doomed.append(each)
+    return doomed
+
+
+def _full(found: dict[str, Any]) -> str:
+    """Return the full name of an import that nothing uses."""
+    match = _IMPORTED.search(str(found["message"]))
+    return match[1] if match else ""
+
+
+def _local(found: dict[str, Any], text: str) -> str:
+    """Return the local name of an import that nothing uses, as the source has it."""
+    begin, end = found["location"], found["end_location"]
+    lines = NEWLINE.split(text)
+    shown = lines[begin["row"] - 1][begin["column"] - 1 :] if begin["row"] <= len(lines) else ""
+    if begin["row"] == end["row"]:
+        shown = shown[: end["column"] - begin["column"]]
+    return shown.split()[-1].rpartition(".")[2] if shown.strip() else ""
+
+
+def _without(text: str, doomed: list[dict[str, Any]]) -> str:
+    """Return a text with ruff's fixes of some findings made, the last one first; what overlaps is left."""
+    starts = [0, *(match.end() for match in NEWLINE.finditer(text))]
+    edits = {
+        (_offset(edit["location"], starts), _offset(edit["end_location"], starts), edit["content"])
+        for each in doomed
+        for edit in each["fix"]["edits"]
+    }
+    limit = len(text)
+    for begin, end, new in sorted(edits, reverse=True):
+        if end <= limit:
+            text, limit = text[:begin] + new + text[end:], begin
+    return text
+
+
+def _offset(place: dict[str, int], starts: list[int]) -> int:
+    return starts[min(place["row"], len(starts)) - 1] + place["column"] - 1
 
 
 def _check(text: str) -> list[dict[str, Any]]:
@@ -56,7 +124,7 @@ def _check(text: str) -> list[dict[str, Any]]:
         found = json.loads(shown or "[]")
     except ValueError:
         return []
-    return [each for each in found if str(each.get("code", "")).startswith("AIR")]
+    return [each for each in found if str(each.get("code", "")).startswith(("AIR", _UNUSED))]
 
 
 def _ruff(text: str, *arguments: str) -> str:
@@ -96,18 +164,37 @@ def _advice(found: dict[str, Any]) -> str:
 
 
 def _old_imports(text: str) -> list[tuple[int, str, str]]:
+    """Return notes of imports of what Airflow has no more; those that may fail are left out."""
     notes = []
-    for node in ast.walk(ast.parse(text)):
-        names: list[str] = []
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [f"{node.module}.{each.name}" for each in node.names if each.name not in GONE]
-        elif isinstance(node, ast.Import):
-            names = [each.name for each in node.names]
-        for name in names:
-            module = name.rpartition(".")[0] if isinstance(node, ast.ImportFrom) else name
-            if isinstance(node, ast.stmt) and _OLD_IMPORT.fullmatch(module):
-                advice = _ADVICE.get(
-                    ".".join(name.split(".")[:2]), "Remove the import, or take its successor."
-                )
-                notes.append((node.lineno, f"{name} does not exist in Airflow 3.", advice))
+    tree = ast.parse(text)
+    guarded = {id(each) for node in ast.walk(tree) if _may_fail(node) for each in ast.walk(node)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom) or id(node) in guarded:
+            continue
+        gone: list[str] = []
+        if isinstance(node, ast.Import):
+            gone = [each.name for each in node.names if is_missing(each.name)]
+        elif node.module and not node.level:
+            gone = [
+                f"{node.module}.{each.name}"
+                for each in node.names
+                if each.name not in GONE and each.name != "*" and is_missing(node.module, each.name)
+            ]
+        for name in gone:
+            advice = _ADVICE.get(".".join(name.split(".")[:2]), "Remove the import, or take its successor.")
+            notes.append((node.lineno, f"{name} does not exist in Airflow 3.", advice))
     return notes
+
+
+def _may_fail(node: ast.AST) -> bool:
+    """Tell whether a statement tries something that an ``except ImportError`` or the like takes."""
+    if not isinstance(node, ast.Try):
+        return False
+    caught = {
+        each.id if isinstance(each, ast.Name) else ""
+        for handler in node.handlers
+        for each in (handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type])
+    }
+    return bool(caught & {"ImportError", "ModuleNotFoundError", "Exception"}) or any(
+        handler.type is None for handler in node.handlers
+    )

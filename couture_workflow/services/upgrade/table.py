@@ -158,10 +158,16 @@ MODULES: dict[str, str] = {
 DROPPED = frozenset({"airflow.utils.decorators.apply_defaults"})
 DAYS_AGO = "airflow.utils.dates.days_ago"
 
+#: Functions of the module ``airflow.configuration`` that are methods of its ``conf``: (B).
+CONFIGURATION = frozenset(
+    {"get", "getboolean", "getint", "getfloat", "getsection", "has_option", "remove_option", "as_dict", "set"}
+)
+
 #: Names without a successor -> what to do: (B).
 GONE: dict[str, str] = {
     "SubDagOperator": "Make it a TaskGroup (from airflow.sdk import TaskGroup), or a DAG of its own that a "
     "DagOperator runs.",
+    "SlaMiss": "There are no SLAs of tasks: watch the whole run with DAG(deadline=DeadlineAlert(...)).",
     "SubDagSensor": "SubDAGs are gone: wait for the tasks themselves, or use ExternalTaskSensor.",
 }
 #: Names that need the metadata database, which tasks of Airflow 3 do not have: (B).
@@ -212,7 +218,7 @@ CONTEXT: dict[str, str] = {
     "end_date": "ds",
 }
 #: Gone names that may as well be somebody's own.
-AMBIGUOUS = frozenset({"end_date", "END_DATE", "tables", "latest_date"})
+AMBIGUOUS = frozenset({"end_date", "END_DATE", "tables", "latest_date", "conf", "test_mode"})
 #: Gone names without an expression of a template; (B) of 1.10: its configuration, and ``airflow test``.
 CONTEXT_LOST = frozenset({"tables", "conf", "test_mode"})
 #: Names that a run without a logical date does not have.

@@ -164,10 +164,10 @@ def _template(source: str) -> Upgrade:
 
 def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> Upgrade:
     from couture_workflow.services.upgrade.python import rewrite
-    from couture_workflow.services.upgrade.remaining import remaining
+    from couture_workflow.services.upgrade.remaining import Remaining, remaining
 
     rewritten = rewrite(text, old=bool(done) or looks_old(text))
-    last = remaining(rewritten.text)
+    last = Remaining(text) if rewritten.refused else remaining(rewritten.text, before=text)
     result = mark + last.text
     lines = _Lines(text, last.text, rewritten.new_lines if last.text == rewritten.text else ())
     told = " ".join(message for _, message, _ in rewritten.notes)

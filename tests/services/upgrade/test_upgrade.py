@@ -160,7 +160,6 @@ CASES = {
     "trigger-with-a-condition": (
         "from airflow.operators.dagrun_operator import TriggerDagRunOperator\n"
         "TriggerDagRunOperator(task_id='a', trigger_dag_id='b', python_callable=f)\n",
-        "from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator\n"
         "from couture_workflow.operators import DagOperator\n"
         "DagOperator(task_id='a', run_dag_id='b', python_callable=f)\n",
     ),
@@ -325,7 +324,7 @@ def test_a_time_limit_is_never_lost_in_silence(source: str, left: str, said: str
             "CoutureSparkOperator",
         ),
         ("from airflow.operators import *\n", "1: airflow.operators has nothing of what * took from it"),
-        ("from airflow.operators.my_plugin import My\n", "1: airflow.operators.my_plugin.My does not exist"),
+        ("from airflow.operators.my_plugin import My\nMy()\n", "1: airflow.operators.my_plugin.My does not exist"),
         (
             "from airflow.settings import Session\n",
             "1: airflow.settings.Session: tasks of Airflow 3 have no access",
