@@ -71,6 +71,18 @@ class Arguments:
             self.document.changed(argument.node, f"{self.what}: {name}= removed, for {because}")
         return argument
 
+    def add(self, call: cst.Call, new: str) -> None:
+        """Write another argument behind those of a call that stay."""
+        document = self.document
+        kept = self.kept()
+        if not kept:
+            document.insert(document.text.index("(", document.end(call.func)) + 1, new)
+            return
+        last = document.start(kept[-1])
+        own_line = document.text[:last].rpartition("\n")[2]
+        between = document.newline + own_line if own_line.isspace() and len(kept) > 1 else " "
+        document.insert(document.end(kept[-1]), f",{between}{new}")
+
     def finish(self) -> None:
         """Remove what was dropped."""
         if self._doomed:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.arguments import Arguments, lost
+from couture_workflow.services.upgrade.arguments import Arguments, lost, of_dict
+from couture_workflow.services.upgrade.callables import parameters
 from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
 from couture_workflow.services.upgrade.table import (
     DAG_DROPPED,
@@ -35,24 +37,109 @@ def dag_calls(document: Document) -> list[cst.Call]:
     return found
 
 
-def upgrade_dag(call: cst.Call, document: Document, *, old: bool) -> None:
+def upgrade_dag(call: cst.Call, document: Document, *, old: bool, done: set[int]) -> None:
     """Bring one call up to date.
 
     :param old: the file is of the days before Airflow 3, so the DAG had the defaults of those days.
+    :param done: dicts of arguments that were brought up to date, for several calls may share one.
     """
     positional = _name_positional(call, document)
     arguments = Arguments(document, call.args, what="DAG")
+    names = set(arguments.given) | positional
+    complete = True
+    _names(arguments)
+    for argument in (each for each in call.args if each.star):
+        items = _starred(argument, document)
+        complete = complete and items is not None
+        if items is None:
+            if old:
+                document.note(call, _HIDDEN, _HIDDEN_ADVICE)
+            continue
+        starred = Arguments(document, items, what="DAG")
+        names |= set(starred.given)
+        if id(items) not in done:
+            done.add(id(items))
+            _names(starred)
+            starred.finish()
+    if old and not document.names(call.func) & NEW_DAGS:
+        if not names & set(_SCHEDULES) and complete:
+            _write_schedule(call, arguments)
+        _tell_defaults(call, document, names)
+    arguments.finish()
+
+
+_HIDDEN = "DAG(**...): the text does not show which arguments it is given, and some are gone in Airflow 3."
+_HIDDEN_ADVICE = (
+    "Look for schedule_interval (now schedule), concurrency (now max_active_tasks), default_view, orientation "
+    "and sla_miss_callback (gone)."
+)
+
+
+def _names(arguments: Arguments) -> None:
+    """Bring the names of a DAG's arguments up to date."""
     for name in sorted(DAG_DROPPED):
         arguments.drop(name, because="Airflow 3 does not have it")
     for before, now in DAG_RENAMED.items():
         arguments.rename(before, now)
     _sla_callback(arguments)
-    scheduled = any(name in arguments.given for name in _SCHEDULES) or "schedule" in positional
-    if old and not document.names(call.func) & NEW_DAGS:
-        if not scheduled and not any(argument.star for argument in call.args):
-            _write_schedule(call, arguments)
-        _tell_defaults(call, document, arguments)
-    arguments.finish()
+
+
+def _starred(argument: cst.Arg, document: Document) -> Sequence[cst.CSTNode] | None:
+    """Return the items of what is given as ``**value``, None if the text does not show them all."""
+    value = argument.value
+    if argument.star != "**":
+        return None
+    if isinstance(value, cst.Name):
+        if _is_parameter(argument, value.value, document):
+            return None
+        found = _Assignments(value.value)
+        document.module.visit(found)
+        if len(found.values) != 1 or found.changed:
+            return None
+        value = found.values[0]
+    items = of_dict(value)
+    if items is None or any(
+        isinstance(each, cst.StarredDictElement) or (isinstance(each, cst.Arg) and each.star) for each in items
+    ):
+        return None
+    return items
+
+
+def _is_parameter(node: cst.CSTNode, name: str, document: Document) -> bool:
+    """Tell whether a function around a node takes a name, so that its value is not shown."""
+    while not isinstance(node, cst.Module):
+        node = document.parent(node)
+        if isinstance(node, cst.FunctionDef):
+            starred = [each for each in (node.params.star_kwarg, node.params.star_arg) if isinstance(each, cst.Param)]
+            if any(each.name.value == name for each in [*parameters(node), *starred]):
+                return True
+    return False
+
+
+class _Assignments(cst.CSTVisitor):
+    """Collects the values that a name is assigned anywhere, and whether what it names is changed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.values: list[cst.BaseExpression] = []
+        self.changed = False
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        """Look at an assignment."""
+        for each in node.targets:
+            if self._is(each.target):
+                self.values.append(node.value)
+            elif isinstance(each.target, cst.Subscript) and self._is(each.target.value):
+                self.changed = True
+
+    def visit_Call(self, node: cst.Call) -> None:
+        """Look at ``name.update(...)`` and the like."""
+        function = node.func
+        if isinstance(function, cst.Attribute) and self._is(function.value):
+            self.changed = self.changed or function.attr.value in {"update", "setdefault", "pop"}
+
+    def _is(self, node: cst.CSTNode) -> bool:
+        return isinstance(node, cst.Name) and node.value == self.name
 
 
 def _name_positional(call: cst.Call, document: Document) -> set[str]:
@@ -83,15 +170,7 @@ def _write_schedule(call: cst.Call, arguments: Arguments) -> None:
     """Write out the schedule that a DAG without one had."""
     document = arguments.document
     value = timedelta_name(document, call) + "(days=1)"
-    kept = arguments.kept()
-    if not kept:
-        at = document.text.index("(", document.end(call.func)) + 1
-        document.insert(at, f"schedule={value}")
-    else:
-        last = document.start(kept[-1])
-        own_line = document.text[:last].rpartition("\n")[2]
-        between = document.newline + own_line if own_line.isspace() and len(kept) > 1 else " "
-        document.insert(document.end(kept[-1]), f",{between}schedule={value}")
+    arguments.add(call, f"schedule={value}")
     document.changed(
         call,
         "DAG: a DAG without a schedule was run daily and now is not; schedule=timedelta(days=1) written out",
@@ -125,10 +204,12 @@ def _binding(statement: cst.BaseSmallStatement) -> str:
     return ""
 
 
-def _tell_defaults(call: cst.Call, document: Document, arguments: Arguments) -> None:
+def _tell_defaults(call: cst.Call, document: Document, names: set[str]) -> None:
     if _period(call, document) == "days=0":
         return
-    if "catchup" not in arguments.given:
+    if "catchup" not in names and not any(
+        each.star and _starred(each, document) is None for each in call.args
+    ):
         document.note(
             call,
             "Without catchup=, all periods since start_date were run; Airflow 3 runs none of them.",
@@ -153,8 +234,11 @@ def period(document: Document, calls: list[cst.Call]) -> str:
 def _period(call: cst.Call, document: Document) -> str:
     value: cst.CSTNode | None = None
     for argument in call.args:
-        if keyword(argument) in _SCHEDULES:
-            value = argument.value
+        items = _starred(argument, document) if argument.star else (argument,)
+        if items is None:
+            return ""
+        for name, each in Arguments(document, items, what="DAG").given.items():
+            value = each.value if name in _SCHEDULES else value
     if value is None:
         return "" if len([each for each in call.args if not keyword(each)]) > 1 else "days=1"
     if isinstance(value, cst.Name) and value.value != "None":

@@ -8,16 +8,18 @@ import libcst as cst
 
 from couture_workflow.services.upgrade.arguments import SLA_ADVICE, Arguments, of_dict, task_arguments
 from couture_workflow.services.upgrade.document import Document, keyword, text_of
+from couture_workflow.services.upgrade.sql import SqlTasks
 
 
-def default_arguments(document: Document) -> None:
+def default_arguments(document: Document, sql: SqlTasks) -> None:
     """Bring the dicts of default arguments up to date."""
     names = _Names()
     document.module.visit(names)
     dicts = _Dicts(document, names.found)
     document.module.visit(dicts)
-    for items in [*names.dicts, *dicts.found]:
-        arguments = Arguments(document, items, what="default_args")
+    every = [Arguments(document, items, what="default_args") for items in [*names.dicts, *dicts.found]]
+    sql.defaults(every)
+    for arguments in every:
         for name in ("schedule_interval", "schedule"):
             if name in arguments.given:
                 document.note(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 _REGEXP = re.compile(r"\\[.dwsDWSb/_-]|^\^|\$$|\(|\||\.\+|\.\*(?=.)|(?<=/)\.\*$|\]\+|\]\*|\{\d")
 _EITHER = re.compile(r"\w\.\*$")
 _PIECE = re.compile(r"\.\*|\.\+|\\d|\\.|\[(?:\\.|[^\]\\])+\]|.")
+#: Stands for ``.*`` while a glob is made.
+_ANY = "\0"
 _REFUSED = frozenset("+?{}()")
 
 
@@ -52,11 +54,20 @@ def _line(line: str, number: int, found: Rewritten) -> str:
     pattern = _pattern(line)
     if not pattern:
         return line
-    globs = [_glob(part) for part in pattern.split("|")] if "(" not in pattern else [None]
+    parts = pattern.split("|") if "(" not in pattern else []
+    globs = [glob for part in parts for glob in _globs(part) or [None]] or [None]
     end = line[len(line.rstrip("\r\n")) :]
     comment = line.partition("#")[2].strip()
     head = f"# {comment}{end or chr(10)}" if comment else ""
     known = [glob for glob in globs if glob is not None]
+    if any("/**/" in glob and not glob.startswith(("/", "**/", "*")) for glob in known):
+        found.notes.append(
+            (
+                number,
+                f"The regular expression {pattern!r} also meant folders of that name below others.",
+                f"If there are such, write {f'**/{known[0]}'!r} in its place.",
+            )
+        )
     if len(known) < len(globs):
         found.notes.append(
             (
@@ -72,33 +83,46 @@ def _line(line: str, number: int, found: Rewritten) -> str:
     return head + (end or "\n").join(known) + end
 
 
-def _glob(pattern: str) -> str | None:
-    """Return the glob that ignores what a regular expression did, None if there is no plain one."""
+def _globs(pattern: str) -> list[str | None]:
+    """Return the globs that ignore what a regular expression did, none if there are no plain ones.
+
+    ``.*`` goes across folders, which ``*`` does not.
+    """
     start, body, stop = pattern.startswith("^"), pattern.removeprefix("^"), False
     if body.endswith("$") and not body.endswith(r"\$"):
         body, stop = body[:-1], True
     parts = [_piece(piece) for piece in _PIECE.findall(body)]
     if not parts or None in parts:
-        return None
-    glob = "".join(part for part in parts if part)
-    glob = re.sub(r"\*{2,}", "*", glob)
+        return []
+    glob = re.sub(f"{_ANY}+", _ANY, "".join(part for part in parts if part))
+    glob = re.sub(f"(?<=/){_ANY}/", "*/**/", glob)
+    glob = re.sub(f"(?<=[^/]){_ANY}/", "*/**/", glob)
+    below = re.sub(f"(?<=/){_ANY}(?=[^/])", "**/*", glob)
+    across = re.sub(f"(?<=[^/*]){_ANY}(?=[^/])", "*/**/*", below)
+    variants = dict.fromkeys(each.replace(_ANY, "*") for each in (below, across))
+    return [_placed(each, start=start, stop=stop) for each in variants]
+
+
+def _placed(glob: str, *, start: bool, stop: bool) -> str:
+    """Return a glob with the signs for what may stand before and behind it."""
     folder = glob.endswith(("/", "/*"))
     glob = glob.removesuffix("*") if folder else glob
     if not start:
         inner = glob.strip("/").removeprefix("*/")
-        glob = f"**/{glob.removeprefix('*/').lstrip('/')}" if "/" in inner else glob
+        if "/" in inner and not re.match(r"[\w./-]+/\*\*/", glob):
+            glob = f"**/{glob.removeprefix('*/').removeprefix('**/').lstrip('/')}"
         if "/" not in inner and not glob.startswith(("*", "/")):
             glob = "*" + glob
     elif not glob.startswith("/"):
         glob = "/" + glob
-    if not stop and not folder and not glob.endswith("*"):
+    if not stop and not folder and not glob.endswith("*") and not glob.endswith("/**/*.py"):
         glob += "*"
     return glob
 
 
 def _piece(piece: str) -> str | None:
     """Return one piece of a regular expression as a glob, None if it has no counterpart."""
-    known = {".*": "*", ".+": "?*", ".": "?", r"\d": "[0-9]"}
+    known = {".*": _ANY, ".+": "?*", ".": "?", r"\d": "[0-9]"}
     if piece in known:
         return known[piece]
     if piece.startswith("["):

@@ -17,6 +17,7 @@ from couture_workflow.services.upgrade.table import (
     MODULES,
     NO_DATABASE,
     OLD_MODULE,
+    SQL,
     Home,
 )
 
@@ -121,8 +122,9 @@ class Imports(cst.CSTVisitor):
                 advice = f"Add {home.package} to the environment of Airflow."
                 if name == "SparkSubmitOperator":
                     advice += " Or use CoutureSparkOperator or CouturePySparkOperator, which need none."
+                what = "comes from" if name not in SQL else "needs a connection that is of"
                 self.document.note(
-                    node, f"{name} comes from {home.package}, which is not installed here.", advice
+                    node, f"{name} {what} {home.package}, which is not installed here.", advice
                 )
 
     def _tell_database(self, node: cst.CSTNode, full: str) -> None:

@@ -11,6 +11,7 @@ from couture_workflow.services.upgrade.dags import dag_calls, period, upgrade_da
 from couture_workflow.services.upgrade.defaults import default_arguments
 from couture_workflow.services.upgrade.document import Document
 from couture_workflow.services.upgrade.imports import Imports, add_imports
+from couture_workflow.services.upgrade.sql import SqlTasks
 from couture_workflow.services.upgrade.strings import Strings
 from couture_workflow.services.upgrade.tasks import Tasks
 from couture_workflow.services.upgrade.text import problem
@@ -60,13 +61,15 @@ def rewrite(text: str, *, old: bool) -> Rewritten:
 def _edit(document: Document, *, old: bool) -> None:
     calls = dag_calls(document)
     between = period(document, calls)
+    shared: set[int] = set()
     for call in calls:
-        upgrade_dag(call, document, old=old)
-    default_arguments(document)
+        upgrade_dag(call, document, old=old, done=shared)
+    sql = SqlTasks(document)
+    default_arguments(document, sql)
     xcoms = XComs(document)
     context = Context(document, period=between)
     strings = Strings(document, period=between, xcoms=xcoms)
-    for visitor in (Tasks(document, xcoms), context, strings, Imports(document)):
+    for visitor in (Tasks(document, xcoms, sql), context, strings, Imports(document)):
         document.module.visit(visitor)
     dated = sorted([*context.dated, *strings.dated], key=document.line)
     if old and dated:

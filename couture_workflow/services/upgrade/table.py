@@ -37,6 +37,46 @@ def _at(module: str, *names: str, package: str = "") -> dict[str, Home]:
     return {name: Home(module, name, package) for name in names}
 
 
+@dataclass(frozen=True)
+class Sql:
+    """An operator of one database.
+
+    :param argument: how it called its connection.
+    :param default: the connection that it took where none was named.
+    :param provider: what brings the type of the connection.
+    """
+
+    argument: str
+    default: str
+    provider: str
+    successor: str = "SQLExecuteQueryOperator"
+
+
+#: (A)(C) operators of one database -> what they became.
+SQL: dict[str, Sql] = {
+    "PostgresOperator": Sql("postgres_conn_id", "postgres_default", "postgres"),
+    "MySqlOperator": Sql("mysql_conn_id", "mysql_default", "mysql"),
+    "SqliteOperator": Sql("sqlite_conn_id", "sqlite_default", "sqlite"),
+    "MsSqlOperator": Sql("mssql_conn_id", "mssql_default", "microsoft-mssql"),
+    "OracleOperator": Sql("oracle_conn_id", "oracle_default", "oracle"),
+    "JdbcOperator": Sql("jdbc_conn_id", "jdbc_default", "jdbc"),
+    "VerticaOperator": Sql("vertica_conn_id", "vertica_default", "vertica"),
+    "TrinoOperator": Sql("trino_conn_id", "trino_default", "trino"),
+    "RedshiftSQLOperator": Sql("redshift_conn_id", "redshift_default", "amazon"),
+    **{
+        f"Presto{kind}Operator": Sql("presto_conn_id", "presto_default", "presto", f"SQL{kind}Operator")
+        for kind in ("Check", "ValueCheck", "IntervalCheck")
+    },
+}
+_SQL = "airflow.providers.common.sql.operators.sql"
+#: Operators and sensors that take no argument ``conn_id``.
+OWN_CONNECTION = frozenset(
+    {"BashOperator", "PythonOperator", "BranchPythonOperator", "ShortCircuitOperator", "DummyOperator"}
+    | {"EmptyOperator", "EmailOperator", "TriggerDagRunOperator", "LatestOnlyOperator", "FileSensor"}
+    | {"PythonVirtualenvOperator", "ExternalTaskSensor", "TimeSensor", "TimeDeltaSensor", "PythonSensor"}
+    | {"DagOperator", "CoutureSparkOperator", "CouturePySparkOperator", "CoutureJupyterOperator"}
+)
+
 #: Old name -> its place. It counts where it was imported from a module that ``OLD_MODULE`` matches.
 HOMES: dict[str, Home] = {
     # (A)(B)(C)(D) the provider standard
@@ -113,10 +153,15 @@ HOMES: dict[str, Home] = {
         "KubernetesPodOperator",
         package="apache-airflow-providers-cncf-kubernetes",
     ),
+    **{old: Home(_SQL, each.successor, f"apache-airflow-providers-{each.provider}") for old, each in SQL.items()},
+    **_at(_SQL, "SQLExecuteQueryOperator", "BranchSQLOperator"),
+    "BranchSqlOperator": Home(_SQL, "BranchSQLOperator"),
     **{
-        old: Home("airflow.providers.common.sql.operators.sql", "SQLExecuteQueryOperator")
-        for old in ("MySqlOperator", "PostgresOperator", "SqliteOperator", "JdbcOperator", "OracleOperator")
+        f"{prefix}{kind}Operator": Home(_SQL, f"SQL{kind}Operator")
+        for kind in ("Check", "ValueCheck", "IntervalCheck", "ThresholdCheck")
+        for prefix in ("", "SQL")
     },
+    **_at("airflow.providers.common.sql.sensors.sql", "SqlSensor"),
     # (E)
     **_at(OURS, "CoutureSparkOperator", "CouturePySparkOperator", "CoutureJupyterOperator", "DagOperator"),
     "CoutureJupyterNotebookOperator": Home(OURS, "CoutureJupyterOperator"),
@@ -127,6 +172,8 @@ OLD_MODULE = re.compile(
     r"airflow\.(operators|sensors|hooks|contrib)(\..+)?"
     r"|airflow\.models\.(dag|baseoperator|param|xcom_arg)"
     r"|airflow\.utils\.(task_group|trigger_rule|helpers)"
+    r"|airflow\.providers\.(postgres|mysql|sqlite|oracle|jdbc|vertica|trino)\.operators\.\w+"
+    r"|airflow\.providers\.(microsoft\.mssql\.operators\.mssql|amazon\.aws\.operators\.redshift_sql)"
 )
 #: The same for whole modules, as `import airflow.operators.bash_operator` names them: (A)(B)(E).
 MODULES: dict[str, str] = {

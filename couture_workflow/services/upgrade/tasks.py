@@ -6,6 +6,7 @@ import libcst as cst
 
 from couture_workflow.services.upgrade.arguments import Arguments, of_dict, task_arguments
 from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.sql import SqlTasks
 from couture_workflow.services.upgrade.strings import PULLS_ADVICE
 from couture_workflow.services.upgrade.table import DAGS, DAYS_AGO, HOMES, OURS, RESERVED
 from couture_workflow.services.upgrade.xcoms import RESULT, XComs, task_ids_of
@@ -19,9 +20,11 @@ _OURS = {name for name, home in HOMES.items() if home.module == OURS}
 class Tasks(cst.CSTVisitor):
     """Visits every call and brings it up to date."""
 
-    def __init__(self, document: Document, xcoms: XComs) -> None:
+    def __init__(self, document: Document, xcoms: XComs, sql: SqlTasks) -> None:
         self.document = document
         self.xcoms = xcoms
+        self.sql = sql
+        self._inside: list[cst.ClassDef] = []
         self.classes: dict[str, cst.ClassDef] = {}
         self.functions: set[str] = set()
         for statement in document.module.body:
@@ -29,6 +32,16 @@ class Tasks(cst.CSTVisitor):
                 self.classes[statement.name.value] = statement
             elif isinstance(statement, cst.FunctionDef):
                 self.functions.add(statement.name.value)
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        """Enter a class."""
+        self._inside.append(node)
+        for base in node.bases:
+            self.sql.derived(node, base.value)
+
+    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
+        """Leave a class."""
+        self._inside.pop()
 
     def visit_Call(self, node: cst.Call) -> None:
         """Bring one call up to date."""
@@ -44,6 +57,8 @@ class Tasks(cst.CSTVisitor):
             self._variable_set(node)
         elif DAYS_AGO in names:
             self._days_ago(node)
+        elif called == "__init__" and (base := self._base(node)) is not None:
+            self._parent(node, base)
         elif self._is_task(node, called, names):
             self._task(node, called)
 
@@ -57,6 +72,29 @@ class Tasks(cst.CSTVisitor):
             end = self.document.text.find("\n", end) + 1 or end
             self.document.delete(begin, end)
             self.document.changed(node, "@apply_defaults removed: it is implied")
+
+    def _base(self, node: cst.Call) -> cst.CSTNode | None:
+        """Return the operator whose ``__init__`` a class made on it calls, None if it is not one."""
+        function = node.func
+        if not self._inside or not isinstance(function, cst.Attribute):
+            return None
+        bases = [each.value for each in self._inside[-1].bases]
+        tasks = [each for each in bases if _last_name(each).endswith(("Operator", "Sensor"))]
+        tasks += [each for each in bases if _last_name(each) in self.classes and each not in tasks]
+        called = function.value
+        by_super = isinstance(called, cst.Call) and _last_name(called.func) == "super"
+        named = [each for each in tasks if self.document.code(each) == self.document.code(called)]
+        return (tasks if by_super else named or [None])[0] if tasks else None
+
+    def _parent(self, node: cst.Call, base: cst.CSTNode) -> None:
+        """Bring the arguments up to date that a class gives to the operator that it is made on."""
+        called = _last_name(base)
+        own = _own_arguments(self.classes[called]) if called in self.classes else frozenset()
+        arguments = Arguments(self.document, node.args, what=called, leave=own)
+        task_arguments(arguments, task=f"each {self._inside[-1].name.value}")
+        if spec := self.sql.spec(base):
+            self.sql.task(node, called, spec, arguments, write=False)
+        arguments.finish()
 
     def _is_task(self, node: cst.Call, called: str, names: frozenset[str]) -> bool:
         """Tell whether a call makes a task, or a decorator does."""
@@ -76,6 +114,8 @@ class Tasks(cst.CSTVisitor):
         task_arguments(arguments, task=shown)
         if called not in _OURS and called not in self.classes:
             self._description(arguments)
+        if spec := self.sql.spec(node.func):
+            self.sql.task(node, called, spec, arguments, write=True)
         if called == "TriggerDagRunOperator":
             self._trigger(node, arguments)
         self._reserved(arguments)
