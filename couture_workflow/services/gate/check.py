@@ -22,6 +22,7 @@ from couture_workflow.services.gate.parses import Parse, Parses
 from couture_workflow.services.gate.problems import Known, Problem, Report, ordered
 from couture_workflow.services.gate.sandbox import Parsed, Question
 from couture_workflow.services.processes.walls import Limits
+from couture_workflow.services.upgrade import apart as upgrade_apart
 from couture_workflow.services.upgrade.upgrading import looks_old
 
 if TYPE_CHECKING:
@@ -189,9 +190,12 @@ class _Check:
     def _linted(self, written: Mapping[str, bytes]) -> Iterator[Problem]:
         found = lint.lint(written)
         yield from found
-        for path, content in written.items():
-            old = [problem for problem in found if problem.path == path and problem.code in _OLD_RULES]
-            if old or looks_old(content.decode("utf-8", "replace")):
+        texts = {path: content.decode("utf-8", "replace") for path, content in written.items()}
+        told = {problem.path for problem in found if problem.code in _OLD_RULES}
+        asked = [(path, text) for path, text in texts.items() if path in told or looks_old(text)]
+        for (path, _), changes in zip(asked, upgrade_apart.would_change(asked), strict=True):
+            if changes:
+                old = [problem for problem in found if problem.path == path and problem.code in _OLD_RULES]
                 place = (
                     (old[0].line, old[0].column, old[0].end_line, old[0].end_column) if old else (0, 0, 0, 0)
                 )

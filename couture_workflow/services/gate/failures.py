@@ -9,6 +9,7 @@ from typing import Any
 from couture_workflow.services.gate.problems import Problem
 from couture_workflow.services.gate.sandbox import Parsed
 from couture_workflow.services.processes.walls import Limits
+from couture_workflow.services.upgrade import apart as upgrade_apart
 from couture_workflow.services.upgrade.upgrading import looks_old
 from couture_workflow.store.names import quote
 
@@ -100,7 +101,7 @@ def _problem(each: Parsed, error: Mapping[str, Any], files: Mapping[str, bytes])
     code, text, advice = _explained(kind, message, error)
     source = files.get(path, b"").decode("utf-8", "replace")
     if code == "import" and _may_be_old(kind, message) and looks_old(source):
-        advice = UPGRADE
+        advice = UPGRADE if upgrade_apart.would_change([(path, source)])[0] else advice
     made_up = [str(name) for name in (each.found.get("asked") or {}).get("made_up") or ()]
     if made_up and code == "import":
         names = ", ".join(sorted(set(made_up))[:5])

@@ -71,8 +71,8 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 _ADVICE = {
-    "AIR301": "Upgrade this file, or replace it by hand.",
-    "AIR302": "Upgrade this file, or import it from the provider.",
+    "AIR301": "Airflow 3 no longer has it. Replace it as the message says.",
+    "AIR302": "It moved out of Airflow's core. Import it from the provider that has it.",
     "AIR003": "It is read each time the file is parsed. Read it in a task, or with a template such as "
     "{{ var.value.name }}.",
     "B023": "Give the function the value as an argument, such as def task(value=value).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
@@ -23,6 +24,9 @@ from couture_workflow.services.upgrade.upgrading import (
 PATIENCE = 10.0
 #: Characters of a file up to which the difference is shown.
 _MOST_DIFFERENCE = 100_000
+#: What is remembered of texts: whether an upgrade changes them.
+_MOST_KNOWN = 1000
+_known: dict[tuple[str, bytes], bool] = {}
 _FAILED = {
     "time": "The upgrade of this file takes too long.",
     "late": "There was no time left for the upgrade of this file.",
@@ -48,6 +52,24 @@ def texts(files: Sequence[tuple[str, str]]) -> list[tuple[Upgrade, str]]:
         else (_given_up(answer.why, source), "")
         for (_, source), answer in zip(files, answers, strict=True)
     ]
+
+
+def would_change(files: Sequence[tuple[str, str]]) -> list[bool]:
+    """Tell of each text whether an upgrade would change it; what was asked before is remembered.
+
+    :param files: (path, text).
+    """
+    keys = [(path, hashlib.sha256(text.encode("utf-8", "replace")).digest()) for path, text in files]
+    tried = [
+        number
+        for number, (_, text) in enumerate(files)
+        if keys[number] not in _known and len(text) <= LONGEST
+    ]
+    for number, (done, _) in zip(tried, texts([files[number] for number in tried]), strict=True):
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[keys[number]] = done.source != files[number][1]
+    return [_known.get(key, False) for key in keys]
 
 
 def contents(files: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, Upgrade]]:

@@ -248,9 +248,7 @@ class Context(cst.CSTVisitor):
         return expression.format(period=self.period)
 
     def _gone(self, node: cst.CSTNode, key: str) -> None:
-        self.document.note(
-            node, f"The context of Airflow 3 has no {key!r}.", _ADVICES.get(key, _ADVICE)
-        )
+        self.document.note(node, f"The context of Airflow 3 has no {key!r}.", _ADVICES.get(key, _ADVICE))
 
     def _uncertain(self, node: cst.CSTNode, name: str, key: str) -> None:
         self.document.note(

@@ -99,7 +99,8 @@ def _starred(argument: cst.Arg, document: Document) -> Sequence[cst.CSTNode] | N
         value = found.values[0]
     items = of_dict(value)
     if items is None or any(
-        isinstance(each, cst.StarredDictElement) or (isinstance(each, cst.Arg) and each.star) for each in items
+        isinstance(each, cst.StarredDictElement) or (isinstance(each, cst.Arg) and each.star)
+        for each in items
     ):
         return None
     return items
@@ -110,7 +111,9 @@ def _is_parameter(node: cst.CSTNode, name: str, document: Document) -> bool:
     while not isinstance(node, cst.Module):
         node = document.parent(node)
         if isinstance(node, cst.FunctionDef):
-            starred = [each for each in (node.params.star_kwarg, node.params.star_arg) if isinstance(each, cst.Param)]
+            starred = [
+                each for each in (node.params.star_kwarg, node.params.star_arg) if isinstance(each, cst.Param)
+            ]
             if any(each.name.value == name for each in [*parameters(node), *starred]):
                 return True
     return False

@@ -24,7 +24,11 @@ class Runs:
     def enter(self, node: cst.FunctionDef | cst.Lambda) -> None:
         """Enter a function."""
         self._names.append(
-            {each.name.value: _KINDS[each.name.value] for each in parameters(node) if each.name.value in _KINDS}
+            {
+                each.name.value: _KINDS[each.name.value]
+                for each in parameters(node)
+                if each.name.value in _KINDS
+            }
         )
 
     def leave(self) -> None:

@@ -99,5 +99,3 @@ class SqlTasks(cst.CSTVisitor):
                 f"Give super().__init__(conn_id=...) the connection; it was {spec.default!r} by default. An "
                 f"attribute self.{spec.argument} is self.conn_id now.",
             )
-
-

@@ -153,7 +153,10 @@ HOMES: dict[str, Home] = {
         "KubernetesPodOperator",
         package="apache-airflow-providers-cncf-kubernetes",
     ),
-    **{old: Home(_SQL, each.successor, f"apache-airflow-providers-{each.provider}") for old, each in SQL.items()},
+    **{
+        old: Home(_SQL, each.successor, f"apache-airflow-providers-{each.provider}")
+        for old, each in SQL.items()
+    },
     **_at(_SQL, "SQLExecuteQueryOperator", "BranchSQLOperator"),
     "BranchSqlOperator": Home(_SQL, "BranchSQLOperator"),
     **{

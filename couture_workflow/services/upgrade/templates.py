@@ -19,7 +19,9 @@ _WORD = re.compile(rf"\\?'[^'{{}}]*'|\\?\"[^\"{{}}]*\"|{_NAME.pattern}")
 _OF_RUN = re.compile(r"(?<![\w.])dag_run\.execution_date(?!\w)")
 _OF_TASK = re.compile(r"(?<![\w.])(?:ti|task_instance)\.execution_date(?!\w)")
 _EXTERNAL = re.compile(r"(?<![\w.])dag_run\.external_trigger(?!\w)")
-_ASKED = re.compile(r"(?<![\w.])(?:dag\.(?:following|previous)_schedule|(?:ti|task_instance)\.get_dagrun)(?!\w)")
+_ASKED = re.compile(
+    r"(?<![\w.])(?:dag\.(?:following|previous)_schedule|(?:ti|task_instance)\.get_dagrun)(?!\w)"
+)
 _SET = re.compile(r"\{%-?\s*(?:set|for)\s+([\w\s,]+?)(?:=|\bin\b|%)|\{%-?\s*macro\s+\w+\s*\(([^)]*)\)")
 _PULL = re.compile(r"(xcom_pull\()([^()]*)\)")
 _KEY = re.compile(r"(?<!\w)key\s*=\s*None(?!\w)")

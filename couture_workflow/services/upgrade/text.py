@@ -10,8 +10,11 @@ import re
 import warnings
 from dataclasses import dataclass
 
+from couture_workflow.services.upgrade.python2 import convert
 from couture_workflow.services.upgrade.table import TYPOGRAPHIC_QUOTES, TYPOGRAPHIC_SIGNS
 
+#: What is said of each line whose syntax was that of Python 2.
+PYTHON_2 = "Python 2: converted to the syntax of Python 3"
 NEWLINE = re.compile(r"\r\n?|\n")
 _STRANGE = {**TYPOGRAPHIC_QUOTES, **TYPOGRAPHIC_SIGNS}
 _ANY_STRANGE = re.compile("[" + "".join(_STRANGE) + "]")
@@ -46,12 +49,13 @@ def problem(text: str) -> Problem | None:
 def plain(text: str) -> tuple[str, list[tuple[int, str]]]:
     """Return a text with what breaks it made plain, and (line, what) of each change."""
     done: list[tuple[int, str]] = []
-    if problem(text) is None:
-        return text, done
-    for repair, message in (
+    repairs = (
         (_plain_characters, "typographic quotes or spaces replaced by plain ones"),
         (_plain_tabs, "tabs of the indentation replaced by spaces, 8 columns as Python 2 read them"),
-    ):
+        (convert, PYTHON_2),
+    )
+    # A mistake that one of them mends may stand before one that another mends: again from the first.
+    for repair, message in repairs * 3:
         if problem(text) is None:
             break
         better = repair(text)

@@ -6,6 +6,7 @@ as notes, each with its line. A second pass over the result changes nothing.
 
 from __future__ import annotations
 
+import ast
 import codecs
 import difflib
 import io
@@ -13,12 +14,14 @@ import re
 import tokenize
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TypeVar
 
 from couture_workflow.services.upgrade.ignore import rewrite_ignore
-from couture_workflow.services.upgrade.text import plain, problem
+from couture_workflow.services.upgrade.python2 import convert
+from couture_workflow.services.upgrade.python2_names import modern
+from couture_workflow.services.upgrade.text import PYTHON_2, plain, problem
 
 #: A file larger than this is left alone, in characters; no DAG file that people write is.
 LONGEST = 1 << 20
@@ -33,10 +36,22 @@ _OLD = re.compile(
     r"|\bsla(_miss_callback)?\b['\"]?\s*[:=]|\bSubDagOperator\b|\bkey\s*=\s*None\b"
     r"|\b(DAG|dag)\([^()]*\bconcurrency\s*=|\bnone_failed_or_skipped\b|\bTriggerRule\.DUMMY\b"
     r"|\btrigger_rule\s*=\s*['\"]dummy['\"]|\bxcom_push\s*=|=\s*[\u2018\u2019\u201c\u201d]"
+    r"|\b(Postgres|MySql|Sqlite|MsSql|Oracle|Jdbc|Vertica|Trino|RedshiftSQL)Operator\b"
+    r"|\b(SlaMiss|external_trigger)\b|\bairflow\.utils\.dates\b|\bconfiguration\.get\w*\("
 )
+#: What only Python 2 has, or words that begin a line like it.
+_OLD_PYTHON = re.compile(r"(?m)^[ \t]*(?:print[ \t]+['\"\w%]|except[ \t]+[\w.()]+[ \t]*,[ \t]*\w+[ \t]*:)")
 #: Without any of these a file has nothing to do with Airflow.
 _CONCERNED = re.compile(r"airflow|\{[{%]|default_args|xcom_pull|task_id|_date\b|_ds\b|\bcontext\b|\bkwargs\b")
 _COMMENT = re.compile(r"(?m)#.*$")
+
+
+_PYTHON_2 = "This file was written for Python 2, which Airflow 3 does not run."
+_CONVERTED = (
+    "What is mechanical was converted: print, except, numbers, names. Run it with care: text and bytes, "
+)
+_CONVERTED += "divisions, sorting and lists of dicts are not the same in Python 3."
+_BY_HAND = "Most of it is converted once the line named below is corrected; nothing is changed before."
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,8 @@ class Upgrade:
 
 def looks_old(source: str) -> bool:
     """Tell quickly whether a file has anything of the days before Airflow 3; comments do not count."""
-    return bool(_OLD.search(_COMMENT.sub("", source)))
+    code = _COMMENT.sub("", source)
+    return bool(_OLD.search(code) or _OLD_PYTHON.search(code))
 
 
 def upgrade(source: str, *, path: str = "") -> Upgrade:
@@ -104,13 +120,21 @@ def upgrade(source: str, *, path: str = "") -> Upgrade:
         return _template(source)
     mark = "\ufeff" if source.startswith("\ufeff") else ""
     text, done = plain(source[len(mark) :])
+    is_python_2 = any(message == PYTHON_2 for _, message in done)
     if wrong := problem(text):
         advice = "Correct this line, then upgrade the file again."
         note = Note(wrong.line, f"This is not Python 3: {wrong.message.rstrip('.')}.", advice)
-        return Upgrade(source, notes=(note,), refused=True)
+        is_python_2 = is_python_2 or convert(text) != text
+        first = (Note(1, _PYTHON_2, _BY_HAND),) if is_python_2 else ()
+        return Upgrade(source, notes=(*first, note), refused=True)
     if not done and not _CONCERNED.search(text):
         return Upgrade(source)
-    return _python(source, mark, text, done)
+    named = modern(text, old=is_python_2)
+    result = _python(source, mark, named.text, [*done, *named.changes])
+    notes = [Note(line, what, advice, line) for line, what, advice in named.notes]
+    if is_python_2:
+        notes = [Note(1, _PYTHON_2, _CONVERTED, 1), *notes]
+    return replace(result, notes=_sorted([*notes, *result.notes]))
 
 
 def upgrade_ignore(text: str) -> Upgrade:
@@ -166,7 +190,7 @@ def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> U
     from couture_workflow.services.upgrade.python import rewrite
     from couture_workflow.services.upgrade.remaining import Remaining, remaining
 
-    rewritten = rewrite(text, old=bool(done) or looks_old(text))
+    rewritten = rewrite(text, old=bool(done) or _is_old(text))
     last = Remaining(text) if rewritten.refused else remaining(rewritten.text, before=text)
     result = mark + last.text
     lines = _Lines(text, last.text, rewritten.new_lines if last.text == rewritten.text else ())
@@ -180,6 +204,16 @@ def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> U
         if what.split(" ")[0].rpartition(".")[2] not in told
     ]
     return Upgrade(result, _sorted(changes), _sorted(notes))
+
+
+def _is_old(text: str) -> bool:
+    """Tell whether the code of a file is of the days before Airflow 3; what its docstrings say does not count."""
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.end_lineno:
+            for number in range(node.lineno - 1, min(node.end_lineno, len(lines))):
+                lines[number] = ""
+    return bool(_OLD.search(_COMMENT.sub("", "\n".join(lines))))
 
 
 def _sorted(found: list[_Told]) -> tuple[_Told, ...]:

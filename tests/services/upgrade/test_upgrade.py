@@ -388,7 +388,7 @@ def test_a_file_of_today_is_left_alone(source: str) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("print 'a'\n", "1: This is not Python 3: Missing parentheses in call to 'print'"),
+        ("def f((a, b)): print a\n", "1: This file was written for Python 2"),
         ("x = 1\ndef f(:\n", "2: This is not Python 3: invalid syntax"),
         ("x = '\0'\n", "1: This is not Python 3"),
         ("x = " + "(" * 9000, "1: This is not Python 3: too many nested parentheses"),
