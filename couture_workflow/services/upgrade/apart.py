@@ -68,7 +68,8 @@ def would_change(files: Sequence[tuple[str, str]]) -> list[bool]:
     for number, (done, _) in zip(tried, texts([files[number] for number in tried]), strict=True):
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        _known[keys[number]] = done.source != files[number][1]
+        if not done.refused:
+            _known[keys[number]] = done.source != files[number][1]
     return [_known.get(key, False) for key in keys]
 
 

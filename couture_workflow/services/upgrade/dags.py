@@ -70,8 +70,8 @@ def upgrade_dag(call: cst.Call, document: Document, *, old: bool, done: set[int]
 
 _HIDDEN = "DAG(**...): the text does not show which arguments it is given, and some are gone in Airflow 3."
 _HIDDEN_ADVICE = (
-    "Look for schedule_interval (now schedule), concurrency (now max_active_tasks), default_view, orientation "
-    "and sla_miss_callback (gone)."
+    "Look for schedule_interval (now schedule), concurrency (now max_active_tasks), default_view, "
+    "orientation and sla_miss_callback (gone)."
 )
 
 

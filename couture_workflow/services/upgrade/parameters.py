@@ -69,8 +69,8 @@ class Parameters:
         if found.taken or any(each.value == "logical_date" for each in found.found):
             self.gone(gone[0], names[0])
             return
-        for each in [gone[0].name, *found.found]:
-            self.document.replace(each, "logical_date")
+        for name in [gone[0].name, *found.found]:
+            self.document.replace(name, "logical_date")
         self.document.changed(node, "lambda: the context has no 'execution_date': logical_date")
 
     def _gone(self, node: cst.FunctionDef | cst.Lambda, used: Callable) -> list[cst.Param]:

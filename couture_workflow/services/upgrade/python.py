@@ -18,8 +18,8 @@ from couture_workflow.services.upgrade.text import problem
 from couture_workflow.services.upgrade.xcoms import XComs
 
 _UNDATED = (
-    "This file uses the date of the run (ds, ts, logical_date): a run that the API triggers without a logical "
-    "date has none, and its tasks fail."
+    "This file uses the date of the run (ds, ts, logical_date): a run that the API triggers without a "
+    "logical date has none, and its tasks fail."
 )
 _UNDATED_ADVICE = "Trigger it with a logical_date, or use dag_run.run_after, which every run has."
 

@@ -158,7 +158,7 @@ class _Reader:
             self.found.notes.append(
                 (
                     min(divided),
-                    "The / of two integers gave an integer in Python 2 (7 / 2 was 3); now it gives a fraction.",
+                    "The / of two integers gave an integer in Python 2 (7 / 2 was 3); now a fraction.",
                     "Write // where an integer is meant, here and wherever else the file divides.",
                 )
             )

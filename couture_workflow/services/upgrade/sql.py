@@ -10,7 +10,10 @@ from couture_workflow.services.upgrade.arguments import Arguments
 from couture_workflow.services.upgrade.document import Document, is_none
 from couture_workflow.services.upgrade.table import OLD_MODULE, OWN_CONNECTION, SQL, Sql
 
-_UNKNOWN = "{} took the connection {!r} where none was named; its successor takes none, and the file does not show one."
+_UNKNOWN = (
+    "{} took the connection {!r} where none was named; its successor takes none, and the file does not show "
+    "which is meant."
+)
 
 
 class SqlTasks(cst.CSTVisitor):

@@ -84,7 +84,7 @@ class Tasks(cst.CSTVisitor):
         called = function.value
         by_super = isinstance(called, cst.Call) and _last_name(called.func) == "super"
         named = [each for each in tasks if self.document.code(each) == self.document.code(called)]
-        return (tasks if by_super else named or [None])[0] if tasks else None
+        return next(iter(tasks if by_super else named), None)
 
     def _parent(self, node: cst.Call, base: cst.CSTNode) -> None:
         """Bring the arguments up to date that a class gives to the operator that it is made on."""

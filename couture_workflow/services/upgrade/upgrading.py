@@ -207,7 +207,7 @@ def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> U
 
 
 def _is_old(text: str) -> bool:
-    """Tell whether the code of a file is of the days before Airflow 3; what its docstrings say does not count."""
+    """Tell whether the code of a file is of the days before Airflow 3; its docstrings do not count."""
     lines = text.splitlines()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.end_lineno:
