@@ -74,7 +74,10 @@ class Context(cst.CSTVisitor):
                 found.sure = True
         else:
             self._plain(node, found, places)
-        self._usual(node, found, called=not method and bool(self.used.of(name).called))
+        called = not method and bool(self.used.of(name).called)
+        if called:
+            found.own |= self.used.of(name).own
+        self._usual(node, found, called=called)
         self._drop_assigned(node, found)
         self._functions.append(found)
         self.runs.enter(node)

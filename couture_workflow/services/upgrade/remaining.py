@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from couture_workflow.services.upgrade.present import is_missing
-from couture_workflow.services.upgrade.table import GONE
+from couture_workflow.services.upgrade.table import CONTEXT, CONTEXT_LOST, GONE
 from couture_workflow.services.upgrade.text import NEWLINE, problem
 
 _RULES = "AIR301,AIR302,AIR303,F401"
@@ -22,6 +22,7 @@ _REMOVED = "the import of {} is removed, for nothing uses it now"
 #: How often it is looked whether a removed import leaves another one that nothing uses.
 _ROUNDS = 3
 _MOVED = "AIR302"
+_KEYS = frozenset(CONTEXT) | CONTEXT_LOST
 _TIMEOUT = 30.0
 _ADVICE = {
     "airflow.operators": "Import it from the provider that has it: airflow.providers.<name>.operators.",
@@ -124,7 +125,12 @@ def _check(text: str) -> list[dict[str, Any]]:
         found = json.loads(shown or "[]")
     except ValueError:
         return []
-    return [each for each in found if str(each.get("code", "")).startswith(("AIR", _UNUSED))]
+    # What the context has no more, the upgrade itself knows better: ruff takes every parameter for it.
+    return [
+        each
+        for each in found
+        if str(each.get("code", "")).startswith(("AIR", _UNUSED)) and _message(each).split()[0] not in _KEYS
+    ]
 
 
 def _ruff(text: str, *arguments: str) -> str:

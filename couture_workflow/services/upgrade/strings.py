@@ -19,7 +19,10 @@ ADVICES = {
 }
 UNCERTAIN = "If this is a template of Airflow: it uses {}, which Airflow 3 does not have."
 _UNCERTAIN_ADVICE = "Leave it if {0} is your own; as a template of Airflow write {1} in its place."
-PULLS = "This template asks for an XCom with key=None, which Airflow 3 refuses, and the file does not show one key."
+PULLS = (
+    "This template asks for an XCom with key=None, which Airflow 3 refuses, and the file does not show "
+    "exactly one key."
+)
 PULLS_ADVICE = "Write the key that the task pushes, such as key='return_value' for its result."
 #: Functions whose templates are not Airflow's.
 _FOREIGN = frozenset({"Template", "NativeTemplate", "from_string", "render", "render_template_string"})

@@ -63,6 +63,13 @@ def plain(text: str) -> tuple[str, list[tuple[int, str]]]:
             pairs = zip(NEWLINE.split(text), NEWLINE.split(better), strict=True)
             done.extend((number, message) for number, (old, new) in enumerate(pairs, 1) if old != new)
             text = better
+    if problem(text) is not None:
+        # Tabs and the syntax of Python 2 can each hide what the other one mends.
+        better = convert(_plain_tabs(_plain_characters(text)))
+        if problem(better) is None:
+            pairs = zip(NEWLINE.split(text), NEWLINE.split(better), strict=True)
+            done.extend((number, PYTHON_2) for number, (old, new) in enumerate(pairs, 1) if old != new)
+            text = better
     return text, done
 
 

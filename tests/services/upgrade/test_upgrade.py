@@ -199,9 +199,9 @@ CASES = {
     ),
     "template-xcom": (
         BASH + "BashOperator(task_id='b')\n"
-        'a = "{{ ti.xcom_pull(key=None, task_ids=\'b\') }} {{ ti.xcom_pull(task_ids=\'b\', key=None) }}"\n',
+        "a = \"{{ ti.xcom_pull(key=None, task_ids='b') }} {{ ti.xcom_pull(task_ids='b', key=None) }}\"\n",
         BASH + "BashOperator(task_id='b')\n"
-        'a = "{{ ti.xcom_pull(task_ids=\'b\') }} {{ ti.xcom_pull(task_ids=\'b\') }}"\n',
+        "a = \"{{ ti.xcom_pull(task_ids='b') }} {{ ti.xcom_pull(task_ids='b') }}\"\n",
     ),
     "template-with-a-known-period": (
         "from airflow import DAG\nDAG('x', schedule_interval='0 3 * * *', catchup=False)\n"
@@ -324,7 +324,10 @@ def test_a_time_limit_is_never_lost_in_silence(source: str, left: str, said: str
             "CoutureSparkOperator",
         ),
         ("from airflow.operators import *\n", "1: airflow.operators has nothing of what * took from it"),
-        ("from airflow.operators.my_plugin import My\nMy()\n", "1: airflow.operators.my_plugin.My does not exist"),
+        (
+            "from airflow.operators.my_plugin import My\nMy()\n",
+            "1: airflow.operators.my_plugin.My does not exist",
+        ),
         (
             "from airflow.settings import Session\n",
             "1: airflow.settings.Session: tasks of Airflow 3 have no access",
