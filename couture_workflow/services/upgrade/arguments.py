@@ -47,6 +47,8 @@ class Arguments:
         self.what = what
         self.given = {each.name: each for each in _given(items) if each.name not in leave}
         self._doomed: list[cst.CSTNode] = []
+        self._call: cst.Call | None = None
+        self._added: list[str] = []
 
     def rename(self, old: str, new: str) -> None:
         """Give an argument another name, unless the new one is given already."""
@@ -72,21 +74,28 @@ class Arguments:
         return argument
 
     def add(self, call: cst.Call, new: str) -> None:
-        """Write another argument behind those of a call that stay."""
+        """Have another argument written behind those of a call that stay."""
+        self._call = call
+        self._added.append(new)
+
+    def finish(self) -> None:
+        """Remove what was dropped, and write what was added."""
+        if self._call is not None:
+            self._write(self._call)
+        if self._doomed:
+            self.document.remove(self.items, self._doomed)
+
+    def _write(self, call: cst.Call) -> None:
         document = self.document
         kept = self.kept()
         if not kept:
-            document.insert(document.text.index("(", document.end(call.func)) + 1, new)
+            at = document.text.index("(", document.end(call.func)) + 1
+            document.insert(at, ", ".join(self._added))
             return
         last = document.start(kept[-1])
         own_line = document.text[:last].rpartition("\n")[2]
         between = document.newline + own_line if own_line.isspace() and len(kept) > 1 else " "
-        document.insert(document.end(kept[-1]), f",{between}{new}")
-
-    def finish(self) -> None:
-        """Remove what was dropped."""
-        if self._doomed:
-            self.document.remove(self.items, self._doomed)
+        document.insert(document.end(kept[-1]), "".join(f",{between}{new}" for new in self._added))
 
     def kept(self) -> list[cst.CSTNode]:
         """Return the items that stay."""

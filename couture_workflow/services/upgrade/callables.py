@@ -27,6 +27,7 @@ class Callable:
     :param filled: how many parameters ``op_args`` fills, by their place.
     :param unknown: it is given values that the text does not show.
     :param called: how often the file calls it itself.
+    :param given: names that those calls give it a value for.
     """
 
     as_task: bool = False
@@ -35,6 +36,7 @@ class Callable:
     filled: int = 0
     unknown: bool = False
     called: int = 0
+    given: set[str] = field(default_factory=set)
 
 
 class Callables(cst.CSTVisitor):
@@ -75,7 +77,7 @@ class Callables(cst.CSTVisitor):
         if isinstance(node.func, cst.Name):
             used = self.of(node.func.value)
             used.called += 1
-            used.own |= {keyword(each) for each in node.args if keyword(each)}
+            used.given |= {keyword(each) for each in node.args if keyword(each)}
             used.filled = max(used.filled, sum(not keyword(each) and not each.star for each in node.args))
             used.unknown = used.unknown or any(each.star for each in node.args)
         given = {keyword(each): each.value for each in node.args}
@@ -110,7 +112,7 @@ class Callables(cst.CSTVisitor):
 
     def _arguments(self, used: Callable, given: dict[str, cst.BaseExpression]) -> None:
         if "op_kwargs" in given:
-            names = names_of(given["op_kwargs"])
+            names = names_of(value_of(given["op_kwargs"], self.document))
             used.unknown = used.unknown or names is None
             used.own |= names or set()
         places = given.get("op_args")
@@ -134,6 +136,21 @@ def names_of(value: cst.BaseExpression) -> set[str] | None:
             return None
         names.add(name)
     return names
+
+
+def value_of(node: cst.BaseExpression, document: Document) -> cst.BaseExpression:
+    """Return the one value that a name has at the top of the file, any other expression as it is."""
+    values = [
+        small.value
+        for statement in document.module.body
+        if isinstance(node, cst.Name) and isinstance(statement, cst.SimpleStatementLine)
+        for small in statement.body
+        if isinstance(small, cst.Assign)
+        and any(
+            isinstance(each.target, cst.Name) and each.target.value == node.value for each in small.targets
+        )
+    ]
+    return values[0] if len(values) == 1 else node
 
 
 def is_task_decorator(node: cst.Decorator, document: Document) -> bool:

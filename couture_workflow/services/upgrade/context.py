@@ -76,12 +76,17 @@ class Context(cst.CSTVisitor):
             self._plain(node, found, places)
         called = not method and bool(self.used.of(name).called)
         if called:
-            found.own |= self.used.of(name).own
+            found.own |= self.used.of(name).own | self.used.of(name).given
         self._usual(node, found, called=called)
         self._drop_assigned(node, found)
         self._functions.append(found)
         self.runs.enter(node)
-        self.dated += [each for each in parameters(node) if each.name.value in DATED and found.sure]
+        everything = parameters(node)[0 if method else self.used.of(name).filled :]
+        self.dated += [
+            each
+            for each in everything
+            if found.sure and each.name.value in DATED and each.name.value not in found.own
+        ]
 
     def _plain(self, node: cst.FunctionDef, found: _Function, places: list[str]) -> None:
         name = node.name.value
@@ -93,13 +98,13 @@ class Context(cst.CSTVisitor):
         if not used.as_task:
             return
         certain = once and (not used.called or _is_decorated(node))
-        found.own |= used.own
+        found.own |= used.own | (used.given if _is_decorated(node) else set())
         found.sure = found.sure or (certain and not used.unknown)
         if node.params.star_kwarg is not None:
             (found.context if certain and not used.unknown else found.maybe).add(
                 node.params.star_kwarg.name.value
             )
-        self._parameters.function(node, used, certain=certain)
+        self._parameters.function(node, used, certain=certain, own=found.own)
 
     def _usual(self, node: cst.FunctionDef | cst.Lambda, found: _Function, *, called: bool) -> None:
         """Take names that usually are the context; where the file calls the function they only may be it."""
@@ -110,6 +115,7 @@ class Context(cst.CSTVisitor):
                 found.maybe.add(each.name.value)
         if node.params.star_kwarg is not None:
             name = node.params.star_kwarg.name.value
+            called = called or name in found.maybe
             (found.maybe if called and not found.sure else found.context).add(name)
 
     def _block(self, node: cst.CSTNode) -> cst.CSTNode:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import libcst as cst
 
 from couture_workflow.services.upgrade.arguments import Arguments, lost, of_dict
-from couture_workflow.services.upgrade.callables import parameters
+from couture_workflow.services.upgrade.callables import parameters, value_of
 from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
 from couture_workflow.services.upgrade.table import (
     DAG_DROPPED,
@@ -245,26 +245,13 @@ def _period(call: cst.Call, document: Document) -> str:
     if value is None:
         return "" if len([each for each in call.args if not keyword(each)]) > 1 else "days=1"
     if isinstance(value, cst.Name) and value.value != "None":
-        value = assigned(document, value.value) or value
+        value = value_of(value, document)
     if is_none(value):
         return "days=0"
     if isinstance(value, cst.Call) and document.names(value.func) & {"datetime.timedelta"}:
         return _timedelta(value, document)
     schedule = text_of(value)
     return "" if schedule is None else PERIODS.get(schedule, _cron_period(schedule))
-
-
-def assigned(document: Document, name: str) -> cst.BaseExpression | None:
-    """Return the one value that a name has at the top of the file."""
-    values = [
-        small.value
-        for statement in document.module.body
-        if isinstance(statement, cst.SimpleStatementLine)
-        for small in statement.body
-        if isinstance(small, cst.Assign)
-        and any(isinstance(each.target, cst.Name) and each.target.value == name for each in small.targets)
-    ]
-    return values[0] if len(values) == 1 else None
 
 
 def _timedelta(call: cst.Call, document: Document) -> str:

@@ -25,21 +25,22 @@ class Parameters:
         self.expression = expression
         self.gone = gone
 
-    def _own(self, node: cst.FunctionDef, used: Callable) -> None:
+    def _own(self, node: cst.FunctionDef, used: Callable, own: set[str]) -> None:
         """Tell of parameters that may as well be the function's own."""
         everything = parameters(node)
         for each in everything[used.filled :]:
             name = each.name.value
-            if name in AMBIGUOUS and name not in used.own and each.default is None and not used.unknown:
+            if name in AMBIGUOUS and name not in own and each.default is None and not used.unknown:
                 self.gone(each, name)
 
-    def function(self, node: cst.FunctionDef, used: Callable, *, certain: bool) -> None:
+    def function(self, node: cst.FunctionDef, used: Callable, *, certain: bool, own: set[str]) -> None:
         """Bring the parameters of a function up to date.
 
         :param certain: the file shows all calls of the function.
+        :param own: names that the file gives it a value for.
         """
-        self._own(node, used)
-        gone = self._gone(node, used)
+        self._own(node, used, own)
+        gone = self._gone(node, used, own)
         if not gone:
             return
         expressions = {each.name.value: self.expression(each.name.value) for each in gone}
@@ -58,7 +59,7 @@ class Parameters:
 
     def of_lambda(self, node: cst.Lambda, used: Callable) -> None:
         """Bring the parameters of a lambda up to date: the one name in it becomes the other."""
-        gone = self._gone(node, used)
+        gone = self._gone(node, used, used.own)
         names = [each.name.value for each in gone]
         if names != ["execution_date"] or used.unknown or not _is_simple(node, gone):
             for each in gone:
@@ -73,14 +74,14 @@ class Parameters:
             self.document.replace(name, "logical_date")
         self.document.changed(node, "lambda: the context has no 'execution_date': logical_date")
 
-    def _gone(self, node: cst.FunctionDef | cst.Lambda, used: Callable) -> list[cst.Param]:
+    def _gone(self, node: cst.FunctionDef | cst.Lambda, used: Callable, own: set[str]) -> list[cst.Param]:
         everything = parameters(node)
         filled = {each.name.value for each in everything[: used.filled]}
         return [
             each
             for each in everything
             if (each.name.value in CONTEXT or each.name.value in CONTEXT_LOST)
-            and each.name.value not in used.own | filled | AMBIGUOUS
+            and each.name.value not in own | filled | AMBIGUOUS
         ]
 
     def _rename(self, node: cst.FunctionDef, gone: list[cst.Param]) -> None:

@@ -35,6 +35,8 @@ def convert(source: str) -> str:
             _number(token)
         elif token.text == "<>":
             token.text = "!="
+        elif token.kind == "string" and token.text[:2].lower() == "ur":
+            token.text = token.text[1:]
     _backticks(tokens)
     for statement in _statements(tokens):
         first = statement[0].text

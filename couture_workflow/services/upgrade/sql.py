@@ -75,6 +75,14 @@ class SqlTasks(cst.CSTVisitor):
         if given is not None and is_none(given.value):
             self.document.note(given.node, _UNKNOWN.format(called, spec.default), "Name it with conn_id=.")
         arguments.rename(spec.argument, "conn_id")
+        hook = [name for name in spec.hook if name in arguments.given]
+        if hook and "hook_params" not in arguments.given:
+            values = ", ".join(
+                f'"{name}": {self.document.code(arguments.given[name].value)}' for name in hook
+            )
+            for name in hook:
+                arguments.drop(name, because="it goes into hook_params=")
+            arguments.add(call, f"hook_params={{{values}}}")
         if "runtime_parameters" in arguments.given:
             self.document.note(
                 arguments.given["runtime_parameters"].node,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.callables import names_of
+from couture_workflow.services.upgrade.callables import names_of, value_of
 from couture_workflow.services.upgrade.document import Document, keyword, text_of
 from couture_workflow.services.upgrade.templates import Rewritten, Rules, names_in, rewrite
 from couture_workflow.services.upgrade.xcoms import XComs
@@ -151,10 +151,7 @@ class Macros(cst.CSTVisitor):
             self.foreign = True
 
     def _macros(self, value: cst.BaseExpression) -> None:
-        if isinstance(value, cst.Name):
-            from couture_workflow.services.upgrade.dags import assigned
-
-            value = assigned(self.document, value.value) or value
+        value = value_of(value, self.document)
         names = names_of(value)
         if names is None:
             self.unknown = not (isinstance(value, cst.Name) and value.value == "None")

@@ -44,12 +44,14 @@ class Sql:
     :param argument: how it called its connection.
     :param default: the connection that it took where none was named.
     :param provider: what brings the type of the connection.
+    :param hook: arguments that its successor gives to the hook, with ``hook_params=``.
     """
 
     argument: str
     default: str
     provider: str
     successor: str = "SQLExecuteQueryOperator"
+    hook: tuple[str, ...] = ()
 
 
 #: (A)(C) operators of one database -> what they became.
@@ -63,6 +65,12 @@ SQL: dict[str, Sql] = {
     "VerticaOperator": Sql("vertica_conn_id", "vertica_default", "vertica"),
     "TrinoOperator": Sql("trino_conn_id", "trino_default", "trino"),
     "RedshiftSQLOperator": Sql("redshift_conn_id", "redshift_default", "amazon"),
+    "SnowflakeOperator": Sql(
+        "snowflake_conn_id",
+        "snowflake_default",
+        "snowflake",
+        hook=("warehouse", "database", "role", "schema", "authenticator", "session_parameters"),
+    ),
     **{
         f"Presto{kind}Operator": Sql("presto_conn_id", "presto_default", "presto", f"SQL{kind}Operator")
         for kind in ("Check", "ValueCheck", "IntervalCheck")
@@ -175,7 +183,7 @@ OLD_MODULE = re.compile(
     r"airflow\.(operators|sensors|hooks|contrib)(\..+)?"
     r"|airflow\.models\.(dag|baseoperator|param|xcom_arg)"
     r"|airflow\.utils\.(task_group|trigger_rule|helpers)"
-    r"|airflow\.providers\.(postgres|mysql|sqlite|oracle|jdbc|vertica|trino)\.operators\.\w+"
+    r"|airflow\.providers\.(postgres|mysql|sqlite|oracle|jdbc|vertica|trino|snowflake)\.operators\.\w+"
     r"|airflow\.providers\.(microsoft\.mssql\.operators\.mssql|amazon\.aws\.operators\.redshift_sql)"
 )
 #: The same for whole modules, as `import airflow.operators.bash_operator` names them: (A)(B)(E).

@@ -13,9 +13,9 @@ _BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _DOUBLED = re.compile(r"\{\{\{\{.*?\}\}\}\}|\{\{%.*?%\}\}", re.DOTALL)
 _NAMES = "|".join(sorted({*CONTEXT, *CONTEXT_LOST}, key=len, reverse=True))
 _NAME = re.compile(rf"(?<![\w.'\"])(?:{_NAMES})(?!\w|['\"]|\s*=(?!=)|\s*\()")
-_DATED = re.compile(rf"(?<![\w.'\"])(?:{'|'.join(sorted(DATED, key=len, reverse=True))})(?![\w'\"])")
 #: A string inside of a block, or a name; strings are passed over.
 _WORD = re.compile(rf"\\?'[^'{{}}]*'|\\?\"[^\"{{}}]*\"|{_NAME.pattern}")
+_DATED = re.compile(r"\\?'[^'{}]*'|\\?\"[^\"{}]*\"|(?<![\w.])[a-z]\w*(?!\w|\s*=(?!=))")
 _OF_RUN = re.compile(r"(?<![\w.])dag_run\.execution_date(?!\w)")
 _OF_TASK = re.compile(r"(?<![\w.])(?:ti|task_instance)\.execution_date(?!\w)")
 _EXTERNAL = re.compile(r"(?<![\w.])dag_run\.external_trigger(?!\w)")
@@ -90,7 +90,8 @@ def rewrite(text: str, rules: Rules) -> Rewritten:
 
     def block(match: re.Match[str]) -> str:
         inside = match[0]
-        found.dated = found.dated or _DATED.search(inside) is not None
+        dated = (word[0] for word in _DATED.finditer(inside))
+        found.dated = found.dated or any(word in DATED and word not in own for word in dated)
         if not rules.foreign:
             inside = _OF_RUN.sub("dag_run.logical_date", _OF_TASK.sub("logical_date", inside))
             inside = _PULL.sub(lambda pull: _pull(pull, rules, found), inside)

@@ -16,6 +16,7 @@ from couture_workflow.services.upgrade.table import TYPOGRAPHIC_QUOTES, TYPOGRAP
 #: What is said of each line whose syntax was that of Python 2.
 PYTHON_2 = "Python 2: converted to the syntax of Python 3"
 NEWLINE = re.compile(r"\r\n?|\n")
+_SHIFTED = re.compile(r"(?m)^[ \t]*print[ \t]*>>")
 _STRANGE = {**TYPOGRAPHIC_QUOTES, **TYPOGRAPHIC_SIGNS}
 _ANY_STRANGE = re.compile("[" + "".join(_STRANGE) + "]")
 #: What may stand after the end of a string in code.
@@ -49,6 +50,8 @@ def problem(text: str) -> Problem | None:
 def plain(text: str) -> tuple[str, list[tuple[int, str]]]:
     """Return a text with what breaks it made plain, and (line, what) of each change."""
     done: list[tuple[int, str]] = []
+    if problem(text) is None:
+        return (_shifted(text, done), done) if _SHIFTED.search(text) else (text, done)
     repairs = (
         (_plain_characters, "typographic quotes or spaces replaced by plain ones"),
         (_plain_tabs, "tabs of the indentation replaced by spaces, 8 columns as Python 2 read them"),
@@ -71,6 +74,24 @@ def plain(text: str) -> tuple[str, list[tuple[int, str]]]:
             done.extend((number, PYTHON_2) for number, (old, new) in enumerate(pairs, 1) if old != new)
             text = better
     return text, done
+
+
+def _shifted(text: str, done: list[tuple[int, str]]) -> str:
+    """Convert a source with ``print >>file, x``, which Python 3 can parse and cannot run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(text)
+    for node in ast.walk(tree):
+        first = node.value if isinstance(node, ast.Expr) else None
+        first = first.elts[0] if isinstance(first, ast.Tuple) and first.elts else first
+        if isinstance(first, ast.BinOp) and isinstance(first.op, ast.RShift):
+            if isinstance(first.left, ast.Name) and first.left.id == "print":
+                better = convert(text)
+                if problem(better) is None:
+                    pairs = zip(NEWLINE.split(text), NEWLINE.split(better), strict=True)
+                    done.extend((line, PYTHON_2) for line, (old, new) in enumerate(pairs, 1) if old != new)
+                    return better
+    return text
 
 
 def _is_better(new: str, old: str) -> bool:

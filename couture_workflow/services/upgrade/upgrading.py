@@ -36,7 +36,7 @@ _OLD = re.compile(
     r"|\bsla(_miss_callback)?\b['\"]?\s*[:=]|\bSubDagOperator\b|\bkey\s*=\s*None\b"
     r"|\b(DAG|dag)\([^()]*\bconcurrency\s*=|\bnone_failed_or_skipped\b|\bTriggerRule\.DUMMY\b"
     r"|\btrigger_rule\s*=\s*['\"]dummy['\"]|\bxcom_push\s*=|=\s*[\u2018\u2019\u201c\u201d]"
-    r"|\b(Postgres|MySql|Sqlite|MsSql|Oracle|Jdbc|Vertica|Trino|RedshiftSQL)Operator\b"
+    r"|\b(Postgres|MySql|Sqlite|MsSql|Oracle|Jdbc|Vertica|Trino|Snowflake|RedshiftSQL)Operator\b"
     r"|\b(SlaMiss|external_trigger)\b|\bairflow\.utils\.dates\b|\bconfiguration\.get\w*\("
 )
 #: What only Python 2 has, or words that begin a line like it.

@@ -1,7 +1,7 @@
 """Old DAG files of every class of operator and idiom of Airflow 1.10: upgraded, run, and compared.
 
 Each file says in its first line what its tasks return in 1.10 for the run of 2020-03-01 06:00: by its
-documentation of macros, operators and the context. Lines ``# note:`` are what the upgrade has to tell besides.
+documentation of macros, operators and the context. Lines ``# note:`` are what the upgrade tells besides.
 """
 
 from __future__ import annotations
