@@ -12,6 +12,7 @@ import pytest
 from couture_workflow.services.gate import check as dag_gate
 from couture_workflow.services.gate import rules
 from couture_workflow.services.gate.check import Known, Problem, Report, quick
+from couture_workflow.services.upgrade.upgrading import upgrade
 
 DAG = "from airflow.sdk import DAG\nfrom airflow.providers.standard.operators.empty import EmptyOperator\n"
 TRIGGER = (
@@ -440,3 +441,32 @@ def test_an_ignore_file_of_brackets_takes_no_time() -> None:
     [*rules.ignore_files({".airflowignore": b"(|" * 500_000}, [".airflowignore"], syntax="glob")]
 
     assert time.process_time() - began < 10  # cubic: it was hours
+
+
+@pytest.mark.parametrize(
+    ("source", "advised"),
+    [
+        ("print 'a'\n", True),
+        ("print 'a'\ndef f((a, b)): pass\n", False),
+        ("from airflow.models import SlaMiss\nx = SlaMiss\n", False),
+        ("def f(**context):\n    return context['next_ds']\n", False),
+        ("from airflow.operators.my_plugin import My\nMy()\n", False),
+    ],
+)
+def test_an_upgrade_is_advised_only_where_it_changes_something(source: str, advised: bool) -> None:
+    report = check({"a.py": source})
+
+    codes = [each.code for each in report.problems]
+    assert ("old-dag" in codes) is advised
+    assert any("pgrade this file" in each.advice for each in report.problems) is advised
+
+
+def test_after_an_upgrade_no_other_one_is_advised() -> None:
+    source = (
+        "from airflow import DAG\nfrom airflow.models import SlaMiss\n"
+        "DAG('x', schedule_interval='@daily', sla_miss_callback=SlaMiss)\nx = '{{ prev_execution_date }}'\n"
+    )
+
+    report = check({"a.py": upgrade(source).source})
+
+    assert not any("pgrade this file" in each.advice for each in report.problems)
