@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated
 
@@ -16,9 +17,10 @@ from couture_workflow.api.auth import User, requires
 from couture_workflow.exceptions import TooLargeError
 from couture_workflow.permissions import DAG_REPOSITORY, EDIT, HOOK, READ, Permission
 from couture_workflow.services.git import remote as git_remote
+from couture_workflow.services.git import sync as git_sync
 from couture_workflow.services.git import watch as git_watch
-from couture_workflow.web.audit import audit
-from couture_workflow.web.git.look import RUNNING, synchronise
+from couture_workflow.services.git.remote import State
+from couture_workflow.web.git.look import RUNNING, patiently, synchronise, tell_looked, tell_moved
 from couture_workflow.web.state import store
 
 router = APIRouter()
@@ -45,6 +47,10 @@ class RemoteState(BaseModel):
     ahead: int = Field(description="Commits that the remote lacks.")
     behind: int = Field(description="Commits of the remote that are not here.")
     paths: list[str] = Field(description="Files that both changed, in a conflict.")
+    rewritten: bool = Field(
+        description="In a conflict: the remote's history was rewritten, and there are commits of ours."
+    )
+    notes: list[str] = Field(description="What in the repository Airflow does not see, and why.")
 
 
 @router.get("/")
@@ -62,7 +68,34 @@ def sync(user: Editor, response: Response) -> RemoteState:
     found = synchronise()
     if found.result == RUNNING:
         response.status_code = 202
-    audit("dag_repository.sync", user, result=found.result, local=found.local, remote=found.remote)
+    tell_looked(user, found)
+    return RemoteState(**asdict(found))
+
+
+@router.post("/take", responses={202: {"model": RemoteState, "description": "The look goes on."}})
+def take(user: Editor, response: Response) -> RemoteState:
+    """Put the remote's state, as last seen, in place of ours, which stays as a branch `kept/<time>`."""
+    name = user.get_name()
+    return _moved(
+        "dag_repository.take_remote", user, response, lambda: git_sync.take_remote(store(), user=name)
+    )
+
+
+@router.post("/rebase", responses={202: {"model": RemoteState, "description": "The look goes on."}})
+def rebase(user: Editor, response: Response) -> RemoteState:
+    """Take the remote's rewritten history and put the commits that are ours alone on top of it.
+
+    Where they do not fit, the answer is 409, names the files, and everything is as it was.
+    """
+    return _moved("dag_repository.rebase", user, response, lambda: git_sync.put_on_top(store()))
+
+
+def _moved(event: str, user: User, response: Response, move: Callable[[], State]) -> RemoteState:
+    before = store().dags.head()
+    found = patiently(move)
+    if found.result == RUNNING:
+        response.status_code = 202
+    tell_moved(event, user, before=before, found=found)
     return RemoteState(**asdict(found))
 
 

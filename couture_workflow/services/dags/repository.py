@@ -6,7 +6,6 @@ Reading is all that happens here. What these functions return as changes is save
 
 from __future__ import annotations
 
-import posixpath
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from couture_workflow.exceptions import InvalidError, NotFoundError
+from couture_workflow.services.dags.links import followed, left_out
 from couture_workflow.store import atomic, submodules, trees
 from couture_workflow.store.home import Store
 from couture_workflow.store.latest import Latest
@@ -136,9 +136,14 @@ def write_files(folder: Path, files: Iterable[tuple[str, str, bytes]]) -> None:
             if mode == trees.EXECUTABLE:
                 target.chmod(target.stat().st_mode | 0o111)
         for path, text in links.items():
-            inside = _inside(path, text)
-            if inside and (folder / inside).is_file():
+            end = followed(path, links)
+            if end and end not in links and (folder / end).is_file():
                 (folder / path).symlink_to(text)
+
+
+def links_left_out(store: Store, commit: str | None = None) -> tuple[str, ...]:
+    """Return a sentence for each link of a version (None: the newest) that Airflow is not given."""
+    return left_out(tuple(_parts(store, commit, sizes=False)))
 
 
 def last_changes(store: Store) -> dict[str, Commit]:
@@ -271,9 +276,3 @@ def _mode(entry: trees.Entry | None) -> str:
 
 def _blob(entry: trees.Entry | None) -> str:
     return entry.blob if entry else ""
-
-
-def _inside(link: str, text: str) -> str:
-    """Return the path in the tree that a link means, "" if it leads out of the tree."""
-    found = posixpath.normpath(posixpath.join(posixpath.dirname(link), text))
-    return "" if found.startswith(("/", "..")) else found

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from couture_workflow.exceptions import CoutureError
-from couture_workflow.services.dags import imports, repository, root
+from couture_workflow.services.dags import imports, links, repository, root
 from couture_workflow.store import atomic, submodules, trees
 from couture_workflow.store.home import Store
 
@@ -106,6 +106,8 @@ class Tracking:
             submodules.parts(store.dags.git, commit, mirrors=repository.mirrors(store), sizes=False)
         )
         wanted = _files(parts)
+        for sentence in links.left_out(parts):
+            log.warning("%s", sentence)
         kept: set[str] = set()
         concerned: set[str] = set()
         if old is not None:

@@ -103,6 +103,8 @@ class State:
     :param ahead: commits of ours that the remote lacks.
     :param behind: commits of the remote's that we lack.
     :param paths: files that both changed, in a conflict.
+    :param rewritten: the remote's history was rewritten, and there are commits of ours, in a conflict.
+    :param notes: what in the repository Airflow does not see, and why.
     """
 
     result: str = ""
@@ -114,6 +116,8 @@ class State:
     ahead: int = 0
     behind: int = 0
     paths: tuple[str, ...] = field(default=())
+    rewritten: bool = False
+    notes: tuple[str, ...] = field(default=())
 
 
 def load(store: Store) -> Remote:
@@ -216,7 +220,8 @@ def state(store: Store) -> State:
     try:
         data = json.loads((store.root / STATE).read_text(encoding="utf-8"))
         known = {name: data[name] for name in State.__dataclass_fields__ if name in data}
-        return replace(State(**known), paths=tuple(known.get("paths", ())))
+        paths, notes = (tuple(known.get(name, ())) for name in ("paths", "notes"))
+        return replace(State(**known), paths=paths, notes=notes)
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return State()
 

@@ -2,19 +2,18 @@
 
 Submodules are fetched before the branch moves, so that what Airflow reads is whole. Two histories that grew
 apart are merged as git does; where both changed the same lines nothing moves, and an administrator chooses
-file by file.
+file by file. Where the remote's history was rewritten, what was taken away there never goes back.
 """
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
 
 from couture_workflow.exceptions import ConflictError, CoutureError, InvalidError, RemoteError
 from couture_workflow.services.dags import repository as dag_repository
-from couture_workflow.services.git import transport
+from couture_workflow.services.git import branches, merging, rewritten, transport
 from couture_workflow.services.git.remote import FOLLOW, Remote, State, record, settings
 from couture_workflow.store import atomic, submodules, trees
 from couture_workflow.store.git_process import Git
@@ -23,8 +22,6 @@ from couture_workflow.store.repository import BRANCH
 
 #: Where the remote's branch is kept in our repository.
 TRACKING = "refs/remotes/origin/main"
-#: Where a head of ours is kept that the remote's took the place of.
-KEPT = "refs/heads/kept"
 
 #: Held, in the home, during a look at the remote.
 LOCK = "git-remote.lock"
@@ -33,17 +30,6 @@ _ATTEMPTS = 4
 
 #: Which side a file is taken from where both changed it.
 OURS, THEIRS = "ours", "theirs"
-
-
-@dataclass(frozen=True)
-class Merge:
-    """What merging two commits gives.
-
-    :param tree: id of the merged tree; with conflicts in it if there are paths.
-    """
-
-    tree: str
-    paths: tuple[str, ...]
 
 
 def synchronise(store: Store, *, moved: Callable[[str | None, str], None] | None = None) -> State:
@@ -63,10 +49,17 @@ def synchronise(store: Store, *, moved: Callable[[str | None, str], None] | None
         except subprocess.SubprocessError as error:
             found = State("error", f"git could not be run: {error}", local=before or "")
         after = store.dags.head()
-        found = record(store, found)
+        found = record(store, replace(found, notes=_notes(store)))
     if moved and after and after != before:
         moved(before, after)
     return found
+
+
+def _notes(store: Store) -> tuple[str, ...]:
+    try:
+        return dag_repository.links_left_out(store)
+    except CoutureError:  # a submodule that is not here yet: the look itself says so
+        return ()
 
 
 def is_looking(store: Store) -> bool:
@@ -84,12 +77,17 @@ def resolve(store: Store, choices: Mapping[str, str], *, user: str) -> State:
         ours, theirs = store.dags.head(), _tracked(store)
         if not ours or not theirs:
             raise ConflictError("There is no conflict any more. Synchronise again.")
-        merge = _merge(store, ours, theirs)
+        if rewritten.removed(store, remote, ours, theirs):
+            raise ConflictError(
+                f"The history of {remote.url} was rewritten meanwhile. Reload the page: a merge would give "
+                "back what was taken away there."
+            )
+        merge = merging.merge(store, ours, theirs)
         if missing := [path for path in merge.paths if choices.get(path) not in (OURS, THEIRS)]:
             raise InvalidError(f"Choose which {missing[0]} is to be kept: ours or theirs.", field="choices")
         sides = {OURS: ours, THEIRS: theirs}
         chosen = {path: sides[choices[path]] for path in merge.paths}
-        tree = _resolved(store, merge, chosen)
+        tree = merging.resolved(store, merge, chosen)
         lines = [f"{path}: {'kept ours' if choices[path] == OURS else 'took theirs'}" for path in merge.paths]
         message = f"Merge {remote.branch} of {remote.url}\n\n" + "\n".join(lines)
         store.dags.save_merge(tree, parents=(ours, theirs), author=user, message=message)
@@ -102,11 +100,30 @@ def take_remote(store: Store, *, user: str) -> State:
         ours, theirs = store.dags.head(), _tracked(store)
         if not theirs:
             raise RemoteError("Nothing was fetched from the remote yet. Synchronise first.")
-        with store.dags.writing() as git:
-            if ours and not store.dags.is_ancestor(ours, theirs):
-                kept = f"{KEPT}/{datetime.now(UTC):%Y%m%dT%H%M%S}-{ours[:8]}"
-                git.run("update-ref", "-m", f"kept for {user}", kept, ours)
-            git.run("update-ref", BRANCH, theirs, ours or "0" * 40)
+        if not rewritten.move(store, ours, theirs):
+            raise ConflictError(f"Somebody saved while {user} took the remote's state. Look again.")
+    return synchronise(store)
+
+
+def put_on_top(store: Store) -> State:
+    """Take the remote's rewritten history and put the commits that are ours alone on top of it.
+
+    Where they do not fit, ``ConflictError`` names the files and everything is as it was. What was here stays
+    as a branch ``kept/<time>``.
+    """
+    remote = settings(store)
+    with atomic.locked(store.root / LOCK):
+        ours, theirs = store.dags.head(), _tracked(store)
+        gone = rewritten.removed(store, remote, ours, theirs) if ours and theirs else []
+        if not ours or not theirs or not gone:
+            raise ConflictError(
+                "The history in the remote is not a rewritten one any more. Synchronise again."
+            )
+        new = merging.on_top(store, rewritten.own(store, ours, theirs, gone), theirs)
+        if not rewritten.move(store, ours, new):
+            raise ConflictError(
+                "Somebody saved meanwhile, so nothing was moved. Put the commits on top again."
+            )
     return synchronise(store)
 
 
@@ -115,10 +132,8 @@ def _synchronise(store: Store, remote: Remote) -> State:
         theirs = _fetch(store, remote)
         ours = store.dags.head()
         if theirs is None:
-            if remote.mode == FOLLOW or ours is None:
-                raise RemoteError(f"{remote.url} has no branch {remote.branch}. Choose one that it has.")
-            if transport.push(store, store.dags.git, remote, ours):
-                return _done(store, "Made the branch with what is here.")
+            if transport.push(store, store.dags.git, remote, branches.new(store, remote, ours)):
+                return _done(store, remote, f"Made the branch {remote.branch} with what is here.")
             continue
         if (found := _step(store, remote, ours, theirs)) is not None:
             return found
@@ -128,14 +143,17 @@ def _synchronise(store: Store, remote: Remote) -> State:
 def _step(store: Store, remote: Remote, ours: str | None, theirs: str) -> State | None:
     """Bring the two heads together; None if something moved meanwhile and it must be tried again."""
     if ours == theirs:
-        return _done(store, "Everything is the same here and there.")
+        return _done(store, remote, "Everything is the same here and there.")
     _fetch_submodules(store, remote, theirs)
     if ours is None or store.dags.is_ancestor(ours, theirs):
-        return _done(store, "Pulled what was new there.") if _move(store, ours, theirs) else None
+        moved = rewritten.move(store, ours, theirs)
+        return _done(store, remote, "Pulled what was new there.") if moved else None
+    if gone := rewritten.removed(store, remote, ours, theirs):
+        return _rewritten(store, remote, ours, theirs, gone)
     if remote.mode == FOLLOW:
         return _diverged(store, remote, ours, theirs)
     if not store.dags.is_ancestor(theirs, ours):
-        merge = _merge(store, ours, theirs)
+        merge = merging.merge(store, ours, theirs)
         if merge.paths:
             return _conflict(store, remote, ours, theirs, merge.paths)
         message = f"Merge {remote.branch} of {remote.url}"
@@ -147,8 +165,29 @@ def _step(store: Store, remote: Remote, ours: str | None, theirs: str) -> State 
     head = store.dags.head() or ""
     if transport.push(store, store.dags.git, remote, head):
         _track(store, head)
-        return _done(store, "Pushed what was new here.")
+        return _done(store, remote, "Pushed what was new here.")
     return None
+
+
+def _rewritten(store: Store, remote: Remote, ours: str, theirs: str, gone: list[str]) -> State | None:
+    """Follow a history that was rewritten; a conflict if there are commits of ours, None to try again."""
+    mine = rewritten.own(store, ours, theirs, gone)
+    what = f"The history was rewritten: the branch {remote.branch} of {remote.url} lacks commits that it had"
+    if not mine:
+        if not rewritten.move(store, ours, theirs):
+            return None
+        return _done(
+            store, remote, f"{what}. Took its state; what was here is kept as a branch kept/… of dags.git."
+        )
+    _, behind = _counts(store, ours, theirs)
+    message = (
+        f"{what}, and {len(mine)} commit(s) were made here alone. Nothing was overwritten, and what was "
+        "taken away there is not given back: put our commits on top of the remote's, or take its state "
+        "without them; what is here is then kept as a branch."
+    )
+    return State(
+        "conflict", message, remote=theirs, local=ours, ahead=len(mine), behind=behind, rewritten=True
+    )
 
 
 def _fetch(store: Store, remote: Remote) -> str | None:
@@ -158,13 +197,19 @@ def _fetch(store: Store, remote: Remote) -> str | None:
         with store.dags.writing() as writer:
             writer.run("config", "remote.origin.url", remote.url)
             writer.run("update-ref", "-d", TRACKING, accept=(0, 1, 128))
+    elif (before := _tracked(store)) and not rewritten.seen(store, remote):
+        rewritten.remember(store, remote, before)  # fetched by a version that did not remember
     try:
         transport.fetch(store, git, remote, remote.url, f"+refs/heads/{remote.branch}:{TRACKING}", own=True)
     except RemoteError as error:
         if "couldn't find remote ref" in str(error):
+            with store.dags.writing() as writer:
+                writer.run("update-ref", "-d", TRACKING, accept=(0, 1, 128))
             return None
         raise
-    return _tracked(store)
+    if found := _tracked(store):
+        rewritten.remember(store, remote, found)
+    return found
 
 
 def _tracked(store: Store) -> str | None:
@@ -175,14 +220,6 @@ def _tracked(store: Store) -> str | None:
 def _track(store: Store, commit: str) -> None:
     with store.dags.writing() as git:
         git.run("update-ref", TRACKING, commit)
-
-
-def _move(store: Store, ours: str | None, theirs: str) -> bool:
-    with store.dags.writing() as git:
-        code, _, errors = git.execute("update-ref", BRANCH, theirs, ours or "0" * 40)
-        if code and store.dags.head() == ours:
-            raise git.error(("update-ref",), errors)
-        return code == 0
 
 
 def _fetch_submodules(store: Store, remote: Remote, commit: str) -> None:
@@ -232,47 +269,12 @@ def _has(git: Git, commit: str) -> bool:
     return code == 0
 
 
-def _merge(store: Store, ours: str, theirs: str) -> Merge:
-    """Merge two commits without touching anything; git 2.38 or newer."""
-    command = (
-        "merge-tree",
-        "--write-tree",
-        "--allow-unrelated-histories",
-        "--name-only",
-        "-z",
-        "--no-messages",
-    )
-    with store.dags.writing() as git:
-        code, output, errors = git.execute(*command, ours, theirs)
-    if code not in (0, 1) or not output:
-        said = " ".join(errors.decode("utf-8", "replace").split())
-        raise RemoteError(
-            f"The two histories cannot be merged: git says: {said}. Merging needs git 2.38 or newer; you can "
-            "also merge them in a clone and push."
-        )
-    tree, *paths = output.decode("utf-8", "surrogateescape").split("\0")
-    return Merge(tree, tuple(dict.fromkeys(path for path in paths if path)))
-
-
-def _resolved(store: Store, merge: Merge, chosen: Mapping[str, str]) -> str:
-    """Return the merged tree with each conflicting file as one of the commits has it."""
-    sides = {
-        commit: {entry.path: entry for entry in trees.entries(store.dags.git, commit, sizes=False)}
-        for commit in set(chosen.values())
-    }
-    lines = []
-    for path, commit in chosen.items():
-        entry = sides[commit].get(path)
-        lines.append(f"{entry.mode} {entry.blob}\t{path}\0" if entry else f"0 {'0' * 40}\t{path}\0")
-    with store.dags.writing() as git:
-        git.run("read-tree", merge.tree)
-        git.run("update-index", "-z", "--index-info", stdin="".join(lines).encode("utf-8", "surrogateescape"))
-        return git.text("write-tree")
-
-
-def _done(store: Store, message: str) -> State:
+def _done(store: Store, remote: Remote, message: str) -> State:
     head = store.dags.head() or ""
-    return State("ok", message, remote=_tracked(store) or head, local=head)
+    there = _tracked(store) or head
+    if there == head:
+        rewritten.remember(store, remote, head, alone=True)
+    return State("ok", message, remote=there, local=head)
 
 
 def _counts(store: Store, ours: str, theirs: str) -> tuple[int, int]:

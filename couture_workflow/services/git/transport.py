@@ -68,7 +68,15 @@ def push(store: Store, git: Git, remote: Remote, commit: str) -> bool:
     return True
 
 
-def _run(store: Store, git: Git, remote: Remote, url: str, command: list[str], *, own: bool) -> None:
+def branches(store: Store, git: Git, remote: Remote) -> dict[str, str]:
+    """Return the remote's branches and their commits."""
+    command = ["ls-remote", "--heads", "--", remote.url]
+    output = _run(store, git, remote, remote.url, command, own=True).decode("utf-8", "replace")
+    words = (line.partition("\t") for line in output.splitlines())
+    return {name.removeprefix("refs/heads/"): commit for commit, _, name in words if name}
+
+
+def _run(store: Store, git: Git, remote: Remote, url: str, command: list[str], *, own: bool) -> bytes:
     with _environment(store, remote, url, own=own) as environment:
         try:
             code, output, errors = git.execute(*command, environment=environment, timeout=TIMEOUT)
@@ -78,6 +86,7 @@ def _run(store: Store, git: Git, remote: Remote, url: str, command: list[str], *
             ) from None
     if code != 0:
         raise _error(url, output + errors)
+    return output
 
 
 def _error(url: str, said: bytes) -> RemoteError:

@@ -119,6 +119,15 @@ click("take", async (button) => {
   if ((await confirm(question)) && (await look(button, () => post(at("/take"))))) reload();
 });
 
+click("rebase", async (button) => {
+  const question = {
+    title: "Put our commits on top?",
+    text: "The DAG files become what the remote has, with the commits that were made here alone on top of it. What is here now stays as a branch named kept/… of the repository.",
+    action: "Put them on top",
+  };
+  if ((await confirm(question)) && (await look(button, () => post(at("/rebase"))))) reload();
+});
+
 for (const details of document.querySelectorAll("[data-conflict]")) {
   const path = details.dataset.conflict;
   whenOpened(details, async (box) => {

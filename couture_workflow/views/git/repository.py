@@ -88,7 +88,7 @@ class DagRepositoryPage(CouturePage):
     def sync(self) -> Response:
         """Look at the remote now."""
         found = web_git_remote.synchronise()
-        audit("dag_repository.sync", g.user, result=found.result, local=found.local, remote=found.remote)
+        web_git_remote.tell_looked(g.user, found)
         return jsonify(asdict(found))
 
     @expose("/conflict")
@@ -121,6 +121,14 @@ class DagRepositoryPage(CouturePage):
         found = web_git_remote.patiently(lambda: git_sync.take_remote(store(), user=user))
         return self._moved("dag_repository.take_remote", before, found)
 
+    @expose("/rebase", methods=["POST"])
+    @requires(CAN_EDIT)
+    def rebase(self) -> Response:
+        """Take the remote's rewritten history and put our commits on top of it."""
+        before = store().dags.head()
+        found = web_git_remote.patiently(lambda: git_sync.put_on_top(store()))
+        return self._moved("dag_repository.rebase", before, found)
+
     @expose("/hook", methods=["POST"])
     @requires(CAN_EDIT)
     def hook(self) -> Response:
@@ -133,9 +141,7 @@ class DagRepositoryPage(CouturePage):
         return answer
 
     def _moved(self, event: str, before: str | None, found: git_remote.State, **extra: Any) -> Response:
-        audit(event, g.user, before=before, after=found.local, result=found.result, **extra)
-        if (head := store().dags.head()) and head != before:
-            web_git_remote.moved(before, head)
+        web_git_remote.tell_moved(event, g.user, before=before, found=found, **extra)
         return jsonify(asdict(found))
 
 

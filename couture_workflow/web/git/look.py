@@ -6,9 +6,11 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from couture_workflow.services.git import sync as git_sync
 from couture_workflow.services.git.remote import State
+from couture_workflow.web.audit import audit
 from couture_workflow.web.dags import processing as dag_processing
 from couture_workflow.web.state import store
 
@@ -50,3 +52,25 @@ def patiently(look: Callable[[], State]) -> State:
 def moved(old: str | None, new: str) -> None:
     """Let Airflow parse the files that differ between two commits."""
     dag_processing.request_parse(store().dags.changed(old, new))
+
+
+def tell_looked(user: Any, found: State) -> None:
+    """Write down that somebody looked at the remote, and what came of it."""
+    audit(
+        "dag_repository.sync",
+        user,
+        result=found.result,
+        message=found.message,
+        local=found.local,
+        remote=found.remote,
+    )
+
+
+def tell_moved(event: str, user: Any, *, before: str | None, found: State, **extra: Any) -> None:
+    """Write down that somebody moved the branch of ours, and let Airflow parse what differs by it.
+
+    :param before: commit that the branch was at.
+    """
+    audit(event, user, before=before, after=found.local, result=found.result, **extra)
+    if (head := store().dags.head()) and head != before:
+        moved(before, head)
