@@ -90,7 +90,8 @@ def _import_here(arguments: argparse.Namespace) -> tuple[dict[str, Any], Couture
 
     def save_dags(changes: Mapping[str, bytes], base: str | None) -> str:
         message = arguments.message or import_export.default_message(prepared.plan)
-        return dag_saving.save(store, changes, user=user, message=message, base=base).commit.id
+        saved = dag_saving.save(store, changes, user=user, message=message, base=base, pushed=True)
+        return saved.commit.id
 
     try:
         done = import_export.apply(

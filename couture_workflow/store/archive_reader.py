@@ -18,7 +18,7 @@ from typing import BinaryIO
 from couture_workflow.exceptions import ArchiveError, InvalidNameError, TooLargeError
 from couture_workflow.store.archive_stream import Limits, Unpacked, broken
 from couture_workflow.store.archives import MANIFEST, Manifest, parse_manifest
-from couture_workflow.store.names import check_path, printable, quote
+from couture_workflow.store.names import check_path, check_pushed_path, printable, quote
 
 __all__ = ["Archive", "Limits", "Member", "Visitor", "read"]
 
@@ -92,7 +92,7 @@ class _Reading:
     count: int = 0
     members: list[Member] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
-    manifest: bytes | None = None
+    manifest: Manifest | None = None
     seen: dict[str, str] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
 
@@ -124,7 +124,7 @@ class _Reading:
             raise ArchiveError(f"{MANIFEST} stands in the archive twice. Export it again.", member=MANIFEST)
         if header.size > _MANIFEST_BYTES:
             raise TooLargeError(f"{MANIFEST} has more than {_MANIFEST_BYTES:,} bytes. Send less at once.")
-        self.manifest = b"".join(content)
+        self.manifest = parse_manifest(b"".join(content))
 
     def _add_file(self, path: str, content: Iterator[bytes]) -> None:
         hashing = _Hashing(content)
@@ -137,7 +137,7 @@ class _Reading:
 
     def _checked(self, path: str) -> str:
         """Return the path in composed form; refuse one that breaks the rule or meets another one."""
-        path = _checked_path(path)
+        path = _checked_path(path, pushed=self.manifest is not None and self.manifest.noun == "dags")
         key = _folded(path)
         if (other := self.seen.get(key)) is not None:
             twice = "twice" if other == path else f"and {quote(other)}: names must differ in more than case"
@@ -158,9 +158,8 @@ class _Reading:
         """Return the archive, compared with its manifest if it has one."""
         members = tuple(sorted(self.members, key=lambda member: member.path))
         if self.manifest is not None:
-            manifest = parse_manifest(self.manifest)
-            _compare(manifest, members, self.ignored)
-            return Archive(members, manifest)
+            _compare(self.manifest, members, self.ignored)
+            return Archive(members, self.manifest)
         if not members:
             raise ArchiveError("The archive holds no files. Add some and send it again.")
         return Archive(members, ignored=tuple(sorted(self.ignored)))
@@ -214,9 +213,10 @@ def _check_kind(header: tarfile.TarInfo) -> None:
         )
 
 
-def _checked_path(path: str) -> str:
+def _checked_path(path: str, *, pushed: bool) -> str:
+    """Return the path of a member; an export of DAGs has names that git brought, too."""
     try:
-        return check_path(path)
+        return path if pushed and check_pushed_path(path) else check_path(path)
     except InvalidNameError as error:
         git = ".git" in path.casefold().split("/")
         hint = " Leave the folder .git out, as git archive and tar --exclude=.git do." if git else ""

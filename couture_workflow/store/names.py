@@ -56,6 +56,30 @@ def check_path(path: str) -> str:
     raise InvalidNameError(f"The path {quote(path)} is refused. {PATH_RULE}", field="path")
 
 
+def is_fit(path: str) -> bool:
+    """Tell whether ``check_path`` takes a path as it is."""
+    try:
+        return check_path(path) == path
+    except InvalidNameError:
+        return False
+
+
+def check_pushed_path(path: str) -> str:
+    """Return a path that git brought as it is, or raise ``InvalidNameError``: wider than the other rule.
+
+    Any printable characters, but nothing that leads elsewhere, on other systems either.
+    """
+    parts = path.replace("\\", "/").split("/")
+    fits = path.isprintable() and len(path.encode("utf-8", "replace")) <= MAX_PATH_BYTES
+    if fits and not any(part.casefold() in {"", ".", "..", ".git"} for part in parts):
+        return path
+    raise InvalidNameError(
+        f"The path {quote(path)} is refused: control characters, .. and .git are not allowed in it. Rename "
+        "the file in git.",
+        field="path",
+    )
+
+
 def suggested_path(path: str) -> str:
     """Return a path that ``check_path`` takes, as near to this one as can be; "" if there is none."""
     parts = [part for part in path.replace("\\", "/").split("/") if part.strip(". ")]

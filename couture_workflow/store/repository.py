@@ -21,7 +21,7 @@ from urllib.parse import unquote
 from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
 from couture_workflow.store import atomic, trees
 from couture_workflow.store.git_process import Git
-from couture_workflow.store.names import check_path, quote
+from couture_workflow.store.names import check_path, check_pushed_path, is_fit, quote
 
 BRANCH = "refs/heads/main"
 
@@ -103,6 +103,7 @@ class Repository:
         message: str,
         base: str | None,
         before: Callable[[str | None], None] | None = None,
+        pushed: bool = False,
     ) -> Commit:
         """Write and delete files as one commit and return it; the newest one if nothing changes by it.
 
@@ -110,11 +111,9 @@ class Repository:
         :param base: the commit that the caller started from, None if there was none. If one of the paths
             changed since, ``ConflictError`` is raised and nothing is written; other changes since are kept.
         :param before: called with the newest commit, at which the branch is moved; may raise to save nothing.
+        :param pushed: see ``checked``.
         """
-        # What others pushed may have any name; deleting it is the way to be rid of it.
-        checked = {
-            path if content is None else check_path(path): content for path, content in changes.items()
-        }
+        checked = self.checked(changes, pushed=pushed)
         with self.writing() as git:
             while True:  # a second time only if somebody moved the branch without our lock, by git push say
                 head = self.head()
@@ -130,11 +129,23 @@ class Repository:
                 if self._move_branch(git, head, new):
                     return self._commit(new)
 
+    def checked(
+        self, changes: Mapping[str, bytes | None], *, pushed: bool = False
+    ) -> dict[str, bytes | None]:
+        """Return changes with paths that may be saved; what others pushed is changed under any name.
+
+        :param pushed: new files too may have names that others could push, as in an export.
+        """
+        check = check_pushed_path if pushed else check_path
+        odd = any(content is not None and not is_fit(path) for path, content in changes.items())
+        present = set(self._entries(self.head())) if odd else set()
+        return {p if c is None or p in present else check(p): c for p, c in changes.items()}
+
     def save_merge(self, tree: str, *, parents: tuple[str, str], author: str, message: str) -> str | None:
         """Commit a merged tree and return the commit; None if the branch is no longer at the first parent."""
         ours, theirs = parents
+        text = message.encode("utf-8", "replace")
         with self.writing() as git:
-            text = message.encode("utf-8", "replace")
             commit = git.text(
                 "commit-tree", tree, "-p", ours, "-p", theirs, stdin=text, environment=_author(author)
             )

@@ -14,7 +14,7 @@ from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundErr
 from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, READ, Permission
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.saving.save import Saved
-from couture_workflow.store.names import check_path, quote
+from couture_workflow.store.names import quote
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.dags.saving import save_dags
 from couture_workflow.web.errors import describe
@@ -99,7 +99,8 @@ def save_file(
     path: str, body: DagWrite, user: Writer, if_match: IfMatch = None, override: Override = False
 ) -> JSONResponse:
     """Save one file through the save gate; to change a file that exists needs can edit too."""
-    return _save(check_path(path), _content(body), user, if_match, message=body.message, override=override)
+    (path,) = store().dags.checked({path: _content(body)})
+    return _save(path, _content(body), user, if_match, message=body.message, override=override)
 
 
 @router.delete("/files/{path:path}", response_model=DagSaved)

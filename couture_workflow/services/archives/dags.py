@@ -73,7 +73,7 @@ def checked(store: Store, prepared: Prepared, *, known: Known | None) -> Prepare
     """Return the same with what the save gate says, and the artifacts and files that it misses."""
     if not prepared.changes:
         return replace(prepared, plan=replace(prepared.plan, gate=_gate(Report())))
-    report = dag_saving.check(store, prepared.changes, known=known)
+    report = dag_saving.check(store, prepared.changes, known=known, pushed=True)
     missing = tuple(
         Missing(problem.path, problem.message, f"{problem.message} {problem.advice}".strip(), blocks=False)
         for problem in report.problems

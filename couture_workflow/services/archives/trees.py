@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from couture_workflow.exceptions import InvalidNameError
 from couture_workflow.store import trees
 from couture_workflow.store.archives import Entry
-from couture_workflow.store.names import check_path
+from couture_workflow.store.names import check_pushed_path
 from couture_workflow.store.repository import Repository
 
 
@@ -78,9 +78,9 @@ def _unfit(entry: trees.Entry) -> str:
     if entry.mode == trees.LINK:
         return "it is a symbolic link"
     try:
-        check_path(entry.path)
+        check_pushed_path(entry.path)
     except InvalidNameError:
-        return "its name breaks the naming rule"
+        return "its name has characters that no archive should have"
     return ""
 
 

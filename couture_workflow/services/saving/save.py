@@ -17,7 +17,7 @@ from couture_workflow.services.gate.parses import Parses
 from couture_workflow.services.gate.problems import Known, Report
 from couture_workflow.services.git import remote as git_remote
 from couture_workflow.services.git import watch as git_watch
-from couture_workflow.store.names import check_path, quote
+from couture_workflow.store.names import quote
 from couture_workflow.store.repository import Commit
 
 if TYPE_CHECKING:
@@ -40,10 +40,13 @@ class Saved:
     overridden: bool = False
 
 
-def check(store: Store, changes: Changes, *, known: Known | None = None) -> Report:
-    """Check what the newest version would become; ``InvalidError`` for a path that may not be."""
+def check(store: Store, changes: Changes, *, known: Known | None = None, pushed: bool = False) -> Report:
+    """Check what the newest version would become; ``InvalidError`` for a path that may not be.
+
+    :param pushed: new files may have any name that others could push.
+    """
     _refuse_following(store)
-    checked = _checked(changes)
+    checked = store.dags.checked(changes, pushed=pushed)
     before = dag_repository.read_all(store)
     _refuse_submodules(store, checked)
     after = {path: content for path, content in before.items() if path not in checked}
@@ -61,11 +64,13 @@ def save(
     base: str | None,
     known: Known | None = None,
     override: bool = False,
+    pushed: bool = False,
 ) -> Saved:
     """Check and save changes as one commit.
 
     :param base: the commit that the caller started from.
     :param override: save in spite of errors.
+    :param pushed: new files may have any name that others could push, as in an export.
 
     Raises ``GateError`` if errors were found, ``ConflictError`` if somebody else changed the same files since
     ``base``, ``InvalidError`` for a path that is not allowed. Nothing is saved then.
@@ -75,16 +80,17 @@ def save(
     text = message.strip() or _default_message(changes)
     for _ in range(_TRIES):
         head = store.dags.head()
-        report = check(store, changes, known=known)
+        report = check(store, changes, known=known, pushed=pushed)
         if report.errors and not override:
             raise GateError(refusal(report), problems=[problem.json() for problem in report.problems])
         try:
             commit = store.dags.save(
-                _checked(changes),
+                changes,
                 author=user,
                 message=text,
                 base=base,
                 before=partial(_refuse_same_dags, store, report, head),
+                pushed=pushed,
             )
         except _SameDagsError:  # what the check looked at is no longer what there is
             continue
@@ -131,11 +137,6 @@ def refusal(report: Report) -> str:
     )
     more = f" ({len(others)} more below.)" if others else ""
     return f"Nothing was saved: {where}{first.message}{more}"
-
-
-def _checked(changes: Changes) -> dict[str, bytes | None]:
-    # What others pushed may have any name; deleting it is the way to be rid of it.
-    return {path if content is None else check_path(path): content for path, content in changes.items()}
 
 
 def _refuse_following(store: Store) -> None:

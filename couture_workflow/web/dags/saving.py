@@ -68,6 +68,7 @@ def save_dags(
             base=base,
             known=known(),
             override=override,
+            pushed=imported,
         )
     except (GateError, ConflictError) as error:
         why = "gate" if isinstance(error, GateError) else "conflict"

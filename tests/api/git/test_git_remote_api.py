@@ -7,6 +7,7 @@ import hmac
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ from couture_workflow.services.git import watch as git_watch
 from couture_workflow.services.git.remote import Credential, Remote
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer, git, git_server
 
 
 @pytest.fixture
@@ -67,6 +68,76 @@ def test_a_remote_that_does_not_answer_holds_nobody_up(
         time.sleep(0.2)
     assert client.get("/api/git-remote/").json()["result"] == "ok"
     assert store.dags.read("remote_two.py") == b"two = 2\n"
+
+
+def test_a_rewritten_history_is_taken_with_ours_on_top_or_without(
+    api_server: ApiServer, store: Store, server: GitServer
+) -> None:
+    client = api_server.client("admin")
+    headers = {"X-Requested-With": "tests"}
+    secret = server.commit("central.git", {"remote_secret.py": "secret = 1\n"})
+    assert client.post("/api/git-remote/sync", headers=headers).json()["local"]
+    nothing = client.post("/api/git-remote/rebase", headers=headers)
+    assert (nothing.status_code, nothing.json()["error"]) == (409, "conflict")
+
+    save(store, {"remote_mine.py": b"mine = 1\n"})
+    amend(server, "remote_secret.py")
+    state = client.post("/api/git-remote/sync", headers=headers).json()
+    assert (state["result"], state["rewritten"], state["ahead"]) == ("conflict", True, 1)
+    assert api_server.client("viewer").post("/api/git-remote/rebase", headers=headers).status_code == 403
+
+    answer = client.post("/api/git-remote/rebase", headers=headers)
+    assert answer.json()["result"] == "ok", answer.text
+    assert server.file("central.git", "remote_mine.py") == "mine = 1"
+    assert secret not in git(server.root / "central.git", "rev-list", "--all")
+    rows = api_server.sql("select owner, extra from log where event = 'dag_repository.rebase'")
+    assert rows[-1][0] == "admin" and answer.json()["local"] in rows[-1][1]
+
+    save(store, {"remote_mine.py": b"mine = 2\n"})
+    amend(server, "remote_mine.py")
+    assert client.post("/api/git-remote/sync", headers=headers).json()["rewritten"]
+    refused = client.post("/api/git-remote/rebase", headers=headers)
+    assert (refused.status_code, refused.json()["paths"]) == (409, ["remote_mine.py"])
+    taken = client.post("/api/git-remote/take", headers=headers)
+    assert taken.json()["result"] == "ok", taken.text
+    assert "remote_mine.py" not in store.dags.paths()
+    rows = api_server.sql("select owner from log where event = 'dag_repository.take_remote'")
+    assert rows[-1][0] == "admin"
+
+
+def test_a_file_with_a_space_in_its_name_is_edited_and_another_one_is_refused(
+    api_server: ApiServer, store: Store, server: GitServer
+) -> None:
+    name = "remote 'of' <them>&.py"
+    server.commit("central.git", {name: "one = 1\n"})
+    client = api_server.client("admin")
+    client.post("/api/git-remote/sync", headers={"X-Requested-With": "tests"})
+    body = {"content": "one = 2\n", "message": "two"}
+
+    saved = client.put(f"/api/dags/files/{quote(name)}", json=body, headers={"X-Requested-With": "tests"})
+    other = client.put("/api/dags/files/not%20there.py", json=body, headers={"X-Requested-With": "tests"})
+
+    assert saved.status_code == 200, saved.text
+    assert store.dags.read(name) == b"one = 2\n"
+    assert (other.status_code, other.json()["error"]) == (422, "invalid_name")
+    page = client.get("/couture/dag-editor/", params={"path": name})
+    assert (page.status_code, "one = 2" in page.text) == (200, True)
+
+
+def save(store: Store, files: dict[str, bytes]) -> None:
+    """Save files here."""
+    store.dags.save(files, author="ann", message="Mine", base=store.dags.head())
+
+
+def amend(server: GitServer, path: str) -> None:
+    """Take a file out of the newest commit of the remote."""
+    clone = server.root / "clone-of-central.git"
+    for words in (
+        ("fetch", "-q", "origin", "main"), ("reset", "-q", "--hard", "origin/main"), ("rm", "-q", path),
+        ("commit", "-q", "--amend", "--allow-empty", "-m", "without"),
+        ("push", "-q", "--force", "origin", "HEAD:main"),
+    ):  # fmt: skip
+        git(clone, *words)
 
 
 def test_the_web_hook_asks_for_a_look(api_server: ApiServer, store: Store) -> None:

@@ -15,7 +15,7 @@ from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 from tests.support import remote_page
 from tests.support.api_server import ApiServer
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer, git, git_server
 
 pytestmark = pytest.mark.browser
 
@@ -75,6 +75,36 @@ def test_connect_sync_and_resolve_a_conflict(
 
     expect(page.locator("#state-message")).to_contain_text("OK")
     assert server.file("central.git", "remote_dag.py") == "mine = 1"
+
+
+def test_commits_of_ours_are_put_on_top_of_a_rewritten_history(
+    open_page: Callable[..., Page], store: Store, server: GitServer
+) -> None:
+    if "remote_dag.py" in store.dags.paths():
+        store.dags.save({"remote_dag.py": None}, author="ann", message="m", base=store.dags.head())
+    page = open_page()
+    remote_page.connect(page, server.url, TOKEN)
+    server.commit("central.git", {"remote_secret.py": "secret = 1\n"})
+    clone = server.root / "clone-of-central.git"
+    (clone / "remote_link").symlink_to("/etc")
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.locator("#state-message")).to_contain_text("Pulled")
+    store.dags.save({"remote_mine.py": b"mine = 1\n"}, author="ann", message="mine", base=store.dags.head())
+    for words in (
+        ("rm", "-q", "remote_secret.py"), ("add", "."), ("commit", "-q", "--amend", "-m", "without"),
+        ("push", "-q", "--force", "origin", "HEAD:main"),
+    ):  # fmt: skip
+        git(clone, *words)
+
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.locator("#state-message")).to_contain_text("history was rewritten")
+    page.get_by_role("button", name="Put our commits on top").click()
+    page.get_by_role("dialog").get_by_role("button", name="Put them on top").click()
+
+    expect(page.locator("#state-message")).to_contain_text("OK")
+    expect(page.locator("#notes")).to_contain_text('"remote_link" to "/etc" is left out')
+    assert server.file("central.git", "remote_mine.py") == "mine = 1"
+    assert "remote_secret.py" not in store.dags.paths()
 
 
 def test_a_remote_that_does_not_answer_at_once(

@@ -364,7 +364,7 @@ def test_links_and_submodules_are_left_out_of_an_export_and_named(store: Store) 
     with store.dags.writing() as git:
         blob = git.text("hash-object", "-w", "--stdin", stdin=b"/etc/passwd")
         git.run("read-tree", "refs/heads/main")
-        lines = f"{trees.LINK} {blob}\tlink\0{trees.FILE} {blob}\todd name.py\0"
+        lines = f"{trees.LINK} {blob}\tlink\0{trees.FILE} {blob}\todd\tname.py\0"
         git.run("update-index", "-z", "--index-info", stdin=lines.encode())
         tree = git.text("write-tree")
         commit = git.text("-c", "user.name=a", "-c", "user.email=b", "commit-tree", tree, stdin=b"m")
@@ -375,7 +375,7 @@ def test_links_and_submodules_are_left_out_of_an_export_and_named(store: Store) 
     assert [entry.path for entry in made.entries] == ["dags/a.py"]
     assert made.manifest.left_out == {
         "dags/link": ("it is a symbolic link",),
-        "dags/odd name.py": ("its name breaks the naming rule",),
+        "dags/odd\tname.py": ("its name has characters that no archive should have",),
     }
 
 
