@@ -17,10 +17,19 @@ from typing import Any
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
 _OUT = sys.stdout
+#: Characters of a text that an event has at most: a line of any of them is short enough for a reader.
+_PIECE = 4_000
+#: Characters of all results that a cell, and the notebook, keeps at most; results that a cell keeps at most.
+_CELL, _NOTEBOOK, _RESULTS = 10_000_000, 50_000_000, 2_000
+#: Characters of an error, of its traceback and of a cell's source that are told.
+_ERROR, _TRACEBACK = 2_000, 40_000
+#: Seconds that results of a cell are waited for after its end.
+_PATIENCE = 120
 _LOGGERS = ("papermill", "papermill.translators", "traitlets")
 
 
@@ -30,6 +39,67 @@ def tell(kind: str, **fields: Any) -> None:
     _OUT.flush()
 
 
+def tell_text(kind: str, text: str) -> None:
+    """Write a text of any length, in as many events as it takes; lines stay whole where they are short."""
+    while text:
+        end = text.rfind("\n", 0, _PIECE) + 1 if len(text) > _PIECE else 0
+        tell(kind, text=text[: end or _PIECE])
+        text = text[end or _PIECE :]
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text without its middle where it is too long."""
+    half = limit // 2
+    if len(text) <= limit:
+        return text
+    return f"{text[:half]}\n[{len(text) - 2 * half:,} characters left out here]\n{text[-half:]}"
+
+
+class Client(PapermillNotebookClient):  # type: ignore[misc]
+    """Papermill's own client, which keeps results up to a limit and says what it leaves out."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._kept = 0
+        self._of_cell: dict[int, tuple[int, int]] = {}
+        self._told: set[int] = set()
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Take a message of the kernel."""
+        kind, content = msg["msg_type"], msg["content"]
+        if kind == "error":
+            content["evalue"] = shortened(content["evalue"], _ERROR)
+            content["traceback"] = shortened("\n".join(content["traceback"]), _TRACEBACK).split("\n")
+        elif kind in {"stream", "display_data", "execute_result", "update_display_data"}:
+            if not self._has_room(cell_index, _size(content)):
+                return self._leave_out(cell, cell_index)
+        return super().process_message(msg, cell, cell_index)
+
+    def _has_room(self, cell_index: int, size: int) -> bool:
+        count, kept = self._of_cell.get(cell_index, (0, 0))
+        fits = count < _RESULTS and kept + size <= _CELL and self._kept + size <= _NOTEBOOK
+        if fits:
+            self._of_cell[cell_index] = (count + 1, kept + size)
+            self._kept += size
+        return fits
+
+    def _leave_out(self, cell: Any, cell_index: int) -> None:
+        if cell_index not in self._told:
+            self._told.add(cell_index)
+            text = (
+                f"[Results are left out from here on: a cell keeps {_RESULTS:,} of them and {_CELL:,} "
+                f"characters at most, all cells {_NOTEBOOK:,} characters]\n"
+            )
+            cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=text))
+            tell("warning", text=text)
+
+
+def _size(content: dict[str, Any]) -> int:
+    """Return about how many characters a result has in the notebook."""
+    values = content["data"].values() if "data" in content else [content.get("text", "")]
+    return sum(len(each) if isinstance(each, str) else len(json.dumps(each)) for each in values)
+
+
 class Lines(logging.Handler):
     """Tells what cells print, and what papermill warns of."""
 
@@ -37,11 +107,11 @@ class Lines(logging.Handler):
         """Tell one record."""
         text = record.getMessage()
         if record.levelno >= logging.WARNING and record.name != "papermill":
-            tell("warning", text=text)
+            tell_text("warning", text)
         elif not text.startswith(
             ("Executing ", "Ending Cell", "Input Notebook:", "Output Notebook:", "Working dir")
         ):
-            tell("warning" if record.levelno >= logging.WARNING else "output", text=text)
+            tell_text("warning" if record.levelno >= logging.WARNING else "output", text)
 
 
 class Engine(NBClientEngine):  # type: ignore[misc]
@@ -55,7 +125,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
 
         def begin(cell: Any, cell_index: int | None = None, **more: Any) -> None:
             if cell_index in code:
-                tell("cell", number=code.index(cell_index) + 1, of=len(code), source=cell.source)
+                tell("cell", number=code.index(cell_index) + 1, of=len(code), source=cell.source[:_PIECE])
             start(cell, cell_index, **more)
 
         nb_man.cell_start = begin
@@ -65,6 +135,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
 def run(request: dict[str, Any]) -> None:
     """Run the notebook."""
     papermill_engines.register("couture", Engine)
+    papermill.engines.PapermillNotebookClient = Client
     # Sockets of files: nobody else can listen. Without a path they would be in the current folder.
     folder = Path(os.environ["JUPYTER_RUNTIME_DIR"])
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,6 +151,8 @@ def run(request: dict[str, Any]) -> None:
         log_output=True,
         cwd=request["folder"],
         config=Config({"KernelManager": sockets}),
+        iopub_timeout=_PATIENCE,
+        raise_on_iopub_timeout=False,
     )
 
 
@@ -112,13 +185,8 @@ def main(path: str) -> int:
         run(request)
     except papermill.PapermillExecutionError as error:
         write_html(request)
-        tell(
-            "error",
-            cell=error.exec_count or 0,
-            source=error.source,
-            error=f"{error.ename}: {error.evalue}",
-            traceback=error.traceback,
-        )
+        tell_text("traceback", shortened("\n".join(error.traceback), _TRACEBACK))
+        tell("error", error=shortened(f"{error.ename}: {error.evalue}", _ERROR))
         return 1
     except DeadKernelError:
         write_html(request)
@@ -127,11 +195,12 @@ def main(path: str) -> int:
     except RuntimeError as error:
         tell(
             "refused",
-            text=f"its kernel does not start, and the Python of the kernel needs ipykernel: {error}",
+            text="its kernel does not start, and the Python of the kernel needs ipykernel: "
+            f"{str(error)[-_ERROR:]}",
         )
         return 1
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, OSError, ValueError) as error:
-        tell("refused", text=f"{type(error).__name__}: {error}")
+        tell("refused", text=shortened(f"{type(error).__name__}: {error}", _ERROR))
         return 1
     write_html(request)
     tell("done")

@@ -170,6 +170,79 @@ def test_the_last_line_of_a_failure_is_the_error_of_the_cell(
     assert "ZeroDivisionError" in output.with_suffix(".html").read_text()
 
 
+@pytest.mark.slow
+def test_output_of_any_size_is_cut_with_a_word_and_never_an_error(
+    store: Store, jupyter: str, folder: Path
+) -> None:
+    notebook(
+        folder / "loud.ipynb",
+        "for number in range(180_000): print('x' * 99)\nprint('the last line')",
+        "import sys\nfor number in range(20_000): print('number', number, file=sys.stderr, flush=True)",
+        "print('y' * 50_000_000)",
+        "import os\nfor number in range(300): sys.stdout.write(os.urandom(60_000).decode('latin-1'))",
+        "import subprocess\nsubprocess.run('head -c 5000000 /dev/zero | base64 -w 70', shell=True)",
+        "print('\\ud800 and more')",
+        "for number in range(300): display('z' * 60_000)",
+        "'q' * 20_000_000",
+        "print('after all')",
+    )
+    lines: list[tuple[str, str]] = []
+
+    output = execute(folder, lines, input_nb="loud.ipynb")
+
+    told = [line for _, line in lines]
+    assert told[-1] == "after all"
+    assert "the last line" in told
+    assert any("characters left out here: a cell prints 500,000 at most]" in line for line in told)
+    assert [line for line in told if line.startswith("number ")] == [f"number {n}" for n in range(20_000)]
+    assert any("[Results are left out from here on" in line for line in told)
+    assert any("and more" in line for line in told)
+    assert max(map(len, told)) <= 4_100
+    assert not [line for line in told if line.startswith('{"event"')]
+    kept = Path(output).read_text()
+    assert len(kept) < 20_000_000
+    assert kept.count("characters left out here") >= 4
+    assert "the last line" in kept
+
+
+@pytest.mark.slow
+def test_an_error_of_any_size_is_cut_too(store: Store, jupyter: str, folder: Path) -> None:
+    notebook(folder / "long.ipynb", "raise ValueError('begin' + 'v' * 20_000_000 + 'the end')")
+    lines: list[tuple[str, str]] = []
+
+    with pytest.raises(NotebookError) as raised:
+        execute(folder, lines, input_nb="long.ipynb")
+
+    assert "ValueError: begin" in str(raised.value) and str(raised.value).endswith("the end")
+    assert len(str(raised.value)) < 5_000
+    assert sum(len(line) for _, line in lines) < 100_000
+    assert (store.outputs / "notebooks" / "long.ipynb").stat().st_size < 200_000
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (float("nan"), "The parameter 'share' is nan, which is no number"),
+        (float("-inf"), "The parameter 'share' is -inf"),
+        ({"a": [1, {"b": float("inf")}]}, r"The parameter 'share'\['a'\]\[1\]\['b'\] is inf"),
+        ((1, [float("nan")]), r"The parameter 'share'\[1\]\[0\] is nan"),
+        ([object()], r"The parameter 'share'\[0\] is a object"),
+        ({"a": {1: 2}}, r"The parameter 'share'\['a'\] has the key 1, which is not a text"),
+    ],
+)
+def test_a_parameter_that_json_cannot_hold_is_named(value: Any, says: str) -> None:
+    with pytest.raises(InvalidError, match=says):
+        notebook_run.checked_parameters({"good": 1.5, "share": value})
+
+
+def test_a_parameter_in_itself_is_named() -> None:
+    round_: list[Any] = []
+    round_.append(round_)
+
+    with pytest.raises(InvalidError, match="The parameter 'x'.* is nested in itself"):
+        notebook_run.checked_parameters({"x": round_})
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -7,6 +7,7 @@ the cells that ran and, in the one that failed, the error. A run that is killed 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +21,19 @@ from couture_workflow.services.processes.led_command import OUTPUT, LedCommand, 
 from couture_workflow.services.runtimes import installed
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
+from couture_workflow.store.names import printable
 
 _RUNNER = Path(__file__).parents[2] / "runtimes" / "notebook_runner.py"
+_KERNEL_PROGRAM = _RUNNER.with_name("notebook_kernel.py")
 _SUFFIX = ".ipynb"
 _KERNEL = "couture"
 #: Not for a notebook to see: Airflow's secrets, and what belongs to the Python of Airflow.
 _HIDDEN = ("AIRFLOW__", "AIRFLOW_CONN_", "_AIRFLOW_", "PYTHON", "VIRTUAL_ENV", "JUPYTER")
 _SHOWN_LINES = 12
+#: Characters printed past the kernel that are handed on at most.
+_STRAY = 500_000
+#: Lists and dicts in each other that a parameter has at most.
+_DEEPEST = 100
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 OnLine = Callable[[str, str], None]
@@ -99,17 +106,38 @@ def _relative(name: str, argument: str) -> PurePosixPath:
 def checked_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return parameters as a notebook can be given them, or raise ``InvalidError`` for one that cannot."""
     for name, value in (parameters or {}).items():
-        try:
-            json.dumps(value)
-        except (TypeError, ValueError):
+        if found := _unfit(value, f"parameter {name!r}", set()):
             raise InvalidError(
-                f"The parameter {name!r} is a {type(value).__name__}. Give text, numbers, True, False, None, "
-                "and lists and dicts of these; a date as text, such as '{{ ds }}'.",
+                f"The {found}. Give text, numbers, True, False, None, and lists and dicts of these; a "
+                "date as text, such as '{{ ds }}', and None where there is no number.",
                 field="parameters",
-            ) from None
+            )
         if not str(name).isidentifier():
             raise InvalidError(f"The parameter {name!r} is no name of Python.", field="parameters")
     return dict(parameters or {})
+
+
+def _unfit(value: Any, name: str, above: set[int]) -> str:
+    """Return which part of a value JSON cannot hold and why, "" if there is none.
+
+    :param name: what the value is called in the sentence.
+    :param above: ids of the lists and dicts that the value is in.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{name} is {value}, which is no number of JSON"
+    if value is None or isinstance(value, (str, int, float)):
+        return ""
+    if not isinstance(value, (list, tuple, dict)):
+        return f"{name} is a {type(value).__name__}"
+    if id(value) in above or len(above) > _DEEPEST:
+        return f"{name} is nested in itself, or too deep"
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, each in parts:
+        if isinstance(value, dict) and not isinstance(key, str):
+            return f"{name} has the key {key!r}, which is not a text"
+        if found := _unfit(each, f"{name}[{key!r}]", above | {id(value)}):
+            return found
+    return ""
 
 
 class NotebookRun:
@@ -129,6 +157,7 @@ class NotebookRun:
         self._stopped = False
         self._ended: dict[str, Any] = {}
         self._cell: dict[str, Any] = {}
+        self._stray = 0
 
     def run(self) -> Path:
         """Run the notebook and return its output, or raise ``NotebookError``; its last line is the cause."""
@@ -164,7 +193,7 @@ class NotebookRun:
         """Write what the runner is to do, and the kernel that it shall use."""
         kernel = folder / "jupyter" / "kernels" / _KERNEL
         kernel.mkdir(parents=True)
-        words = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        words = [python, str(_KERNEL_PROGRAM), "-f", "{connection_file}"]
         (kernel / "kernel.json").write_text(
             json.dumps({"argv": words, "display_name": "Python 3", "language": "python"})
         )
@@ -197,13 +226,21 @@ class NotebookRun:
             self._cell = event
             first = next((each for each in event["source"].splitlines() if each.strip()), "").strip()
             self.on_line("cell", f"Cell {event['number']} of {event['of']}: {first[:100]}")
-        elif kind in {"output", "warning"}:
-            for each in event["text"].splitlines():
-                self.on_line("output" if kind == "output" else "log", _COLOUR.sub("", each))
+        elif kind in {"output", "warning", "traceback"}:
+            for each in printable(_COLOUR.sub("", event["text"])).splitlines():
+                self.on_line("output" if kind == "output" else "log", each)
         elif kind:
             self._ended = event
         elif line.strip():
+            self._tell_stray(line)
+
+    def _tell_stray(self, line: str) -> None:
+        """Hand on a line that no cell printed through the kernel: a program below it, or a dying process."""
+        if self._stray <= _STRAY < self._stray + len(line):
+            self.on_line("log", "More that was printed past the kernel is left out here.")
+        elif self._stray <= _STRAY:
             self.on_line("log", line)
+        self._stray += len(line)
 
     def _publish(self, folder: Path) -> None:
         """Put what the runner wrote in its place, whole."""
@@ -240,13 +277,10 @@ class NotebookRun:
         )
 
     def _failure(self) -> str:
-        traceback = _COLOUR.sub("", "\n".join(self._ended.get("traceback") or ()))
-        for line in traceback.splitlines():
-            self.on_line("log", line)
         return (
             f"The notebook {self.request.source.name!r} failed in cell {self._cell.get('number', '?')} of "
             f"{self._cell.get('of', '?')}. The cells with their results: {self.request.output}\n"
-            f"{self._source()}\n{_COLOUR.sub('', self._ended['error']).strip()}"
+            f"{self._source()}\n{printable(_COLOUR.sub('', self._ended['error'])).strip()}"
         )
 
     def _source(self) -> str:
