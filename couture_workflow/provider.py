@@ -76,6 +76,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "termination_grace_period": _option(
         "Seconds between SIGTERM and SIGKILL when a Spark job is killed.", "10"
     ),
+    "spark_history_server": _option(
+        "Address of a history server of Spark, such as http://history:18080. Empty: none.", ""
+    ),
     "status_poll_interval": _option(
         "Seconds between two looks at the state of a job that runs in cluster mode.", "1"
     ),

@@ -120,6 +120,13 @@ def termination_grace_period() -> float:
     return float(conf.getfloat(SECTION, "termination_grace_period", fallback=10.0))
 
 
+def spark_history_server() -> str:
+    """Return the address of a history server of Spark, "" for none."""
+    from airflow.configuration import conf
+
+    return str(conf.get(SECTION, "spark_history_server", fallback="") or "").strip()
+
+
 def status_poll_interval() -> float:
     """Return the seconds between two looks at the state of a job in cluster mode."""
     from airflow.configuration import conf

@@ -21,7 +21,7 @@ from airflow.sdk.exceptions import (
 )
 
 from couture_workflow.operators import dag_wait
-from couture_workflow.operators.dag_requests import Requests
+from couture_workflow.operators.dag_requests import Requests, checked_run_id
 from couture_workflow.operators.links import ZoomLink
 from couture_workflow.services.runs import children as child_runs
 from couture_workflow.services.runs.children import WHEN_CLEARED, WHEN_KILLED, WHEN_PAUSED, ChildRun, Step
@@ -122,9 +122,9 @@ class DagOperator(TriggerDagRunOperator):
         child = child_runs.after(step, known, state, wish, now=time.time())
         child = replace(child, unpause=self._unpause(requests))
         requests.keep(child.json())
-        if not self._take(step, child, order, requests):
+        if why := self._take(step, child, order, requests):
             requests.keep(known.json() if known else {})  # it is somebody else's run
-            self._refuse(child)
+            self._refuse(why)
         context["ti"].xcom_push(key=XCOM_RUN_ID, value=child.run_id)
         self._push_link(context)
         if self.wait_for_completion:
@@ -184,7 +184,7 @@ class DagOperator(TriggerDagRunOperator):
                 f"The payload for the DAG {self.run_dag_id} cannot be written as JSON ({error}): use text, "
                 "numbers, booleans, lists and dicts."
             ) from None
-        return DagRunOrder(run_id=order.run_id, payload=dict(payload or {}))
+        return DagRunOrder(run_id=checked_run_id(order.run_id), payload=dict(payload or {}))
 
     def _wish(self, context: Context, order: DagRunOrder) -> ChildRun:
         """Return the child as this try would start it."""
@@ -212,29 +212,38 @@ class DagOperator(TriggerDagRunOperator):
             "give the DagOperator when_paused='unpause' (which starts its schedule too) or 'wait'."
         )
 
-    def _take(self, step: Step, child: ChildRun, order: DagRunOrder, requests: Requests) -> bool:
-        """Do what was decided; tell whether the run is this task's."""
+    def _take(self, step: Step, child: ChildRun, order: DagRunOrder, requests: Requests) -> str:
+        """Do what was decided; return why the run is not this task's, "" if it is."""
         if step is Step.ADOPT:
             self.log.info("The run %s of an earlier try goes on; this try waits for it", child.run_id)
-            return True
-        if step is Step.CLEAR or self.reset_dag_run:
+            return ""
+        dates, again = self._dates(), step is Step.CLEAR or self.reset_dag_run
+        given = dates["logical_date"] if self.logical_date not in (NOTSET, None) else None
+        if given is not None and requests.has_other_run(child.dag_id, child.run_id, given):
+            return (
+                f"The DAG {child.dag_id} already has a run of the logical date {given.isoformat()}, and "
+                "only one run may have it. Leave logical_date out, or give another one."
+            )
+        if again:
             self.log.info("Running the run %s of the DAG %s (again)", child.run_id, child.dag_id)
         else:
             self.log.info("Starting the run %s of the DAG %s", child.run_id, child.dag_id)
-        return requests.start(
+        started = requests.start(
             child.dag_id,
             child.run_id,
             conf=order.payload or {},
-            clear=step is Step.CLEAR or self.reset_dag_run,
+            clear=again,
             note=self.note,
-            **self._dates(),
+            **dates,
         )
-
-    def _refuse(self, child: ChildRun) -> NoReturn:
-        message = (
+        if started:
+            return ""
+        return (
             f"The DAG {child.dag_id} already has the run {child.run_id}. Leave the run id out, or give the "
             "DagOperator reset_dag_run=True to run it again."
         )
+
+    def _refuse(self, message: str) -> NoReturn:
         if self.skip_when_already_exists:
             raise AirflowSkipException(message)
         raise AirflowFailException(message)

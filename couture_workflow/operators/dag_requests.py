@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+#: Characters that an address has a meaning for, so that Airflow cannot ask for a run with them.
+_NO_RUN_ID = frozenset("/?#%\\")
+_LONGEST_RUN_ID = 250
+
+
 class Requests:
     """The questions and wishes of one try."""
 
@@ -48,6 +53,11 @@ class Requests:
                 raise
             raise _no_such_dag(dag_id) from None
 
+    def has_other_run(self, dag_id: str, run_id: str, logical_date: datetime.datetime) -> bool:
+        """Tell whether another run than this one has a logical date, which only one may have."""
+        found = self._context["ti"].get_dr_count(dag_id, logical_dates=[logical_date])
+        return bool(found) and self.state(dag_id, run_id) is None
+
     def start(
         self,
         dag_id: str,
@@ -80,6 +90,25 @@ class Requests:
         except AirflowRuntimeError as error:
             raise _refused(dag_id, error) from None
         return not (isinstance(answer, ErrorResponse) and answer.error == ErrorType.DAGRUN_ALREADY_EXISTS)
+
+
+def checked_run_id(run_id: Any) -> str | None:
+    """Return the id for a run as it is, or fail: Airflow makes an address of it and would ask for another."""
+    if run_id is None or run_id == "":
+        return None
+    if not isinstance(run_id, str):
+        raise AirflowFailException(f"The run id is a {type(run_id).__name__}, {run_id!r}. Give a text.")
+    odd = sorted({c for c in run_id if c in _NO_RUN_ID or not c.isprintable()})
+    if odd or run_id in (".", "..") or len(run_id) > _LONGEST_RUN_ID:
+        why = f"has {', '.join(map(repr, odd))} in it" if odd else "is only dots"
+        if len(run_id) > _LONGEST_RUN_ID:
+            why = f"has {len(run_id):,} characters"
+        raise AirflowFailException(
+            f"The run id {run_id[:100]!r} cannot be used: it {why}. A run id has letters, digits and "
+            f"_ . ~ : + -, and at most {_LONGEST_RUN_ID} characters. Correct trigger_run_id, or the "
+            "run_id of the order."
+        )
+    return run_id
 
 
 def _no_such_dag(dag_id: str) -> AirflowException:

@@ -18,8 +18,13 @@ class SparkUILink(BaseOperatorLink):
     name = "Spark UI"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address that was found while the application ran, "" if there was none."""
-        return str(getattr(operator, "tracking_url", "") or "")
+        """Return what leads to them, or tells why it cannot; "" if the application never had any.
+
+        It outlives the job: the page behind it knows whether that runs, and from where it can be seen.
+        """
+        if not getattr(operator, "tracking_url", ""):
+            return ""
+        return f"{_details(ti_key)}&spark_ui=1#spark-ui"
 
 
 class RunDetailsLink(BaseOperatorLink):
@@ -29,12 +34,7 @@ class RunDetailsLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address of the page below the address of Airflow."""
-        from airflow.sdk.configuration import conf
-
-        base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-        path = "/".join(quote(part, safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id))
-        map_index = -1 if ti_key.map_index is None else ti_key.map_index
-        return f"{base}/couture/runs/{path}?map_index={map_index}&try_number={ti_key.try_number}"
+        return _details(ti_key)
 
 
 class ZoomLink(BaseOperatorLink):
@@ -50,3 +50,13 @@ class ZoomLink(BaseOperatorLink):
         map_index = -1 if ti_key.map_index is None else ti_key.map_index
         values = {"run_id": ti_key.run_id, "task_id": ti_key.task_id, "map_index": map_index}
         return f"{base}/couture/zoom/{quote(ti_key.dag_id, safe='')}?{urlencode(values)}"
+
+
+def _details(ti_key: TaskInstanceKey) -> str:
+    """Return the address of the page *Run details*."""
+    from airflow.sdk.configuration import conf
+
+    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    path = "/".join(quote(part, safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id))
+    map_index = -1 if ti_key.map_index is None else ti_key.map_index
+    return f"{base}/couture/runs/{path}?map_index={map_index}&try_number={ti_key.try_number}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -151,14 +152,14 @@ class CoutureSparkOperator(BaseOperator):
                 try_number=ti.try_number,
             ),
             dag_version=str(version) if version else None,
-            user=self.owner,
+            user=_account(),
             redact=lambda text: str(redact(text)),
             keep_secret=mask_secret,
             keep_going=_supervised(),
         )
 
     def _show(self, stream: str, line: str) -> None:
-        """Write a line of the driver into the task's log, with the level that Spark gave it."""
+        """Write a line of the driver, or a whole traceback, into the task's log with its level."""
         from couture_workflow.services.spark.diagnosis import level
 
         getattr(self.log, _LEVELS.get(level(line), "info"))("%s", line)
@@ -199,6 +200,15 @@ def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
         return None
     parts = given.split(",") if isinstance(given, str) else given
     return tuple(name for part in parts if (name := str(part).strip()))
+
+
+def _account() -> str:
+    """Return the account of the operating system that this task, and so its job, runs as."""
+    number = os.geteuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # in containers, any number may run without a name
+        return str(number)
 
 
 def _supervised() -> Callable[[], bool]:

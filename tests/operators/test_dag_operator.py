@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,6 +58,16 @@ with DAG("t_child", schedule=None):
             raise ValueError("as asked")
     work()
 
+with DAG("t_dated", schedule=None):
+    dated = {"run_dag_id": "t_child", "conf": {"message": "", "seconds": 0, "fail": False},
+             "logical_date": "2020-01-31T00:00:00+00:00", "wait_for_completion": False}
+    DagOperator(task_id="first", trigger_run_id="dated", **dated) >> [
+        DagOperator(task_id="again", **dated),
+        DagOperator(task_id="other", reset_dag_run=True, trigger_run_id="other", **dated),
+        DagOperator(task_id="same", trigger_run_id="dated", **dated),
+        DagOperator(task_id="slash", run_dag_id="t_child", trigger_run_id="a/b"),
+    ]
+
 with DAG("t_scheduled", schedule="@yearly", start_date=datetime(2020, 1, 1), catchup=False):
     @task
     def nothing():
@@ -93,9 +104,13 @@ class TaskInstance(SimpleNamespace):
         """Keep what is pushed."""
         self.pushed[key] = value
 
-    def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
+    def get_dagrun_state(self, dag_id: str, run_id: str) -> str | None:
         """Return the state of the child."""
-        return str(self.state)
+        return None if self.state is None else str(self.state)
+
+    def get_dr_count(self, dag_id: str, logical_dates: list[datetime]) -> int:
+        """Return how many runs of the child have one of the dates."""
+        return len(set(self.dates) & set(logical_dates))
 
     def get_dag(self, dag_id: str) -> Any:
         """Return what is known of the child's DAG."""
@@ -128,6 +143,7 @@ def context() -> dict[str, Any]:
         max_tries=0,
         pushed={},
         state="running",
+        dates=[],
         dag=SimpleNamespace(is_paused=False, next_dagrun=None),
     )
     return {"ti": instance, "task_state_store": StateStore()}
@@ -255,6 +271,42 @@ def test_a_run_that_exists_is_told(comms: Comms, context: dict[str, Any]) -> Non
     assert not context["task_state_store"][RECORD_KEY], "the run of somebody else is not this task's child"
     with pytest.raises(AirflowSkipException):
         operator(trigger_run_id="mine", skip_when_already_exists=True).execute(context)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("run_id", "why"),
+    [
+        ("a/b", "has '/' in it"),
+        ("a?b#c", "has '#', '\\?' in it"),
+        ("50%", "has '%' in it"),
+        ("a\nb", r"has '\\n' in it"),
+        ("..", "is only dots"),
+        ("x" * 251, "has 251 characters"),
+    ],
+)
+def test_a_run_id_that_airflow_cannot_ask_for_is_told(
+    comms: Comms, context: dict[str, Any], run_id: str, why: str
+) -> None:
+    with pytest.raises(
+        AirflowFailException, match=f"run id .* cannot be used: it {why}. A run id has letters"
+    ):
+        operator(trigger_run_id=run_id).execute(context)  # type: ignore[arg-type]
+    assert comms.sent == []
+
+
+def test_a_logical_date_that_another_run_has_is_told(comms: Comms, context: dict[str, Any]) -> None:
+    date = datetime(2026, 1, 31, tzinfo=UTC)
+    context["ti"].state, context["ti"].dates = None, [date]
+
+    for given in (date, date.isoformat()):
+        with pytest.raises(
+            AirflowFailException,
+            match=r"DAG child already has a run of the logical date 2026-01-31T00:00:00\+00:00, and only one",
+        ):
+            operator(logical_date=given, reset_dag_run=True).execute(context)  # type: ignore[arg-type]
+    assert comms.sent == []
+    with pytest.raises(AirflowSkipException):
+        operator(logical_date=date, skip_when_already_exists=True).execute(context)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -394,7 +446,14 @@ def airflow(workbench: Any) -> Iterator[Airflow]:
     client = workbench.client("superadmin")
     running = Airflow(client)
     until(lambda: client.get("/api/v2/dags/t_grand").status_code == 200)
-    for dag_id in ("t_waits_in_triggerer", "t_waits_on_worker", "t_leaves", "t_of_paused", "t_grand"):
+    for dag_id in (
+        "t_waits_in_triggerer",
+        "t_waits_on_worker",
+        "t_leaves",
+        "t_of_paused",
+        "t_grand",
+        "t_dated",
+    ):
         client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
     yield running
     head = dags.head()
@@ -413,6 +472,26 @@ def test_a_child_runs_with_the_payload(airflow: Airflow, dag_id: str) -> None:
     assert airflow.ended(dag_id, run) == "success"
     child = airflow.runs("t_child")[0]["dag_run_id"]
     assert "MESSAGE Hi there!!" in airflow.log("t_child", child, "work")
+
+
+@pytest.mark.workbench
+@pytest.mark.slow
+def test_what_no_run_can_have_is_told_with_its_reason(airflow: Airflow) -> None:
+    run = airflow.trigger("t_dated")
+
+    assert airflow.ended("t_dated", run) == "failed"
+
+    states = {task: state for task, (state, _) in airflow.tries("t_dated", run).items()}
+    assert states.pop("first") == "success"
+    assert set(states.values()) == {"failed"}
+    taken = "The DAG t_child already has a run of the logical date 2020-01-31T00:00:00+00:00"
+    for task, reason in {
+        "again": taken,
+        "other": taken,
+        "same": "The DAG t_child already has the run dated.",
+        "slash": "The run id 'a/b' cannot be used: it has '/' in it.",
+    }.items():
+        assert reason in airflow.log("t_dated", run, task), task
 
 
 @pytest.mark.workbench

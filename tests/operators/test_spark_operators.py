@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -331,13 +332,14 @@ def test_a_python_job_succeeds_with_links_and_provenance_even_with_a_silent_log(
         "secret is kept: True",
         "sum 12",
     ]
+    page = "http://host:8080/couture/runs/dag/manual%2Fa%27b%22%3C%26%3E%C3%BC/task?map_index=-1&try_number=2"
     assert instance.pushed == {
-        "_link_SparkUILink": f"http://127.0.0.1:{UI_PORT}",
-        "_link_RunDetailsLink": "http://host:8080/couture/runs/dag/manual%2Fa%27b%22%3C%26%3E%C3%BC/task"
-        "?map_index=-1&try_number=2",
+        "_link_SparkUILink": f"{page}&spark_ui=1#spark-ui",
+        "_link_RunDetailsLink": page,
     }
     run = run_records.read(jobs, KEY)
     assert (run.state, run.error, run.dag_version, run.app_name) == ("success", None, "7", "doubles")
+    assert run.user == pwd.getpwuid(os.geteuid()).pw_name != task.owner
     assert (run.master, run.deploy_mode, run.tracking_url) == (
         "local[1]",
         "client",
@@ -396,13 +398,54 @@ def test_a_jar_succeeds_and_ends_early_with_spark_s_own_reason(jobs: Store, jar:
 
 
 @pytest.mark.spark
-def test_a_python_error_in_an_executor_is_the_last_line(jobs: Store) -> None:
-    with pytest.raises(SparkJobError) as caught:
-        execute(operator("error.py"))
+def test_a_python_error_in_an_executor_is_the_last_line(jobs: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = operator("error.py")
+    logged: list[tuple[str, str]] = []
+    for level in ("info", "warning", "error"):
+        monkeypatch.setattr(task.log, level, lambda form, text, level=level: logged.append((level, text)))
 
+    with pytest.raises(SparkJobError) as caught:
+        execute(task)
+
+    (whole,) = [
+        text for level, text in logged
+        if level == "error" and text.startswith("Traceback (most recent call last):\n")
+    ]  # fmt: skip
+    assert 'error.py", line 6, in <module>' in whole
+    assert "ValueError: the value 'a<b>&c' is odd" in whole
+    assert not [
+        text for level, text in logged if level != "error" and "error.py" in text and "line 6" in text
+    ]
     assert str(caught.value).splitlines()[-1] == "ValueError: the value 'a<b>&c' is odd"
     run = run_records.read(jobs, KEY)
     assert (run.state, run.error) == ("failed", "ValueError: the value 'a<b>&c' is odd")
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("program", "cause"),
+    [
+        pytest.param(
+            "import sys\nprint('rows: 0')\nsys.exit('the input folder is empty')",
+            "The application exited with code 1. The last that it printed: the input folder is empty",
+            id="exit",
+        ),
+        pytest.param(
+            "import argparse\nparser = argparse.ArgumentParser()\n"
+            "parser.add_argument('--day', required=True)\nparser.parse_args()",
+            "say.py: error: the following arguments are required: --day",
+            id="argparse",
+        ),
+    ],
+)
+def test_what_a_program_says_at_its_end_is_the_reason(jobs: Store, program: str, cause: str) -> None:
+    jobs.artifacts.put("say.py", [program.encode()], user="a")
+
+    with pytest.raises(SparkJobError) as caught:
+        execute(operator("say.py"))
+
+    assert str(caught.value).splitlines()[-1] == cause
+    assert run_records.read(jobs, KEY).error == cause
 
 
 @pytest.mark.spark

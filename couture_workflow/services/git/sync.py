@@ -49,13 +49,14 @@ def synchronise(store: Store, *, moved: Callable[[str | None, str], None] | None
         except subprocess.SubprocessError as error:
             found = State("error", f"git could not be run: {error}", local=before or "")
         after = store.dags.head()
-        found = record(store, replace(found, notes=_notes(store)))
+        found = record(store, replace(found, notes=notes(store)))
     if moved and after and after != before:
         moved(before, after)
     return found
 
 
-def _notes(store: Store) -> tuple[str, ...]:
+def notes(store: Store) -> tuple[str, ...]:
+    """Return what in the newest version Airflow does not see, and why."""
     try:
         return dag_repository.links_left_out(store)
     except CoutureError:  # a submodule that is not here yet: the look itself says so

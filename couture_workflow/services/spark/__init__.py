@@ -8,6 +8,7 @@ __all__ = [
     "draft",
     "jobs",
     "options",
+    "pages",
     "rules",
     "tracking",
 ]

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from couture_workflow.services.spark import tracebacks
+
 LONGEST = 2000
 
 _LOG_LINE = re.compile(r"^\d\d(\d\d)?[/-]\d\d[/-]\d\d[ T][\d:.,]+Z? +(?P<level>[A-Z]+) +(?P<text>.*)$")
@@ -32,6 +34,14 @@ _LAUNCHER = (
     re.compile(r"^(?P<error>Cannot start .*)$"),
     re.compile(r"^(?P<error>.*Permission denied.*)$"),
     re.compile(r"^Error: (?P<error>.*)$"),
+)
+
+#: What argparse and programs like it say of their arguments.
+_USAGE = re.compile(r"^[^\s:]+: error: .+")
+#: What the launcher, the JVM and Spark print besides their log, whatever happens.
+_NOISE = re.compile(
+    r"^(\s|WARNING: |Warning: |Using |Setting default |To adjust |Picked up |log4j|SLF4J|OpenJDK|\[|:: |Ivy |"
+    r"The jars for |.* added as a dependency$)"
 )
 
 _REMEDIES = (
@@ -82,13 +92,16 @@ def diagnose(output: Sequence[str], log: Sequence[str], *, exit_code: int) -> Di
     output, log = list(_plain(output)), list(_plain(log))
     both = [*log, *output]
     cause = (
-        _last(_MEMORY, both)
+        _refused_arguments(both, exit_code)
+        or _last(_MEMORY, both)
         or _python_cause(output)
         or _java_cause(output)
         or _python_cause(log)
         or _java_cause(log)
         or _launcher_cause(both)
         or _killed(exit_code)
+        or _last_words(log, exit_code)
+        or _last_words(output, exit_code)
         or _logged_error(log)
         or f"The application exited with code {exit_code} and printed no error."
     )
@@ -97,12 +110,13 @@ def diagnose(output: Sequence[str], log: Sequence[str], *, exit_code: int) -> Di
 
 
 def level(line: str) -> str:
-    """Return the level of a line of Spark's log, such as "WARN"; "" for any other line."""
-    if match := _LOG_LINE.match(line):
+    """Return the level of a line of Spark's log, such as "WARN"; of a traceback ERROR; "" for any other."""
+    first, _, rest = line.partition("\n")
+    if match := _LOG_LINE.match(first):
         return match["level"]
     if record := _record(line):
         return str(record.get("level", ""))
-    return ""
+    return "ERROR" if rest and tracebacks.begins(first) else ""
 
 
 def _record(line: str) -> dict[str, object] | None:
@@ -173,6 +187,19 @@ def _launcher_cause(lines: Sequence[str]) -> str:
     for rule in _LAUNCHER:
         if cause := _last(rule, lines):
             return cause
+    return ""
+
+
+def _refused_arguments(lines: Sequence[str], exit_code: int) -> str:
+    """Return why a program did not take its arguments; argparse ends with 2 behind that line."""
+    return next((line for line in reversed(lines) if _USAGE.match(line)), "") if exit_code == 2 else ""
+
+
+def _last_words(lines: Sequence[str], exit_code: int) -> str:
+    """Return the last line that the program itself printed, as ``sys.exit("...")`` does."""
+    for line in reversed(lines):
+        if line.strip() and not _LOG_LINE.match(line) and not _NOISE.match(line):
+            return f"The application exited with code {exit_code}. The last that it printed: {line.strip()}"
     return ""
 
 

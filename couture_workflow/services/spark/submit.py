@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from couture_workflow.services.processes.led_command import LOG, LedCommand
+from couture_workflow.services.processes.led_command import LOG, OUTPUT, LedCommand, Outcome
 from couture_workflow.services.runtimes.installed import SparkRuntime
 from couture_workflow.services.spark.command import Job
 from couture_workflow.services.spark.environment import write_properties
 from couture_workflow.services.spark.masters import Client, Target
+from couture_workflow.services.spark.tracebacks import Pieces
 from couture_workflow.services.spark.tracking import Tracker, Tracking
 
 
@@ -55,6 +57,15 @@ class Submission(LedCommand):
         self._tracker = Tracker(session=None, ui_port=ui_port, driver_host=driver_host)
         self._told: list[str] = []
         self._noticed = Tracking()
+        self._pieces = {name: Pieces(partial(self.on_line, name)) for name in (OUTPUT, LOG)}
+
+    def run(self) -> Outcome:
+        """Run the job to its end and return how it ended."""
+        try:
+            return super().run()
+        finally:
+            for pieces in self._pieces.values():
+                pieces.flush()
 
     def began(self, session: int) -> None:
         """Look for the application in the session, if its driver is on this machine."""
@@ -63,13 +74,15 @@ class Submission(LedCommand):
         )
 
     def took(self, stream: str, line: str) -> None:
-        """Hand a line on, and read what the log says of the application."""
-        super().took(stream, line)
+        """Hand a line on, a traceback as a whole, and read what the log says of the application."""
+        self._pieces[stream].take(line)
         if stream == LOG:
             self._tracker.read(line)
 
     def looked(self) -> None:
         """Tell the reaper what kills the application, and the caller what is new."""
+        for pieces in self._pieces.values():
+            pieces.look()
         self._tracker.probe()
         tracking = self._tracker.current
         if tracking.submission and (command := self.kill_command(tracking.submission)) != self._told:

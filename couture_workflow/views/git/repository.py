@@ -42,10 +42,12 @@ class DagRepositoryPage(CouturePage):
     def index(self) -> str:
         """Show the settings and the state."""
         remote = git_remote.load(store())
+        found = git_remote.state(store())
         return self.page(
             "git/repository.html",
             remote=remote,
-            found=git_remote.state(store()),
+            found=found,
+            notes=found.notes if remote.is_set else git_sync.notes(store()),
             badges=BADGES,
             modes=MODES,
             watched=git_watch.is_watched(store()),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import socket
 from urllib.parse import quote, urlencode
 
-from flask import url_for
+from flask import redirect, request, url_for
+from werkzeug.wrappers import Response as WerkzeugResponse
 
+from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError
 from couture_workflow.permissions import (
     CODE_ARTIFACTS,
@@ -17,13 +21,18 @@ from couture_workflow.permissions import (
     Permission,
 )
 from couture_workflow.services.runs.records import Run, RunKey
+from couture_workflow.services.spark import pages as spark_pages
 from couture_workflow.services.spark.command import FLAGS
+from couture_workflow.services.spark.pages import Place
 from couture_workflow.store.repository import Commit
 from couture_workflow.views.base import CouturePage, expose, number_asked, requires
 from couture_workflow.web.runs import task_instances
 from couture_workflow.web.state import store
 
 BADGES = {"running": "badge-info", "success": "badge-ok", "failed": "badge-error", "killed": "badge-warn"}
+
+#: The names that a browser has for the machine that it runs on, with a port or without.
+_LOCAL = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 #: Role of a file -> its page, and who may open that.
 FILE_PAGES = {
@@ -42,18 +51,23 @@ class RunsPage(CouturePage):
 
     @expose("/<dag_id>/<run_id>/<task_id>")
     @requires(RUN_DETAILS)
-    def details(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """Show one try; the newest if the address names none."""
+    def details(self, dag_id: str, run_id: str, task_id: str) -> str | WerkzeugResponse:
+        """Show one try, the newest if the address names none; ``spark_ui`` leads on to Spark's own pages."""
         try_number = number_asked("try_number", None, least=1)
         key = RunKey(dag_id, run_id, task_id, number_asked("map_index", -1, least=-1), try_number or 1)
         details = task_instances.details(store(), key, newest=try_number is None)
         run = details.run
+        lost = task_instances.is_lost(details)
+        spark = _spark_pages(run, lost=lost)
+        if spark.url and "spark_ui" in request.args:
+            return redirect(spark.url)
         return self.page(
             "runs/run_details.html",
             title=f"{task_id} in {dag_id}",
             details=details,
             run=run,
-            lost=task_instances.is_lost(details),
+            lost=lost,
+            spark=spark,
             badges=BADGES,
             file_pages=FILE_PAGES,
             configuration_permission=Permission(READ, SPARK_CONFIGURATION),
@@ -64,6 +78,13 @@ class RunsPage(CouturePage):
             data_path="/runs" + _path(run.key),
             seconds=seconds,
         )
+
+
+def _spark_pages(run: Run, *, lost: bool) -> Place:
+    """Return where Spark's pages on a run are for whoever looks at this page."""
+    here = bool(_LOCAL.fullmatch(request.host)) and run.host == socket.gethostname()
+    over = lost or run.state != "running"
+    return spark_pages.place(run, over=over, here=here, history=settings.spark_history_server())
 
 
 def run_url(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,44 @@ def test_a_python_error_goes_before_the_noise_of_the_jvm_around_it() -> None:
     assert diagnose(output, log, exit_code=1) == Diagnosis("ValueError: odd")
 
 
+USAGE = ["usage: job.py [-h] --day DAY", "job.py: error: the following arguments are required: --day"]
+NOISE = [
+    "WARNING: Using incubator modules: jdk.incubator.vector",
+    "25/06/01 10:00:00 ERROR TaskSchedulerImpl: Lost executor 1",
+    "25/06/01 10:00:01 INFO ShutdownHookManager: Shutdown hook called",
+]
+
+
+@pytest.mark.parametrize("streams", [lambda said: (said, NOISE), lambda said: ([], [*said, *NOISE])])
+@pytest.mark.parametrize(
+    ("said", "code", "cause"),
+    [
+        pytest.param(
+            ["rows: 0", "the input folder is empty"],
+            1,
+            "The application exited with code 1. The last that it printed: the input folder is empty",
+            id="sys.exit",
+        ),
+        pytest.param(
+            ["a'b\"<&>ü", ""],
+            3,
+            "The application exited with code 3. The last that it printed: a'b\"<&>ü",
+            id="hostile",
+        ),
+        pytest.param(USAGE, 2, USAGE[1], id="argparse"),
+        pytest.param(
+            ["java.net.ConnectException: refused", *USAGE], 2, USAGE[1], id="argparse-after-a-logged-error"
+        ),
+    ],
+)
+def test_what_a_program_says_before_it_exits_is_the_reason(
+    said: list[str], code: int, cause: str, streams: Callable[[list[str]], tuple[list[str], list[str]]]
+) -> None:
+    output, log = streams(said)
+
+    assert diagnose(output, log, exit_code=code).cause == cause
+
+
 def test_a_lost_executor_is_named_with_its_reason() -> None:
     log = [
         'Exception in thread "main" org.apache.spark.SparkException: Job aborted due to stage failure: '
@@ -120,6 +159,11 @@ def test_structured_logs_are_read_like_plain_ones() -> None:
         pytest.param("2025-06-01 10:00:00,123 ERROR Utils: x", "ERROR", id="iso"),
         pytest.param("10 ERROR in my own text", "", id="output"),
         pytest.param('{"ts" no json', "", id="broken-json"),
+        pytest.param("Traceback (most recent call last):\n  File\nKeyError: 1", "ERROR", id="traceback"),
+        pytest.param(
+            "25/06/01 10:00:00 WARN Task: Traceback (most recent call last):\n x", "WARN", id="logged"
+        ),
+        pytest.param("Traceback (most recent call last):", "", id="one-line"),
     ],
 )
 def test_level_of_a_line(line: str, expected: str) -> None:
