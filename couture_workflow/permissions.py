@@ -30,12 +30,14 @@ class AirflowPermission:
     """Asked of Airflow for the DAG at hand: may the caller read this entity of it?
 
     :param entity: a member name of Airflow's ``DagAccessEntity``.
+    :param of_some: no DAG is at hand: may the caller read this entity of any DAG at all?
     """
 
     entity: str
+    of_some: bool = False
 
     def __str__(self) -> str:
-        return f"can read on the DAG's {self.entity.replace('_', ' ').lower()}"
+        return f"can read on {'a' if self.of_some else 'the'} DAG's {self.entity.replace('_', ' ').lower()}"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ RESOURCES: dict[str, tuple[str, ...]] = {
 HOOK = SharedSecret("the secret of the web hook")
 
 RUN_DETAILS = AirflowPermission("TASK_INSTANCE")
+#: The list of all runs, which has those alone whose ``RUN_DETAILS`` the reader may open.
+RUNS = AirflowPermission("TASK_INSTANCE", of_some=True)
 ZOOM = AirflowPermission("TASK_INSTANCE")
 
 ADMIN, DEVELOPER, DEPLOYER = "Admin", "Developer", "Deployer"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from couture_workflow.operators.links import RunDetailsLink
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from couture_workflow.services.notebooks.run import NotebookRun
+    from couture_workflow.services.runs.records import Run
+    from couture_workflow.store.home import Store
 
 _LEVELS = {"log": "warning"}
 
@@ -35,6 +41,7 @@ class CoutureJupyterOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("input_nb", "output_nb", "parameters", "python")
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
+    operator_extra_links = (RunDetailsLink(),)
     ui_color = "#f5a623"
 
     def __init__(
@@ -58,13 +65,29 @@ class CoutureJupyterOperator(BaseOperator):
         self.python = python
         self.description = description
         self._run: NotebookRun | None = None
+        self._killed = False
 
     def execute(self, context: Context) -> str:
         """Run the notebook to its end and return where its output is."""
-        from couture_workflow.services.notebooks import run as notebook_run
+        from airflow.sdk.log import redact  # type: ignore[attr-defined]
+
+        from couture_workflow.services.runs.recording import recorded
         from couture_workflow.store.home import Store
 
         store = Store.open()
+        if not hasattr(context["ti"], "dag_id"):  # no task of Airflow's: there is nothing to keep a record of
+            return self._execute(context, store)
+        with recorded(
+            store,
+            self._record(context),
+            redact=lambda text: str(redact(text)),
+            stopped=lambda: self._killed,
+        ):
+            return self._execute(context, store)
+
+    def _execute(self, context: Context, store: Store) -> str:
+        from couture_workflow.services.notebooks import run as notebook_run
+
         source = notebook_run.find_input(self.input_nb, self._folders(context, store.root))
         request = notebook_run.NotebookRequest(
             source=source,
@@ -81,8 +104,32 @@ class CoutureJupyterOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """End the kernel and everything that it started."""
+        self._killed = True
         if self._run is not None:
             self._run.stop()
+
+    def _record(self, context: Context) -> Run:
+        from airflow.sdk.log import redact  # type: ignore[attr-defined]
+
+        from couture_workflow.operators.origin import dag_version, run_key, system_account, triggered_by
+        from couture_workflow.services.runs.records import Run
+
+        ti: Any = context["ti"]
+        given = (self.parameters or {}).items()
+        return Run(
+            key=run_key(ti),
+            kind="notebook",
+            state="running",
+            started_at=datetime.now(UTC),
+            dag_version=dag_version(ti),
+            app_name=str(redact(self.input_nb)),
+            application_arguments=tuple(f"{name}={redact(value, name)}" for name, value in given),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            user=system_account(),
+            owner=self.owner,
+            triggered_by=triggered_by(context),
+        )
 
     def _folders(self, context: Context, home: Path) -> list[Path]:
         """Return where the notebook may be, the likeliest place first."""

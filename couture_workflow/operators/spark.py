@@ -98,8 +98,6 @@ class CoutureSparkOperator(BaseOperator):
         from couture_workflow.services.spark.jobs import SparkJob
         from couture_workflow.store.home import Store
 
-        ti = context["ti"]
-
         def track(tracking: Tracking) -> None:
             if tracking.tracking_url and tracking.tracking_url != self.tracking_url:
                 self.tracking_url = tracking.tracking_url
@@ -109,7 +107,7 @@ class CoutureSparkOperator(BaseOperator):
         self.tracking_url = ""
         self._push_link(context, RunDetailsLink())
         self._job = SparkJob(
-            self._request(), self._origin(ti), store=Store.open(), on_line=self._show, on_tracking=track
+            self._request(), self._origin(context), store=Store.open(), on_line=self._show, on_tracking=track
         )
         run = self._job.run()
         self.log.info("The Spark job succeeded (application %s).", run.application_id or "without an id")
@@ -135,24 +133,19 @@ class CoutureSparkOperator(BaseOperator):
             python=self.python_conf or None,
         )
 
-    def _origin(self, ti: Any) -> Origin:
+    def _origin(self, context: Context) -> Origin:
         from airflow.sdk.log import mask_secret, redact  # type: ignore[attr-defined]
 
-        from couture_workflow.services.runs.records import RunKey
+        from couture_workflow.operators.origin import dag_version, run_key, triggered_by
         from couture_workflow.services.spark.jobs import Origin
 
-        bundle = getattr(ti, "bundle_instance", None)
-        version = getattr(bundle, "version", None) or getattr(ti, "dag_version_id", None)
+        ti: Any = context["ti"]
         return Origin(
-            key=RunKey(
-                dag_id=ti.dag_id,
-                run_id=ti.run_id,
-                task_id=ti.task_id,
-                map_index=-1 if ti.map_index is None else ti.map_index,
-                try_number=ti.try_number,
-            ),
-            dag_version=str(version) if version else None,
+            key=run_key(ti),
+            dag_version=dag_version(ti),
             user=_account(),
+            owner=self.owner,
+            triggered_by=triggered_by(context),
             redact=lambda text: str(redact(text)),
             keep_secret=mask_secret,
             keep_going=_supervised(),

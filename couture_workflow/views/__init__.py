@@ -1,4 +1,4 @@
-"""The pages, in the order of the hub's cards."""
+"""The pages, in the order of the hub's cards, and the groups that the hub has them in."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from couture_workflow.views.git.repository import DagRepositoryPage
 from couture_workflow.views.hub import DeveloperHubPage
 from couture_workflow.views.review.review import DagReviewPage
 from couture_workflow.views.runs.details import RunsPage
+from couture_workflow.views.runs.listing import RunListPage
 from couture_workflow.views.runs.zoom import ZoomPage
 from couture_workflow.views.spark.configuration import SparkConfigurationPage
 
@@ -29,6 +30,10 @@ PAGES: tuple[type[CouturePage], ...] = (
     SparkConfigurationPage,
     SparkDependenciesPage,
     ImportExportPage,
+    RunListPage,
     RunsPage,
     ZoomPage,
 )
+
+#: What people do, in the order of the hub. A page names its group; one without a page is not shown.
+GROUPS = ("Build", "Run", "Data and models", "Administer")

@@ -116,6 +116,7 @@ class CouturePage(BaseView):  # type: ignore[misc]
             title = "Spark Configuration"
             summary = "Arguments and configurations of every Spark job."
             icon = "sliders"
+            group = "Run"
             permission = Permission(READ, SPARK_CONFIGURATION)
 
             @expose("/")
@@ -132,8 +133,10 @@ class CouturePage(BaseView):  # type: ignore[misc]
     summary = ""
     #: Name of a symbol in ``static/icons.svg``.
     icon = ""
+    #: What people do on the page, one of ``views.GROUPS``: its heading in the hub.
+    group = ""
     #: Who finds the page in the hub; None keeps it out of there.
-    permission: Permission | None = None
+    permission: Permission | AirflowPermission | None = None
 
     def page(self, template: str, **context: Any) -> str:
         """Render a template of ours.

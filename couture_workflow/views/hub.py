@@ -1,4 +1,4 @@
-"""The page *Developer*: a card for each page that the account may use."""
+"""The page *Developer*: a card for each page that the account may use, by what people do there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class DeveloperHubPage(CouturePage):
     @requires(Permission(READ, DEVELOPER_HUB))
     def index(self) -> str:
         """Show the cards."""
-        from couture_workflow.views import PAGES
+        from couture_workflow.views import GROUPS, PAGES
 
         offered = [page for page in PAGES if page.offered()]
-        return self.page("hub.html", pages=offered, view=personal_view.present())
+        groups = {group: [page for page in offered if page.group == group] for group in GROUPS}
+        return self.page("hub.html", groups=groups, any=bool(offered), view=personal_view.present())

@@ -18,24 +18,21 @@ from couture_workflow.web import paths
 
 
 def entries() -> list[dict[str, Any]]:
-    """Return all of them."""
+    """Return all of them: one entry leads to the hub and from there to every page, and tabs are on a DAG.
+
+    Each page has an address in Airflow's frame all the same, which is in no menu.
+    """
     return [
         _entry("Developer", "developer", DEVELOPER_HUB, "developer", nav_top_level=True),
-        _entry(
-            "Spark Configuration",
-            "spark-configuration",
-            SPARK_CONFIGURATION,
-            "configuration",
-            category="admin",
-        ),
-        _entry(
-            "Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES, "dependencies", category="admin"
-        ),
-        _entry("Manage DAGs", "manage-dags", DAG_FILES, "dags", category="Developer"),
-        _entry("DAG Repository", "dag-repository", DAG_REPOSITORY, "repository", category="admin"),
-        _entry("Import/Export", "import-export", IMPORT_EXPORT, "archives", category="admin"),
-        _entry("Code Bricks", "code-bricks", CODE_BRICKS, "bricks", category="Developer"),
-        _entry("Code Artifacts", "code-artifacts", CODE_ARTIFACTS, "artifacts", category="Developer"),
+        _framed("Spark Configuration", "spark-configuration", SPARK_CONFIGURATION),
+        _framed("Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES),
+        _framed("Manage DAGs", "manage-dags", DAG_FILES),
+        _framed("DAG Repository", "dag-repository", DAG_REPOSITORY),
+        _framed("Import/Export", "import-export", IMPORT_EXPORT),
+        _framed("Code Bricks", "code-bricks", CODE_BRICKS),
+        _framed("Code Artifacts", "code-artifacts", CODE_ARTIFACTS),
+        # Who may open the hub finds it there; the others may read runs too.
+        _entry("Spark Jobs and Notebooks", "runs", paths.NAV_OUTSIDE_HUB, "runs", category="browse"),
         _entry(
             "Edit",
             "edit-dag",
@@ -49,6 +46,11 @@ def entries() -> list[dict[str, Any]]:
         _zoom("task", "/zoom/{DAG_ID}?task_id={TASK_ID}"),
         _zoom("task_instance", "/zoom/{DAG_ID}?run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"),
     ]
+
+
+def _framed(name: str, page: str, resource: str) -> dict[str, Any]:
+    """Return a page that Airflow shows in its frame at ``/plugin/<page>``, and names in no menu."""
+    return _entry(name, page, resource, "developer", destination="base")
 
 
 def _entry(name: str, page: str, resource: str, icon: str, **more: Any) -> dict[str, Any]:

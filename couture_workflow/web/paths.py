@@ -26,3 +26,7 @@ def route_path(scope: Mapping[str, Any]) -> str:
     """Return the path of an ASGI request without the prefix of ``[api] base_url`` or of a mount."""
     path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
     return path.removeprefix(root) if root and path.startswith(root + "/") else path
+
+
+#: In its place: the entry is for accounts that may read runs but not open the hub, which leads there too.
+NAV_OUTSIDE_HUB = "-"

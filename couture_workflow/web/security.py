@@ -93,13 +93,10 @@ def allowed(user: BaseUser | None, permission: AnyPermission, *, dag_id: str | N
 def _allowed_on_dag(user: BaseUser, permission: AirflowPermission, dag_id: str | None) -> bool:
     from airflow.models.dag import DagModel
 
-    if not dag_id:
+    if not dag_id and not permission.of_some:
         return False
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)) if dag_id else None
+    entity = DagAccessEntity[permission.entity]
     return bool(
-        get_auth_manager().is_authorized_dag(
-            method="GET",
-            access_entity=DagAccessEntity[permission.entity],
-            details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
-            user=user,
-        )
+        get_auth_manager().is_authorized_dag(method="GET", access_entity=entity, details=details, user=user)
     )

@@ -1,16 +1,17 @@
-"""REST API of the runs: what one try of a Spark task used and how it went."""
+"""REST API of the runs: lists across all DAGs, and what one try of a task used and how it went."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
-from couture_workflow.permissions import RUN_DETAILS
+from couture_workflow.permissions import RUN_DETAILS, RUNS
 from couture_workflow.services.runs.records import Details, RunKey
+from couture_workflow.web.runs import listing as runs
 from couture_workflow.web.runs import task_instances
 from couture_workflow.web.state import store
 
@@ -86,6 +87,59 @@ class DetailsModel(_Model):
     tries: list[int] = Field(description="Numbers of the tries that have a record.")
     last_success: KeyModel | None = Field(description="The success that it is compared with.")
     changes: list[ChangeModel] = Field(description="What changed since that success.")
+
+
+class ListedModel(_Model):
+    """What a list says of one try."""
+
+    key: KeyModel = Field(description="Which try of which task.")
+    state: str = Field(
+        description='"running", "success", "failed", "killed", or "lost": over, but its end was not recorded.'
+    )
+    kind: str = Field(description='"spark" or "notebook".')
+    app_name: str = Field(description="Name of the Spark application, or path of the notebook.")
+    application_id: str | None = Field(description="Spark's id of the application.")
+    started_at: datetime = Field(description="When the task started.")
+    ended_at: datetime | None = Field(description="When it ended, null while it runs.")
+    duration: float = Field(description="Seconds from start to end, or to now.")
+    triggered_by: str = Field(description='Account that started the DAG run, "" for the schedule.')
+    owner: str = Field(description="Owner of the task.")
+    user: str = Field(description="Account that it ran as.")
+
+
+class RunList(_Model):
+    """A part of the runs that were asked for."""
+
+    runs: list[ListedModel] = Field(description="The part.")
+    more: bool = Field(description="Whether others follow; ask for them by a larger offset.")
+    cut: bool = Field(description="Whether older runs were left out of the search: give since and until.")
+
+
+def _filter(description: str) -> Any:
+    return Query(description=description)
+
+
+@router.get("/")
+def list_runs(
+    request: Request,
+    q: Annotated[str, _filter("Part of the id of DAG, run or task, or of the application's name.")] = "",
+    state: Annotated[str, _filter("running, success, failed, killed or lost.")] = "",
+    kind: Annotated[str, _filter("spark or notebook.")] = "",
+    dag_id: Annotated[str, _filter("Id of a DAG.")] = "",
+    user: Annotated[str, _filter("Who started the DAG run, owns the task, or whose account ran it.")] = "",
+    since: Annotated[str, _filter("Earliest start.")] = "",
+    until: Annotated[str, _filter("Latest start.")] = "",
+    at_least: Annotated[str, _filter("Least seconds that it took, or takes so far.")] = "",
+    at_most: Annotated[str, _filter("Most seconds.")] = "",
+    sort: Annotated[str, _filter("started (default), duration, dag, state or user.")] = "",
+    order: Annotated[str, _filter("desc (default) or asc.")] = "",
+    limit: Annotated[str, _filter("Most runs in the part, at most 200.")] = "",
+    offset: Annotated[str, _filter("How many runs come before it.")] = "",
+    caller: User = requires(RUNS),  # noqa: B008
+) -> RunList:
+    """List the runs of all DAGs that the caller may read, the newest first."""
+    found = runs.page_for(caller, runs.wish_of(request.query_params))
+    return RunList.model_validate(found)
 
 
 @router.get("/{dag_id}/{run_id}/{task_id}")

@@ -1,3 +1,3 @@
-"""What ran: the record of each try of a task, and the runs of other DAGs that a task started."""
+"""What ran: the record of each try of a task, lists of these, and the runs that a task started."""
 
-__all__ = ["children", "records"]
+__all__ = ["children", "listing", "recording", "records"]

@@ -2,7 +2,8 @@
 
 One JSON file per try, ``runs/<dag>/<task>/<map index>/run=<run>/<try>.json`` below the home. A success also
 leaves a marker beside its run, ``successes/<start>-<hash>``, so that the success before a run is found by one
-listing. Any record may be deleted at any time: a marker without its record is passed over.
+listing. Any record may be deleted at any time: a marker without its record is passed over. Lists of runs read
+the small entries that ``index`` keeps of them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from couture_workflow.exceptions import CorruptError, NotFoundError
+from couture_workflow.services.runs import index
 from couture_workflow.store import atomic
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 State = Literal["running", "success", "failed", "killed"]
 Role = Literal["application", "jar", "py-file"]
+Kind = Literal["spark", "notebook"]
 
 FORMAT = 1
 _LONGEST_NAME = 150
@@ -58,6 +61,9 @@ class FileUse:
 class Run:
     """What a run used and how it went. Everything in it is masked: it is shown as it is.
 
+    :param kind: what ran; of a notebook ``app_name`` is its path.
+    :param triggered_by: the account that started the DAG run, "" for the schedule.
+    :param owner: the task's owner in Airflow.
     :param configuration: ``{"arguments": {...}, "configurations": {...}}`` after the task's overrides.
     :param configuration_commit: commit of the Spark Configuration page that the run started with.
     :param command: the final command as one line for a shell, secrets masked.
@@ -69,6 +75,9 @@ class Run:
     state: State
     started_at: datetime
     ended_at: datetime | None = None
+    kind: Kind = "spark"
+    triggered_by: str = ""
+    owner: str = ""
     dag_version: str | None = None
     configuration_commit: str | None = None
     configuration: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -126,6 +135,17 @@ def write(store: Store, run: Run) -> None:
         _write(marker, f"{path.parent.name}/{path.name}".encode())
     else:
         marker.unlink(missing_ok=True)
+    index.put(store, *_entry(run))
+
+
+def exists(store: Store, key: RunKey) -> bool:
+    """Tell whether there is a record of a try."""
+    return _path(store, key).is_file()
+
+
+def complete_index(store: Store) -> None:
+    """Let ``index`` have an entry of every record, those of versions that kept none included."""
+    index.complete(store, lambda: map(_entry, _all(store)))
 
 
 def read(store: Store, key: RunKey) -> Run:
@@ -214,6 +234,36 @@ def details(store: Store, key: RunKey) -> Details:
         last_success=success,
         changes=tuple(changes(success, run)) if success else (),
     )
+
+
+def _all(store: Store) -> Iterator[Run]:
+    for path in store.runs.glob("*/*/*/run=*/*.json"):
+        try:
+            yield _load(path)
+        except (FileNotFoundError, CorruptError):
+            continue
+
+
+def _entry(run: Run) -> tuple[str, dict[str, Any]]:
+    """Return the name of a run's entry in the index, and what lists show and ask of a run."""
+    key = dataclasses.asdict(run.key)
+    digest = hashlib.sha256("\0".join(map(str, key.values())).encode(errors="replace")).hexdigest()[:16]
+    names = (
+        "state",
+        "kind",
+        "started_at",
+        "ended_at",
+        "app_name",
+        "triggered_by",
+        "owner",
+        "user",
+        "application_id",
+    )
+    said = {name: getattr(run, name) for name in names}
+    moments = {
+        name: when.astimezone(UTC).isoformat() for name, when in said.items() if isinstance(when, datetime)
+    }
+    return index.name(run.started_at, digest), {"key": key, **said, **moments}
 
 
 def _part(run: Run, part: str) -> Mapping[str, str]:

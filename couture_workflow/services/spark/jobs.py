@@ -88,6 +88,8 @@ class Origin:
     key: RunKey
     dag_version: str | None = None
     user: str = ""
+    owner: str = ""
+    triggered_by: str = ""
     redact: Callable[[str], str] = str
     keep_secret: Callable[[str], object] = str
     keep_going: Callable[[], bool] = lambda: True
@@ -126,6 +128,8 @@ class SparkJob:
             host=socket.gethostname(),
             pid=os.getpid(),
             user=origin.user,
+            owner=origin.owner,
+            triggered_by=origin.triggered_by,
         )
 
     def run(self) -> Run:

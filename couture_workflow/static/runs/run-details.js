@@ -3,6 +3,7 @@
 import { api, get } from "../common/api.js";
 import { copyButtons } from "../common/copy.js";
 import { localTimes } from "../common/page.js";
+import { counting } from "./seconds.js";
 
 const EVERY = 3000;
 const SLOWEST = 30000;
@@ -10,18 +11,6 @@ const SLOWEST = 30000;
 copyButtons(document);
 
 const run = () => document.getElementById("run");
-
-const words = (seconds) => {
-  if (seconds < 60) return `${Math.floor(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-};
-
-function count() {
-  const since = run()?.querySelector("[data-since]");
-  if (since) since.textContent = words(Math.max(0, (Date.now() - Date.parse(since.dataset.since)) / 1000));
-}
 
 /** Put the page's new content in place of the old one; what has the focus keeps it. */
 async function renew() {
@@ -34,6 +23,8 @@ async function renew() {
   count();
   if (focused >= 0) fresh.querySelectorAll("a, button, summary, [tabindex]")[focused]?.focus();
 }
+
+const count = run()?.dataset.follow === undefined ? () => {} : counting(run);
 
 let known = "";
 let wait = EVERY;
@@ -53,8 +44,4 @@ async function follow() {
   setTimeout(follow, wait);
 }
 
-if (run()?.dataset.follow !== undefined) {
-  count();
-  setInterval(count, 1000);
-  follow();
-}
+follow();

@@ -35,6 +35,7 @@ class ImportExportPage(CouturePage):
     title = "Import/Export"
     summary = "Take DAGs, configurations and dependencies out as an archive, or bring one in."
     icon = "upload"
+    group = "Administer"
     permission = CAN_READ
 
     @expose("/")

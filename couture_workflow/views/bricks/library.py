@@ -34,6 +34,7 @@ class CodeBricksPage(CouturePage):
     title = "Code Bricks"
     summary = "Pieces of DAG code that the editor inserts: operators, branches, sensors, and your own."
     icon = "brick"
+    group = "Build"
     permission = CAN_READ
 
     @expose("/")

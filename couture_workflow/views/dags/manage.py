@@ -38,6 +38,7 @@ class ManageDagsPage(CouturePage):
     title = "Manage DAGs"
     summary = "The files of your DAGs: edit, upload, search, rename and delete them, with every version kept."
     icon = "dag"
+    group = "Build"
     permission = CAN_READ
 
     @expose("/")

@@ -17,6 +17,7 @@ class CodeArtifactsPage(FilesPage):
     title = "Code Artifacts"
     summary = "The jars and Python files that are your Spark jobs."
     icon = "code"
+    group = "Build"
     permission = CAN_READ
     kind = KIND
     hint = "A task runs the one that it names as its code_artifact."

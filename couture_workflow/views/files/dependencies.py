@@ -17,6 +17,7 @@ class SparkDependenciesPage(FilesPage):
     title = "Spark Dependencies"
     summary = "Jars and Python files that Spark jobs get beside their own code."
     icon = "package"
+    group = "Build"
     permission = CAN_READ
     kind = KIND
     hint = "Jobs get those that the Spark Configuration page lists, or that a task names in jars or py_files."

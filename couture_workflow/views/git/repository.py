@@ -35,6 +35,7 @@ class DagRepositoryPage(CouturePage):
     title = "DAG Repository"
     summary = "Follow a git remote, or synchronise the DAG files with it both ways."
     icon = "branch"
+    group = "Administer"
     permission = CAN_READ
 
     @expose("/")

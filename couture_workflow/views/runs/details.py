@@ -89,7 +89,11 @@ def _spark_pages(run: Run, *, lost: bool) -> Place:
 
 def run_url(run: Run) -> str:
     """Return the address of a run's page."""
-    key = run.key
+    return key_url(run.key)
+
+
+def key_url(key: RunKey) -> str:
+    """Return the address of the page of a try."""
     return url_for(
         "RunsPage.details",
         dag_id=key.dag_id,

@@ -30,6 +30,7 @@ class SparkConfigurationPage(CouturePage):
     title = "Spark Configuration"
     summary = "Arguments, configurations, jars and Python files that every Spark job starts from."
     icon = "sliders"
+    group = "Run"
     permission = CAN_READ
 
     @expose("/")

@@ -17,6 +17,8 @@ from couture_workflow.services.runs.records import Details, RunKey
 from couture_workflow.store.home import Store
 
 _NOT_STARTED = frozenset({"", "none", "scheduled", "queued"})
+#: States of Airflow in which the newest try of a task has ended.
+OVER = frozenset({"success", "failed", "skipped", "removed", "up_for_retry", "upstream_failed"})
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def is_lost(details: Details) -> bool:
     known = task_state(details.run.key)
     if known is None or known.try_number != details.run.key.try_number:
         return True
-    return known.state in ("success", "failed", "skipped", "removed", "up_for_retry", "upstream_failed")
+    return known.state in OVER
 
 
 def _why(store: Store, key: RunKey) -> str:
@@ -104,6 +106,9 @@ def _why(store: Store, key: RunKey) -> str:
         return "Airflow does not know it either: its DAG run was deleted, or the address is wrong."
     if state.state in _NOT_STARTED:
         return "The task has not started yet: its record is written when it does."
-    if "Spark" not in state.operator:
-        return f"The task is a {state.operator}: only Couture Workflow's Spark operators keep records."
+    if "Spark" not in state.operator and "Jupyter" not in state.operator:
+        return (
+            f"The task is a {state.operator}: only Couture Workflow's operators of Spark jobs and notebooks "
+            "keep records."
+        )
     return "The task ended before it could write one, or the record was deleted from the home's folder runs."
