@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -136,14 +135,14 @@ class CoutureSparkOperator(BaseOperator):
     def _origin(self, context: Context) -> Origin:
         from airflow.sdk.log import mask_secret, redact  # type: ignore[attr-defined]
 
-        from couture_workflow.operators.origin import dag_version, run_key, triggered_by
+        from couture_workflow.operators.origin import dag_version, run_key, system_account, triggered_by
         from couture_workflow.services.spark.jobs import Origin
 
         ti: Any = context["ti"]
         return Origin(
             key=run_key(ti),
             dag_version=dag_version(ti),
-            user=_account(),
+            user=system_account(),
             owner=self.owner,
             triggered_by=triggered_by(context),
             redact=lambda text: str(redact(text)),
@@ -193,15 +192,6 @@ def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
         return None
     parts = given.split(",") if isinstance(given, str) else given
     return tuple(name for part in parts if (name := str(part).strip()))
-
-
-def _account() -> str:
-    """Return the account of the operating system that this task, and so its job, runs as."""
-    number = os.geteuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:  # in containers, any number may run without a name
-        return str(number)
 
 
 def _supervised() -> Callable[[], bool]:

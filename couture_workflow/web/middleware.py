@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from couture_workflow.patches import log_out, static_files
 from couture_workflow.patches.client_address import client_address
-from couture_workflow.web import navigation, selftest
+from couture_workflow.web import branding, navigation, selftest
 from couture_workflow.web.assets import AssetsFirst
 from couture_workflow.web.audit import audit
 from couture_workflow.web.paths import route_path
@@ -41,7 +41,7 @@ class ClientAddressMiddleware:
 
 
 class StartMiddleware:
-    """When the API server has started: static files come first, the self-test runs, children are kept."""
+    """When the API server has started: static files come first, the sign is ours, the self-test runs."""
 
     def __init__(self, app: ASGIApp, *, entries: Collection[str]) -> None:
         self.app = app
@@ -59,6 +59,7 @@ class StartMiddleware:
             if message["type"] == "lifespan.startup.complete":
                 root = scope["app"]
                 static_files.put_first(root, AssetsFirst)
+                branding.apply()
                 await to_thread.run_sync(partial(selftest.run, root, entries=self._entries))
                 keeper.start()
             elif message["type"] == "lifespan.shutdown.complete":

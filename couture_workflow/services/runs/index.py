@@ -8,10 +8,11 @@ that is asked for makes the entries anew from the records.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from couture_workflow.store import atomic
 
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 RUNNING = "running"
 
 Fields = Mapping[str, Any]
+Entry = TypeVar("Entry")
 
 _COMPLETE = "complete"
+_DAY = len("2026-01-31")
 _MOST_KEPT = 50_000
-_ended: dict[str, Fields] = {}
+_ended: dict[str, Any] = {}
 
 
 def name(when: datetime, digest: str) -> str:
@@ -43,24 +46,29 @@ def put(store: Store, entry: str, fields: Fields) -> None:
 
 
 def newest_first(
-    store: Store, *, since: datetime | None = None, until: datetime | None = None
-) -> Iterator[Fields]:
-    """Yield the entries whose start lies between two moments; each is read when it is its turn."""
-    first = since.astimezone(UTC) if since else None
-    last = until.astimezone(UTC) if until else None
-    for day in _names(_folder(store)):
-        if first and day < f"{first:%Y-%m-%d}":
+    store: Store,
+    read: Callable[[Fields], Entry | None],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[Entry]:
+    """Yield the entries whose start lies between two moments; each is read when it is its turn.
+
+    :param read: makes an entry of what its file says, None of one that is damaged.
+    """
+    earliest, latest = (name(since, "") if since else ""), (name(until, "~") if until else "~")
+    root = str(_folder(store))
+    for day in _names(root):
+        if day < earliest[:_DAY]:
             return
-        if day == _COMPLETE or (last and day > f"{last:%Y-%m-%d}"):
+        if day == _COMPLETE or day > latest[:_DAY]:
             continue
-        for entry in _names(_folder(store) / day):
-            started = f"{day}/{entry}"
-            if last and started > name(last, "~"):
-                continue
-            if first and started < name(first, ""):
+        for rest in _names(f"{root}/{day}"):
+            entry = f"{day}/{rest}"
+            if entry < earliest:
                 return
-            if (fields := _read(_folder(store) / day / entry)) is not None:
-                yield fields
+            if entry <= latest and (found := _read(f"{root}/{entry}", read)) is not None:
+                yield found
 
 
 def complete(store: Store, records: Callable[[], Iterable[tuple[str, Fields]]]) -> None:
@@ -83,26 +91,26 @@ def _folder(store: Store) -> Path:
     return store.root / "cache" / "runs"
 
 
-def _names(folder: Path) -> list[str]:
+def _names(folder: str) -> list[str]:
     try:
-        found = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        with os.scandir(folder) as found:
+            names = [each.name for each in found if not each.name.startswith(".")]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(found, reverse=True)
+    return sorted(names, reverse=True)
 
 
-def _read(path: Path) -> Fields | None:
+def _read(path: str, read: Callable[[Fields], Entry | None]) -> Entry | None:
     """Return an entry, None if it is gone or damaged: then its record is still there for who knows it."""
-    if (kept := _ended.get(str(path))) is not None:
-        return kept
+    if (kept := _ended.get(path)) is not None:
+        return cast("Entry", kept)
     try:
-        fields = json.loads(path.read_bytes())
+        fields = json.loads(Path(path).read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(fields, dict):
-        return None
-    if fields.get("state") != RUNNING:
+    found = read(fields) if isinstance(fields, dict) else None
+    if found is not None and fields["state"] != RUNNING:
         if len(_ended) >= _MOST_KEPT:
             _ended.clear()
-        _ended[str(path)] = fields
-    return fields
+        _ended[path] = found
+    return found

@@ -112,7 +112,7 @@ def page(store: Store, wish: Wish, *, may_read: MayRead, lost: Lost) -> Page:
     :param lost: returns those of some runs, recorded as running, that are over.
     """
     records.complete_index(store)
-    entries = _Counted(index.newest_first(store, since=wish.since, until=wish.until))
+    entries = _Counted(index.newest_first(store, _listed, since=wish.since, until=wish.until))
     fitting = _fitting(entries, wish, _Remembered(may_read), lost)
     end = wish.offset + min(wish.limit, LARGEST)
     if wish.sort == "started" and wish.descending:
@@ -136,11 +136,11 @@ def checked(value: str, known: tuple[Word, ...], *, field: str) -> Word | None:
 class _Counted:
     """The entries, ``MOST`` of them at the most."""
 
-    def __init__(self, entries: Iterator[index.Fields]) -> None:
+    def __init__(self, entries: Iterator[Listed]) -> None:
         self._entries = entries
         self.cut = False
 
-    def __iter__(self) -> Iterator[index.Fields]:
+    def __iter__(self) -> Iterator[Listed]:
         yield from islice(self._entries, MOST)
         self.cut = next(self._entries, None) is not None
 
@@ -158,12 +158,10 @@ class _Remembered:
         return self._known[dag_id]
 
 
-def _fitting(entries: Iterable[index.Fields], wish: Wish, may_read: MayRead, lost: Lost) -> Iterator[Listed]:
+def _fitting(entries: Iterable[Listed], wish: Wish, may_read: MayRead, lost: Lost) -> Iterator[Listed]:
     """Yield the runs that fit, newest first; a try whose record was begun anew counts once."""
     seen: set[RunKey] = set()
-    candidates = (
-        run for run in map(_listed, entries) if run and _fits(run, wish) and may_read(run.key.dag_id)
-    )
+    candidates = (run for run in entries if _fits(run, wish) and may_read(run.key.dag_id))
     while chunk := list(islice(candidates, _CHUNK)):
         unsure = [run.key for run in chunk if run.state == index.RUNNING]
         over = set(lost(unsure)) if unsure else set()

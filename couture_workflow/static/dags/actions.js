@@ -93,16 +93,17 @@ export async function removeFiles(paths, { done }) {
   if (saved) done(saved);
 }
 
-/** Copy shipped examples into the repository. */
-export async function copyExamples({ folders, folder, user, done }) {
+/** Copy shipped examples into the repository; the one named `chosen` is ticked already. */
+export async function copyExamples({ folders, folder, user, done, chosen = "" }) {
   const found = await attempt(() => get(page("/manage-dags/examples")));
   if (!found) return;
   const { examples } = found;
   if (!examples.length) return void notice("This installation has no examples.", "info");
+  if (chosen && !examples.some(({ name }) => name === chosen)) return void notice(`There is no example ${chosen}.`, "error");
   const saved = await change({
     title: "Copy an example", action: "Save",
     intro: `A copy is yours to change. The id of its DAG gets the ending ${user ? `_${user}` : "_copy"}, because an id can be there only once.`,
-    fields: (set) => [choice(examples, set), folderField(set, folders, folder ? `${folder}/examples` : "examples")],
+    fields: (set) => [choice(examples, set, chosen), folderField(set, folders, folder ? `${folder}/examples` : "examples")],
     check: (settings) => call("examples", "check", settings),
     save: (settings, decision) => call("examples", "save", { ...settings, ...decision }),
   });
@@ -110,11 +111,12 @@ export async function copyExamples({ folders, folder, user, done }) {
 }
 
 /** A box to tick for each example. */
-function choice(examples, set) {
+function choice(examples, set, first) {
   const boxes = examples.map(({ name }) =>
     el("input", { type: "checkbox", id: freshId("example"), value: name, onchange: () => set({ names: chosen() }) }),
   );
   const chosen = () => boxes.filter((box) => box.checked).map((box) => box.value);
+  for (const box of boxes) box.checked = box.value === first;
   set({ names: chosen() }, { quiet: true });
   const line = (box, index) => el("div", {}, el("label", { for: box.id }, box, ` ${box.value}`), el("p", { class: "help" }, examples[index].summary));
   return el("fieldset", { class: "stack" }, el("legend", {}, "Examples"), ...boxes.map(line));

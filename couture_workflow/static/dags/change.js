@@ -3,7 +3,7 @@
 import { ApiError, get, page } from "../common/api.js";
 import { el, freshId, icon } from "../common/dom.js";
 import { messageField } from "../common/review.js";
-import { fileTable, meanwhileBox, problemList, runList, useList } from "./plan.js";
+import { fileTable, meanwhileBox, problemList, runList, upgrades, useList } from "./plan.js";
 
 /**
  * Show the plan of a change and save it; resolves to what the server says of the save, null if it was cancelled.
@@ -32,6 +32,7 @@ class ChangeDialog {
     this.status = el("p", { class: "muted", role: "status" });
     this.alert = el("div", { class: "stack" });
     this.body = el("div", { class: "stack" });
+    this.reason = el("p", { class: "grow small break change-reason", role: "status" });
     this.ok = el("button", { class: `btn ${danger ? "btn-danger" : "btn-primary"}` }, action);
     const cancel = el("button", { type: "button", class: "btn", onclick: () => this.dialog.close() }, "Cancel");
     this.overrideBox = el(
@@ -45,7 +46,7 @@ class ChangeDialog {
       this.status, this.alert, this.body,
       field,
       this.overrideBox,
-      el("div", { class: "dialog-actions" }, cancel, this.ok),
+      el("div", { class: "dialog-actions" }, this.reason, cancel, this.ok),
     );
     this.dialog = el("dialog", { class: "dialog dialog-wide dialog-change", "aria-label": title }, el("h2", {}, title), this.form);
     this.dialog.addEventListener("close", () => {
@@ -72,6 +73,21 @@ class ChangeDialog {
     const blocked = !plan || (!plan.passed && !this.override.checked) || plan.count === 0;
     this.ok.disabled = Boolean(this.busy) || blocked;
     this.ok.textContent = plan ? plan.action ?? this.action : this.action;
+    const why = this.busy ? "" : this.why();
+    if (this.reason.textContent !== why) this.reason.textContent = why;
+  }
+
+  /** Why it cannot be saved, "" if it can. */
+  why() {
+    const { plan } = this;
+    if (!plan) return "";
+    if (!plan.passed && !this.override.checked) {
+      const count = plan.problems.filter(({ level }) => level === "error").length;
+      const errors = count === 1 ? "An error keeps" : count ? `${count} errors keep` : "Errors keep";
+      const remedy = plan.files.some(({ upgrade }) => upgrade && !upgrade.chosen) ? "Upgrade the old code first." : plan.may_override ? "Correct the files, or save in spite of them." : "Correct the files, then try again.";
+      return `${errors} the change from being saved. ${remedy}`;
+    }
+    return plan.count === 0 ? "There is nothing to save." : "";
   }
 
   async check() {
@@ -106,11 +122,8 @@ class ChangeDialog {
     this.overrideBox.hidden = plan.passed || !plan.may_override;
     if (plan.passed) this.override.checked = false;
     const empty = !plan.files.length && !plan.left_out?.length && !this.settings.skip.length;
-    const parts = empty ? [] : [fileTable(plan, this), runList(plan), useList(plan), problemList(plan)];
+    const parts = empty ? [] : [upgrades(plan, this), fileTable(plan, this), runList(plan), useList(plan), problemList(plan)];
     this.body.replaceChildren(...parts.filter(Boolean));
-    if (!plan.passed && !plan.may_override) {
-      this.body.append(el("p", { class: "alert alert-error" }, "Errors keep the change from being saved. Correct the files, then try again."));
-    }
   }
 
   fail(error, ...more) {

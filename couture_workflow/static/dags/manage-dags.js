@@ -138,3 +138,7 @@ for (const button of document.querySelectorAll("[data-examples]")) button.addEve
 if (may.create) uploads({ limits: JSON.parse(data.limits), folders, folder, done });
 
 read();
+if (may.create && data.example) {
+  history.replaceState(null, "", page("/manage-dags/")); // a reload does not ask again
+  copyExamples({ folders: folders(), folder, user: data.user, done, chosen: data.example });
+}

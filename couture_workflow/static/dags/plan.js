@@ -9,6 +9,7 @@ const KINDS = {
 };
 const LEVELS = { error: ["Error", "badge-error"], warning: ["Warning", "badge-warn"], note: ["Note", "badge-info"] };
 const MOST = 200;
+const FEW = 12; // files that need no scroll bar of their own
 
 const badge = ([text, look]) => el("span", { class: `badge ${look}` }, text);
 
@@ -41,8 +42,19 @@ function remedy(file, owner) {
   );
 }
 
-function upgrade(file, owner) {
-  if (!file.upgrade) return null;
+const waits = (file) => Boolean(file.upgrade && !file.upgrade.chosen);
+
+/** What is offered first: the upgrade of files that look old, with what it does to each. */
+export function upgrades({ files }, owner) {
+  const old = files.filter((file) => file.upgrade);
+  if (!old.length) return null;
+  return el(
+    "section", { class: "alert alert-info upgrades", "aria-label": "Upgrade" },
+    el("div", { class: "grow stack" }, ...old.slice(0, MOST).map((file) => upgrade(file, owner, old.length > 1)), allUpgrades(old, owner)),
+  );
+}
+
+function upgrade(file, owner, several) {
   const { chosen, changes, notes, diff } = file.upgrade;
   const box = el("input", { type: "checkbox", id: freshId("upgrade"), onchange: () => owner.set("upgrade", file.source, box.checked) });
   box.checked = chosen;
@@ -50,6 +62,7 @@ function upgrade(file, owner) {
   const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
   return el(
     "div", { class: "upgrade" },
+    several ? el("h3", { class: "break" }, file.path) : null,
     el("label", { for: box.id }, box, " Upgrade: this looks like code for Airflow 1 or 2"),
     el(
       "details", { open: chosen },
@@ -58,6 +71,12 @@ function upgrade(file, owner) {
       diff ? difflines(diff, `Upgrade of ${file.path}`) : null,
     ),
   );
+}
+
+function allUpgrades(old, owner) {
+  if (old.filter(waits).length < 2) return null;
+  const sources = old.map((file) => file.source);
+  return el("div", {}, el("button", { type: "button", class: "btn btn-small", onclick: () => owner.setAll("upgrade", sources) }, `Upgrade all ${old.length}`));
 }
 
 /** A unified difference with coloured lines. */
@@ -74,7 +93,7 @@ function fileRow(file, owner) {
     el("td", {}, badge(KINDS[file.kind])),
     el(
       "th", { scope: "row", class: "break" }, from, file.path,
-      file.kind === "refused" ? remedy(file, owner) : upgrade(file, owner),
+      file.kind === "refused" ? remedy(file, owner) : null,
     ),
     el("td", { class: "number" }, difference(file)),
     owner.skips ? el("td", { class: "actions" }, iconButton("close", `Leave out ${file.path}`, () => owner.set("skip", file.source, true))) : null,
@@ -88,34 +107,30 @@ export function fileTable(plan, owner) {
   const head = ["Change", "File", "Difference"].map((text, index) => el("th", { scope: "col", class: index === 2 ? "number" : "" }, text));
   if (owner.skips) head.push(el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, "Leave out")));
   const box = el(
-    "div", { class: "table-box plan-files", tabindex: "0", role: "region", "aria-label": "Files" },
+    "div", { class: `table-box plan-files ${files.length > FEW ? "plan-many" : ""}`, tabindex: "0", role: "region", "aria-label": "Files" },
     el("table", { class: "table" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...files.slice(0, MOST).map((file) => fileRow(file, owner)))),
   );
   const more = [];
   if (files.length > MOST) more.push(`${(files.length - MOST).toLocaleString("en")} more files are not shown.`);
   if (plan.left_out?.length) more.push(`Left out as caches or folders of tools: ${plan.left_out.slice(0, 5).join(", ")}${plan.left_out.length > 5 ? ` and ${plan.left_out.length - 5} more` : ""}.`);
-  if (plan.count === 0) more.push("There is nothing to save.");
-  return el("div", { class: "stack" }, box, more.length ? el("p", { class: "muted small break" }, more.join(" ")) : null, all(files, owner));
+  return el("div", { class: "stack" }, box, more.length ? el("p", { class: "muted small break" }, more.join(" ")) : null, all(owner));
 }
 
-/** What is done to all files at once: put back what was left out, upgrade everything that is old. */
-function all(files, owner) {
+/** What is done to all files at once: put back what was left out. */
+function all(owner) {
   const skipped = owner.settings.skip.length;
-  const old = files.filter((file) => file.upgrade && !file.upgrade.chosen);
   const button = (text, onclick) => el("button", { type: "button", class: "btn btn-small", onclick }, text);
   const buttons = [
     skipped ? button(`Put back ${skipped === 1 ? "the file" : `${skipped} files`} left out`, () => owner.setAll("skip", [])) : null,
-    old.length > 1 ? button(`Upgrade all ${old.length}`, () => owner.setAll("upgrade", files.filter((file) => file.upgrade).map((file) => file.source))) : null,
   ].filter(Boolean);
   return buttons.length ? el("div", { class: "bar" }, ...buttons) : null;
 }
 
 const place = ({ line, column }) => (line ? `line ${line}${column ? `, column ${column}` : ""}` : "");
 
-/** What the gate found, file by file. */
-export function problemList({ problems, passed }) {
+/** What the gate found, file by file; what the offered upgrade may mend is folded. */
+export function problemList({ problems, passed, files }) {
   if (!problems.length) return el("p", { class: "checked" }, icon("check"), "No problems found.");
-  const files = Map.groupBy ? Map.groupBy(problems, (problem) => problem.path) : group(problems);
   const item = (problem) =>
     el(
       "li", {},
@@ -125,11 +140,16 @@ export function problemList({ problems, passed }) {
       el("span", { class: "muted small" }, problem.code),
       problem.advice ? el("p", { class: "help break" }, problem.advice) : null,
     );
+  const lists = (some) => [...group(some)].map(([path, list]) =>
+    el("div", {}, path ? el("h4", { class: "break" }, path) : null, el("ul", { class: "problem-list" }, ...list.slice(0, MOST).map(item))));
+  const old = new Set(files.filter(waits).map(({ path }) => path));
+  const early = problems.filter(({ path }) => old.has(path));
+  const others = problems.filter(({ path }) => !old.has(path));
   return el(
     "section", { class: "problems stack", "aria-label": "Problems" },
     el("h3", {}, passed ? "Warnings" : "Problems"),
-    ...[...files].map(([path, list]) =>
-      el("div", {}, path ? el("h4", { class: "break" }, path) : null, el("ul", { class: "problem-list" }, ...list.slice(0, MOST).map(item)))),
+    ...lists(others),
+    early.length ? el("details", {}, el("summary", {}, `${early.length} of the text before the upgrade`), ...lists(early)) : null,
   );
 }
 

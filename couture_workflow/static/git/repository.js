@@ -55,11 +55,10 @@ credentials.addEventListener("click", (event) => {
   form.dispatchEvent(new Event("input"));
 });
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  kept.clear();
+/* What is typed in the form. */
+function typed() {
   const value = (name) => form.elements[name].value;
-  const settings = {
+  return {
     base: commit,
     url: value("url"),
     branch: value("branch"),
@@ -72,6 +71,12 @@ form.addEventListener("submit", async (event) => {
       Object.fromEntries(["prefix", "username", "secret"].map((name) => [name, row.querySelector(`[name="${name}"]`).value])),
     ),
   };
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  kept.clear();
+  const settings = typed();
   kept.tell("Saving and looking at the remote…");
   const answer = await run(event.submitter, () => post(at("/save"), settings));
   if (!answer) return kept.tell("Not saved.");
@@ -79,6 +84,19 @@ form.addEventListener("submit", async (event) => {
   kept.saved();
   await run(event.submitter, () => ended(answer.state, kept.state));
   if (!kept.dirty) reload();
+});
+
+const click = (id, work) => document.getElementById(id)?.addEventListener("click", (event) => work(event.currentTarget));
+
+click("disconnect", async (button) => {
+  const question = {
+    title: "Disconnect the remote?",
+    text: "The DAG files stay here as they are, and nothing looks at the remote any more.",
+    action: "Disconnect",
+    danger: true,
+  };
+  if (!(await confirm(question))) return;
+  if (await run(button, () => post(at("/save"), { ...typed(), url: "", disconnect: true }))) reload();
 });
 
 /* Look at the remote and wait until that has ended; tells whether it could be started. */
@@ -90,8 +108,6 @@ function look(button, call) {
     return true;
   });
 }
-
-const click = (id, work) => document.getElementById(id)?.addEventListener("click", (event) => work(event.currentTarget));
 
 click("sync", async (button) => {
   await look(button, () => post(at("/sync")));

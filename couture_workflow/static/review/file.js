@@ -93,7 +93,7 @@ export class ReviewedFile {
     const names = [this.#file.exists ? "Saved version" : "Nothing yet", "Your draft"];
     const heads = el("div", { class: "file-names small muted", "aria-hidden": "true" }, el("span", {}, names[0]), el("span", {}, names[1]));
     const box = el("div", { class: "file-difference" });
-    this.#body.append(heads, box);
+    this.#body.append(...(this.#file.old ? [heads] : []), box);
     this.#shown = new TextDifference(box, { path: this.path, old: this.#file.old, text, names, editable: this.#context.mayEdit, onChange: (typed) => this.#typed(typed) });
     this.#count();
     this.#context.changed();
@@ -102,7 +102,7 @@ export class ReviewedFile {
   #count() {
     const number = this.#shown.count();
     const step = (label, sign, direction) => el("button", { type: "button", class: "btn btn-icon", "aria-label": label, title: label, onclick: () => this.#shown.next(direction) }, sign);
-    const words = number ? `${number} changed block${number === 1 ? "" : "s"}` : "No changes";
+    const words = !this.#file.old ? `${this.#text.split("\n").length.toLocaleString("en")} new lines` : number ? `${number} changed block${number === 1 ? "" : "s"}` : "No changes";
     this.#tools.replaceChildren(el("span", { class: "muted small nowrap", role: "status" }, words), ...(number ? [step("Previous change", "↑", -1), step("Next change", "↓", 1)] : []));
   }
 

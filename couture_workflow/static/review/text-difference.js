@@ -1,5 +1,6 @@
 /*
- * The difference between two texts: side by side where there is room, in one column where there is not.
+ * The difference between two texts: side by side where there is room, in one column where there is not. A text that is
+ * new or gone as a whole has all the width, and one background.
  *
  *   const shown = new TextDifference(box, { path, old, text, editable, names: ["Version now", "Yours"], onChange });
  *   shown.text   shown.count()   shown.next(1 or -1)   shown.goTo("L12C3")   shown.problems([...])   shown.destroy()
@@ -33,6 +34,8 @@ const theme = EditorView.theme({
   "&.cm-merge-a .cm-changedLineGutter, .cm-deletedLineGutter": { background: "var(--dag-removed)" },
   "&.cm-merge-b .cm-changedLineGutter, .cm-changedLineGutter": { background: "var(--dag-added)" },
 });
+
+const whole = (colour) => EditorView.theme({ ".cm-content": { backgroundColor: `var(--difference-${colour})` } });
 
 const parts = (path, label) => [
   theme, look(), EditorView.lineWrapping, language(path), lineNumbers(), foldGutter(), highlightSpecialChars(), drawSelection(), search({ top: true }),
@@ -128,9 +131,15 @@ export class TextDifference {
       ...parts(path, `${names[1]}: ${path}`), lintGutter(), history(), editable ? [] : readOnly(),
       EditorView.updateListener.of((update) => this.#changed(update)),
     ];
-    if (NARROW.matches) this.#inline(old, mine, editable);
+    const gone = !editable && !this.#text;
+    if (!old || gone) this.#alone(gone && old ? [...parts(path, `${names[0]}: ${path}`), readOnly(), whole("old")] : [...mine, whole("new")], gone ? old : this.#text);
+    else if (NARROW.matches) this.#inline(old, mine, editable);
     else this.#beside(old, mine, path, names, editable);
     if (this.#found.length) this.problems(this.#found);
+  }
+
+  #alone(extensions, doc) {
+    this.#view = follow(new EditorView({ doc, extensions, parent: this.#box }));
   }
 
   #beside(old, mine, path, names, editable) {

@@ -44,13 +44,14 @@ class ManageDagsPage(CouturePage):
     @expose("/")
     @requires(CAN_READ)
     def index(self) -> str:
-        """Show the page; its script reads the files."""
+        """Show the page; its script reads the files, and offers a copy of the example in the address."""
         may = {name: allowed(g.user, permission) for name, permission in _ACTIONS.items()}
         return self.page(
             "dags/manage_dags.html",
             rights={**may, "rename": may["create"] and may["delete"]},
             view=personal_view.present(),
             folder=personal_view.folder(store()),
+            example=request.args.get("example", ""),
             limits={"bytes": dag_uploads.MOST_SENT, "files": dag_uploads.MOST_FILES},
         )
 

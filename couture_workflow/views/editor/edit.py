@@ -104,7 +104,9 @@ class DagEditorPage(CouturePage):
     @expose("/of/<dag_id>")
     @requires(CAN_READ)
     def of_dag(self, dag_id: str) -> Any:
-        """Lead from Airflow's page of a DAG to its file, at the line that names it."""
+        """Lead from Airflow's page of a DAG to its file, at its line; from an example to its copy."""
+        if (example := dag_states.example_of(dag_id)) and allowed(g.user, CAN_CREATE):
+            return redirect(url_for("ManageDagsPage.index", example=example))
         try:
             path = dag_states.file_of(dag_id)
         except NotFoundError as error:

@@ -69,9 +69,13 @@ class DagRepositoryPage(CouturePage):
     @expose("/save", methods=["POST"])
     @requires(CAN_EDIT)
     def save(self) -> Response:
-        """Save the settings and look at the remote."""
+        """Save the settings and look at the remote; without an address only if that is said to be meant."""
         payload = sent()
         remote, values = _remote(payload)
+        if not remote.is_set and payload.get("disconnect") is not True:
+            raise InvalidError(
+                "Type the address of the repository. To end a connection, choose Disconnect.", field="url"
+            )
         before = git_remote.as_form(git_remote.load(store()))
         saved = git_remote.save(
             store(), remote, user=g.user.get_name(), base=payload.get("base") or None, values=values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import socket
+from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
 from flask import redirect, request, url_for
@@ -14,13 +15,15 @@ from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError
 from couture_workflow.permissions import (
     CODE_ARTIFACTS,
+    DAG_FILES,
     READ,
     RUN_DETAILS,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
     Permission,
 )
-from couture_workflow.services.runs.records import Run, RunKey
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.runs.records import FileUse, Run, RunKey
 from couture_workflow.services.spark import pages as spark_pages
 from couture_workflow.services.spark.command import FLAGS
 from couture_workflow.services.spark.pages import Place
@@ -40,6 +43,12 @@ FILE_PAGES = {
     "jar": ("SparkDependenciesPage.file", Permission(READ, SPARK_DEPENDENCIES)),
     "py-file": ("SparkDependenciesPage.file", Permission(READ, SPARK_DEPENDENCIES)),
 }
+
+
+#: Role of a file -> the folder of the job's own that it was copied to.
+FOLDERS = {"application": "application", "jar": "jars", "py-file": "py-files"}
+
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 class RunsPage(CouturePage):
@@ -72,7 +81,9 @@ class RunsPage(CouturePage):
             file_pages=FILE_PAGES,
             configuration_permission=Permission(READ, SPARK_CONFIGURATION),
             commit=_commit(run.configuration_commit),
-            command=wrapped(run.command),
+            command=wrapped(portable(run.command, run.files)),
+            dag_commit=_dag_commit(run.dag_version),
+            history_permission=Permission(READ, DAG_FILES),
             task_path=task_path(run.key),
             run_url=run_url,
             data_path="/runs" + _path(run.key),
@@ -126,6 +137,20 @@ def wrapped(command: str) -> str:
     return " \\\n  ".join(shlex.join(line) for line in lines)
 
 
+def portable(command: str, files: Iterable[FileUse]) -> str:
+    """Return a command that names uploaded files without the folder of the job, which is removed with it."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command
+    ends = {f"/{FOLDERS[use.role]}/{use.name}": use.name for use in files}
+
+    def bare(part: str) -> str:
+        return next((name for end, name in ends.items() if part.endswith(end)), part)
+
+    return shlex.join(",".join(map(bare, word.split(","))) for word in words)
+
+
 def seconds(duration: float) -> str:
     """Return a duration in words."""
     if duration < 60:
@@ -138,6 +163,16 @@ def seconds(duration: float) -> str:
 def _path(key: RunKey) -> str:
     path = "".join("/" + quote(part, safe="") for part in (key.dag_id, key.run_id, key.task_id))
     return f"{path}?{urlencode({'map_index': key.map_index, 'try_number': key.try_number})}"
+
+
+def _dag_commit(version: str | None) -> str:
+    """Return the commit of a version of the DAG repository, "" if it is none that is there."""
+    if not version or not _COMMIT.fullmatch(commit := dag_root.commit_of(version)):
+        return ""
+    try:
+        return store().dags.commit(commit).id
+    except CoutureError:
+        return ""
 
 
 def _commit(commit: str | None) -> Commit | None:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.dags.examples import examples
 from couture_workflow.services.dags.repository import BUNDLE
 from couture_workflow.store.names import quote
 from couture_workflow.web.state import store
@@ -98,6 +99,16 @@ def file_of(dag_id: str) -> str:
             f"{quote(bundle)}. {copy if bundle == _EXAMPLES else 'Change it where it is kept'}."
         )
     return dag_root.whole(dag_root.current(store().root), str(path))
+
+
+def example_of(dag_id: str) -> str:
+    """Return the name of the shipped example that a DAG comes from, "" if it comes from none."""
+    query = select(DagModel.relative_fileloc).where(
+        DagModel.dag_id == dag_id, DagModel.bundle_name == _EXAMPLES
+    )
+    with create_session(scoped=False) as session:
+        path = session.scalar(query)
+    return str(path) if path in {example.name for example in examples()} else ""
 
 
 def error_line(path: str, traceback: str) -> int | None:

@@ -182,9 +182,9 @@ def test_the_newest_runs_need_few_entries_and_no_order_needs_records(
         add(store, number)
     found(store)
 
-    def counted(path: Any) -> Any:
-        read.append(path.name)
-        return original(path)
+    def counted(path: str, parse: Any) -> Any:
+        read.append(path)
+        return original(path, parse)
 
     monkeypatch.setattr(index, "_read", counted)
     monkeypatch.setattr(records, "_load", lambda path: pytest.fail(f"{path} is read"))
