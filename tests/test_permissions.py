@@ -43,6 +43,7 @@ EXPECTED: dict[str, set[str]] = {
     "can read on Import and Export": {"Admin"},
     "knows the secret of the web hook": set(),
     "can read on the DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
+    "can read on a DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
 }
 
 #: The tabs on Airflow's pages of a DAG, a run, a task and a task instance; the page asks for the DAG.
@@ -73,7 +74,7 @@ MENU: dict[str, list[str] | None] = {
         EDIT,
         *ZOOM,
     ],
-    "Op": [*ZOOM],
+    "Op": ["Spark Jobs and Notebooks", *ZOOM],
     "User": None,
     "Viewer": None,
     "Public": None,
@@ -215,29 +216,45 @@ def test_menu_holds_what_the_role_may_open(role: str, clients: dict[str, httpx.C
     assert [entry["name"] for entry in plugin["external_views"]] == MENU[role]
 
 
-def test_menu_entries_lead_to_pages() -> None:
+def test_one_entry_of_the_menu_leads_to_every_page_and_each_keeps_its_address() -> None:
     from couture_workflow.plugin import CouturePlugin
     from couture_workflow.views import PAGES as pages
+    from couture_workflow.web.paths import NAV_OUTSIDE_HUB
 
-    offered = {
-        (f"couture{page.route_base}/", page.permission.resource)
+    entries = CouturePlugin().external_views
+    menu = [(entry["href"], entry["couture_resource"]) for entry in entries if entry["destination"] == "nav"]
+    framed = {entry["href"]: entry["couture_resource"] for entry in entries if entry["destination"] == "base"}
+
+    assert menu == [
+        ("couture/developer/", permissions.DEVELOPER_HUB),
+        ("couture/runs/", NAV_OUTSIDE_HUB),
+    ]
+    assert framed == {
+        f"couture{page.route_base}/": page.permission.resource
         for page in pages
-        if page.permission is not None
-    }
-    entries = {
-        (entry["href"], entry["couture_resource"])
-        for entry in CouturePlugin().external_views
-        if entry["destination"] == "nav"
+        if isinstance(page.permission, permissions.Permission)
     }
 
-    assert entries - {("couture/developer/", permissions.DEVELOPER_HUB)} == offered
+
+def test_every_card_of_the_hub_is_in_a_group_and_has_an_icon() -> None:
+    from couture_workflow.views import GROUPS
+    from couture_workflow.views import PAGES as pages
+    from couture_workflow.web.assets import FOLDER
+
+    icons = (FOLDER / "icons.svg").read_text()
+    offered = [page for page in pages if page.permission is not None]
+
+    assert {page.title for page in offered if page.group not in GROUPS} == set()
+    assert {page.title for page in offered if f'id="{page.icon}"' not in icons} == set()
+    assert len({page.icon for page in offered}) == len(offered)
 
 
 def test_tabs_on_airflows_pages_lead_to_pages(routes: list[Route], clients: dict[str, httpx.Client]) -> None:
     from couture_workflow.plugin import CouturePlugin
 
     filled = {"DAG_ID": "x", "RUN_ID": "r", "TASK_ID": "t", "MAP_INDEX": "-1"}
-    tabs = [entry["href"] for entry in CouturePlugin().external_views if entry["destination"] != "nav"]
+    entries = CouturePlugin().external_views
+    tabs = [entry["href"] for entry in entries if entry["destination"] not in ("nav", "base")]
     pages = {route.path for route in routes if route.method == "GET"}
 
     assert len(tabs) == len((EDIT, *ZOOM))

@@ -81,13 +81,4 @@ views = plugins_manager._get_ui_plugins()[0]
 print(json.dumps([view["name"] for view in views if view["destination"] == "nav"]))
 """
 
-    assert json.loads(in_fresh_process(program, tmp_path)) == [
-        "Developer",
-        "Spark Configuration",
-        "Spark Dependencies",
-        "Manage DAGs",
-        "DAG Repository",
-        "Import/Export",
-        "Code Bricks",
-        "Code Artifacts",
-    ]
+    assert json.loads(in_fresh_process(program, tmp_path)) == ["Developer", "Spark Jobs and Notebooks"]

@@ -214,7 +214,7 @@ def _listed(fields: Mapping[str, Any]) -> Listed | None:
 
 _ORDERS: Mapping[Sort, Callable[[Listed], Any]] = {
     "started": lambda run: run.started_at,
-    "duration": lambda run: run.duration,
+    "duration": lambda run: (run.duration, run.started_at),
     "dag": lambda run: (run.key.dag_id.casefold(), run.key.task_id.casefold(), run.started_at),
     "state": lambda run: (STATES.index(run.state), run.started_at),
     "user": lambda run: (run.who.casefold(), run.started_at),

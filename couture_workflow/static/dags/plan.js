@@ -59,17 +59,25 @@ function upgrade(file, owner, several) {
   const box = el("input", { type: "checkbox", id: freshId("upgrade"), onchange: () => owner.set("upgrade", file.source, box.checked) });
   box.checked = chosen;
   const note = (line) => el("li", { class: "break" }, badge(["Note", "badge-warn"]), ` ${line}`);
+  const change = (line) => el("li", { class: "break" }, line);
+  const shown = diff ? difflines(diff, `Upgrade of ${file.path}`) : null;
   const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
   return el(
     "div", { class: "upgrade" },
     several ? el("h3", { class: "break" }, file.path) : null,
     el("label", { for: box.id }, box, " Upgrade: this looks like code for Airflow 1 or 2"),
-    el(
-      "details", { open: chosen },
-      el("summary", {}, `${count(changes.length, "change")}, ${count(notes.length, "note")}`),
-      el("ul", {}, ...notes.map(note), ...changes.map((line) => el("li", { class: "break" }, line))),
-      diff ? difflines(diff, `Upgrade of ${file.path}`) : null,
-    ),
+    ...(chosen
+      ? [
+          notes.length ? el("ul", {}, ...notes.map(note)) : null,
+          changes.length ? el("details", {}, el("summary", {}, count(changes.length, "change")), el("ul", {}, ...changes.map(change))) : null,
+          shown,
+        ]
+      : [
+          el(
+            "details", {}, el("summary", {}, `${count(changes.length, "change")}, ${count(notes.length, "note")}`),
+            el("ul", {}, ...notes.map(note), ...changes.map(change)), shown,
+          ),
+        ]),
   );
 }
 

@@ -82,7 +82,8 @@ class RunsPage(CouturePage):
             configuration_permission=Permission(READ, SPARK_CONFIGURATION),
             commit=_commit(run.configuration_commit),
             command=wrapped(portable(run.command, run.files)),
-            dag_commit=_dag_commit(run.dag_version),
+            dag_commit=(dag_commit := _dag_commit(run.dag_version)),
+            is_kept=_is_kept(dag_commit),
             history_permission=Permission(READ, DAG_FILES),
             task_path=task_path(run.key),
             run_url=run_url,
@@ -166,13 +167,16 @@ def _path(key: RunKey) -> str:
 
 
 def _dag_commit(version: str | None) -> str:
-    """Return the commit of a version of the DAG repository, "" if it is none that is there."""
-    if not version or not _COMMIT.fullmatch(commit := dag_root.commit_of(version)):
-        return ""
+    """Return the commit that a version of the DAG repository is of, "" if it is none."""
+    commit = dag_root.commit_of(version or "")
+    return commit if _COMMIT.fullmatch(commit) else ""
+
+
+def _is_kept(commit: str) -> bool:
     try:
-        return store().dags.commit(commit).id
+        return bool(commit and store().dags.commit(commit))
     except CoutureError:
-        return ""
+        return False
 
 
 def _commit(commit: str | None) -> Commit | None:
