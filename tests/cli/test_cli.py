@@ -12,6 +12,7 @@ import pytest
 
 import couture_workflow
 from couture_workflow import cli
+from couture_workflow.services.workbench import installation
 from tests.support.workbench import command
 
 
@@ -62,11 +63,19 @@ def test_a_folder_that_is_no_home_is_refused(verb: str, tmp_path: Path) -> None:
     )
 
 
+@pytest.fixture
+def nothing_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what the doctor looks at around a home: here that is the one of the tests."""
+    monkeypatch.setattr(installation, "check", lambda store: [])
+
+
+@pytest.mark.usefixtures("nothing_around")
 def test_the_doctor_finds_a_healthy_home_well(store: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor", "--home", str(store.root)]) == 0
     assert capsys.readouterr().out == f"{store.root}: all is well.\n"
 
 
+@pytest.mark.usefixtures("nothing_around")
 def test_the_doctor_reports_damage(store: Any, capsys: pytest.CaptureFixture[str]) -> None:
     file = store.artifacts.put("jöb+1.py", [b"print(1)"], user="me")
     path = store.artifacts.path(file.name)
