@@ -416,3 +416,30 @@ def test_the_command_names_it_all_and_makes_nothing(layout: Layout) -> None:
     assert f"Type: chmod 700 {layout.home}" in done.stdout
     assert f"{layout.home / 'config.git'}: The repository is missing" in done.stdout
     assert shape(layout.home) == before
+
+
+def test_the_database_of_an_airflow_of_ones_own_is_looked_at(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{layout.database}")
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", (layout.keys / "fernet_key").read_text().strip())
+    assert [*installation._check_configured()] == []
+
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", airflow_settings.new_fernet_key())
+    (locked,) = installation._check_configured()
+    assert "the variable 'two'" in locked.problem
+
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite:////nowhere/airflow.db")
+    (unreachable,) = installation._check_configured()
+    assert unreachable.problem == "The database cannot be read: unable to open database file."
+    assert "sql_alchemy_conn" in unreachable.remedy
+
+
+@pytest.mark.parametrize(
+    ("url", "apart", "named"),
+    [("mysql://x", 400, True), ("mysql://x", 10, False), ("sqlite://x", 400, False)],
+)
+def test_a_database_server_with_another_time_is_named(url: str, apart: float, named: bool) -> None:
+    found = [*installation._check_servers_clock(lambda query: [(time.time() - apart,)], url)]
+
+    assert bool(found) is named
