@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import math
 import os
 import random
 import signal
@@ -32,7 +33,7 @@ from couture_workflow.services.workbench import airflow_settings, checks, databa
 PASSWORD = "correct horse"
 #: Seconds that a start may take.
 PATIENCE = 300.0
-DOCTOR_EVERY = 20
+DOCTOR_EVERY = 50
 
 #: Loads the API server once; for each line it forks one that serves, as gunicorn does, and tells its number.
 _PRELOADED = """
@@ -102,7 +103,7 @@ class Ledger:
     kept: list[tuple[str, str]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     cut: int = 0
-    numbers: Iterator[int] = field(default_factory=itertools.count)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(int(time.time())))
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{sum(k == kind for k, _ in self.kept)} {kind}s" for kind in SAVES)
@@ -251,48 +252,68 @@ class Proof:
             return [name for kind, name in self.ledger.kept if not is_kept(client, kind, name)]
 
 
-def prove(proof: Proof, kills: int, *, command: bool, report: Callable[[str], None]) -> None:
-    """Kill what runs again and again while the writers save: each time a moment after something was."""
+def prove(
+    proof: Proof, kills: int, *, command: bool, report: Callable[[str], None], seconds: float = math.inf
+) -> int:
+    """Kill what runs again and again while the writers save, and return how often.
+
+    Each time it is a moment after something was acknowledged by what runs now.
+
+    :param seconds: time after which it is enough.
+    """
+    number, end = 0, time.monotonic() + seconds
     proof.start(command=command)
     writers = [Writer(kind, proof.url, proof.token, proof.ledger) for kind in SAVES]
     for each in writers:
         each.start()
     try:
-        for number in range(kills):
-            before = len(proof.ledger.kept)
-            while len(proof.ledger.kept) == before:
-                time.sleep(0.005)
+        while number < kills and time.monotonic() < end:
+            _wait_for_more(proof.ledger)
             time.sleep(random.uniform(0, MOMENT))
             proof.kill(tree=command and number % 2 == 1)
-            if number % DOCTOR_EVERY == DOCTOR_EVERY - 1:
-                report(f"{number + 1} kills, {len(proof.ledger.kept)} acknowledged: {proof.doctor()}")
+            number += 1
+            if number % DOCTOR_EVERY == 0:
+                report(f"{number} kills, {len(proof.ledger.kept)} acknowledged: {proof.doctor()}")
             proof.start(command=command)
     finally:
         for each in writers:
             each.end.set()
         for each in writers:
             each.join()
+    return number
 
 
-def run(proof: Proof, *, server: int, command: int, report: Callable[[str], None]) -> list[str]:
+def _wait_for_more(ledger: Ledger) -> None:
+    """Wait until something more is acknowledged."""
+    before, deadline = len(ledger.kept), time.monotonic() + PATIENCE
+    while len(ledger.kept) == before:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Nothing is acknowledged any more: {ledger}")
+        time.sleep(0.005)
+
+
+def run(
+    proof: Proof, *, server: int, command: int, report: Callable[[str], None], seconds: float = math.inf
+) -> list[str]:
     """Prove it; return what is wrong in the end, in sentences.
 
     :param server: how often the API server is killed.
     :param command: how often the whole command is killed.
+    :param seconds: time after which each of the two is enough.
     """
     wrong: list[str] = []
     for kills, is_command in ((server, False), (command, True)):
         if not kills:
             continue
-        began = time.monotonic()
+        began, done = time.monotonic(), 0
         try:
-            prove(proof, kills, command=is_command, report=report)
+            done = prove(proof, kills, command=is_command, report=report, seconds=seconds)
             wrong += [f"{name} was acknowledged and is lost." for name in proof.lost()]
         finally:
             proof.kill(tree=True)
             proof.unload()
         what = "the whole command" if is_command else "the API server"
-        report(f"{kills} kills of {what} in {time.monotonic() - began:.0f} s: {proof.ledger}")
+        report(f"{done} kills of {what} in {time.monotonic() - began:.0f} s: {proof.ledger}")
     if "all is well" not in (said := proof.doctor()):
         wrong.append(said)
     return wrong
@@ -303,6 +324,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_proof", description=__doc__)
     parser.add_argument("--server", type=int, default=200, metavar="N", help="kills of the API server")
     parser.add_argument("--command", type=int, default=20, metavar="N", help="kills of the whole command")
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, metavar="N", help="time for each of the two"
+    )
     parser.add_argument("--preloaded", action="store_true", help="fork a loaded API server, as gunicorn does")
     parser.add_argument("--home", type=Path, help="a folder to keep; default: one that is removed")
     arguments = parser.parse_args()
@@ -312,7 +336,9 @@ def main() -> int:
         probe.close()
         home = (arguments.home or Path(folder) / "home").absolute()
         proof = Proof(home, port, preloaded=arguments.preloaded)
-        wrong = run(proof, server=arguments.server, command=arguments.command, report=_say)
+        wrong = run(
+            proof, server=arguments.server, command=arguments.command, report=_say, seconds=arguments.seconds
+        )
     for each in wrong:
         _say(each)
     _say("Something is wrong." if wrong else "Nothing is lost.")
