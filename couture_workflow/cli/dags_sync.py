@@ -19,7 +19,8 @@ def sync(arguments: argparse.Namespace) -> int:
     if arguments.watch:
         return _watch(store)
     found = git_sync.synchronise(store)
-    report(found.message or "The DAG repository has no git remote. Connect one in Admin > DAG Repository.")
+    nothing = "The DAG repository has no git remote. Connect one in Developer > DAG Repository."
+    report(found.message or nothing)
     return 0 if found.result == "ok" else 1
 
 

@@ -22,7 +22,7 @@ _LEVELS = {"WARN": "warning", "ERROR": "error", "FATAL": "error", "DEBUG": "debu
 class CoutureSparkOperator(BaseOperator):
     """Run a jar on Spark.
 
-    What *Admin > Spark Configuration* says when the task starts holds, with the task's own settings over it.
+    What *Developer > Spark Configuration* says when the task starts holds, the task's own settings over it.
 
     :param code_artifact: a jar among the code artifacts, ``name`` or ``name@version`` (templated)
     :param app_name: name of the application, the task id if it is not given (templated)

@@ -1,7 +1,7 @@
 """Two PySpark tasks over a real data set: clean the measurements of 344 penguins, then summarise them.
 
 Before the first run, upload ``jobs/penguins.py`` on *Developer > Code Artifacts* and
-``jobs/penguin_rules.py`` on *Admin > Spark Dependencies*.
+``jobs/penguin_rules.py`` on *Developer > Spark Dependencies*.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What counts as a penguin that was measured, and which class of weight it has.
 
-Upload this file on *Admin > Spark Dependencies*: the job ``penguins.py`` imports it as a py-file, on the
+Upload this file on *Developer > Spark Dependencies*: the job ``penguins.py`` imports it as a py-file, on the
 driver and on the executors.
 """
 

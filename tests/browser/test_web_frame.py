@@ -56,6 +56,35 @@ def test_others_have_no_entry_and_no_page(page: Page, api_server: ApiServer) -> 
     expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
 
 
+def test_whoever_may_not_open_the_hub_finds_runs_in_browse(page: Page, api_server: ApiServer) -> None:
+    log_in(page, api_server, "op")
+
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Spark Jobs and Notebooks").click()
+
+    frame = page.frame_locator("iframe[title='Spark Jobs and Notebooks']")
+    expect(frame.get_by_role("heading", name="Spark Jobs and Notebooks", level=1)).to_be_visible()
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_the_log_in_page_is_ours_and_has_no_script_error(
+    mode: str, new_page: Any, api_server: ApiServer
+) -> None:
+    page = new_page(viewport={"width": 390, "height": 800})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.add_init_script(f"localStorage.setItem('theme', '{mode}')")
+
+    page.goto(f"{api_server.url}/auth/login/")
+
+    expect(page).to_have_title("Sign In - Couture Workflow")
+    expect(page.get_by_role("link", name="Couture Workflow")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-color-scheme", mode)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert errors == []
+
+
 def test_colours_follow_the_page_around_the_frame(page: Page, api_server: ApiServer) -> None:
     log_in(page, api_server, "dev")
     page.goto(f"{api_server.url}/plugin/developer")

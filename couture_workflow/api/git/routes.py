@@ -110,7 +110,7 @@ async def hook(_signed: Hook, request: Request) -> dict[str, str]:
     digest = await _digest(request, secret)
     if not _admitted(request, digest, secret):
         raise HTTPException(
-            401, "The web hook's secret is missing or wrong. Admin > DAG Repository shows it."
+            401, "The web hook's secret is missing or wrong. Developer > DAG Repository shows it."
         )
     await to_thread.run_sync(git_watch.ask, store())
     return {"detail": "The remote is looked at now."}

@@ -143,7 +143,7 @@ def _refuse_following(store: Store) -> None:
     if url := git_remote.follows(store):
         raise NotAllowedError(
             f"The DAG files follow {url}, so they are changed there alone. Push the change to it, or let an "
-            "administrator synchronise both ways in Admin > DAG Repository."
+            "administrator synchronise both ways in Developer > DAG Repository."
         )
 
 

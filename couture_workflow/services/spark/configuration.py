@@ -1,4 +1,4 @@
-"""The Spark configuration that every new job starts from: what *Admin > Spark Configuration* edits.
+"""The Spark configuration that every new job starts from: what *Developer > Spark Configuration* edits.
 
 It is one text, ``spark.yaml``, in the configuration repository: each save is a commit by the user who saved.
 Secrets are encrypted in it, one by one, so that history and differences stay readable.

@@ -1,4 +1,4 @@
-"""The page *Admin > Spark Dependencies*: jars and Python files that jobs get; ``pages`` has what it does."""
+"""The page *Developer > Spark Dependencies*: jars and Python files that jobs get; ``pages`` has what it does."""
 
 from __future__ import annotations
 

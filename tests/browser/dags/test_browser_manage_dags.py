@@ -201,8 +201,14 @@ def test_old_code_is_upgraded_on_its_way_in(open_page: Callable[..., Page], stor
 
     choose(page, {"old.py": old.encode()})
     expect(dialog(page).get_by_role("region", name="Problems")).to_contain_text("dummy_operator")
+    # The offer comes first: what the text before it gets wrong is folded. The reason stands beside Save.
+    expect(dialog(page).get_by_role("region", name="Problems").get_by_role("listitem")).to_have_count(0)
+    expect(dialog(page).get_by_text("Upgrade the old code first.")).to_be_in_viewport()
     dialog(page).get_by_label("Upgrade: this looks like code for Airflow 1 or 2").check()
     expect(dialog(page).get_by_role("region", name="Upgrade of old.py")).to_contain_text("schedule=None")
+    expect(dialog(page).get_by_role("button", name="Save", exact=True)).to_be_in_viewport()
+    for part in ("form", ".plan-files", ".upgrades"):
+        assert dialog(page).locator(part).evaluate("node => node.scrollWidth <= node.clientWidth"), part
     dialog(page).get_by_role("button", name="Save", exact=True).click()
 
     expect(row(page, "old.py")).to_be_visible()
@@ -379,3 +385,18 @@ def test_list_is_drawn_a_part_at_a_time(open_page: Callable[..., Page], store: S
 
 def test_viewer_has_no_page(open_page: Callable[..., Page], api_server: ApiServer) -> None:
     assert api_server.client("viewer").get("/couture/manage-dags/").status_code == 403
+
+
+def test_the_example_of_the_address_is_chosen_for_a_copy(
+    open_page: Callable[..., Page], api_server: ApiServer
+) -> None:
+    page = open_page()
+
+    page.goto(f"{api_server.url}/couture/manage-dags/?example=penguins.py")
+
+    expect(dialog(page).get_by_label("penguins.py")).to_be_checked()
+    expect(dialog(page).get_by_label("word_count.py")).not_to_be_checked()
+    expect(dialog(page).get_by_role("region", name="Files")).to_contain_text("examples/dags/penguins.py")
+    assert page.url.endswith("/couture/manage-dags/")
+    page.goto(f"{api_server.url}/couture/manage-dags/?example=%3Cb%3Ex")
+    expect(page.get_by_text("There is no example <b>x.")).to_be_visible()

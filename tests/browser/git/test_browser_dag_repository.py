@@ -156,3 +156,24 @@ def test_no_script_or_style_is_refused_and_a_phone_needs_no_sideways_scrolling(
 
     assert said == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_nothing_is_saved_without_an_address_and_a_connection_is_ended_by_a_button(
+    open_page: Callable[..., Page], store: Store, server: GitServer
+) -> None:
+    before = git_remote.load(store)
+    page = open_page()
+    expect(page.get_by_role("button", name="Disconnect")).to_have_count(0)
+    page.get_by_label("Address", exact=True).fill("  ")
+    page.get_by_role("button", name="Save and synchronise").click()
+    expect(page.locator("#url-error")).to_contain_text("Type the address of the repository.")
+    assert git_remote.load(store).commit == before.commit
+
+    remote = Remote(url=f"file://{server.root}/central.git")
+    git_remote.save(store, remote, user="ann", base=before.commit)
+    page = open_page()
+    page.get_by_role("button", name="Disconnect").click()
+    page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+
+    expect(page.get_by_text("No remote is connected.")).to_be_visible()
+    assert not git_remote.load(store).is_set

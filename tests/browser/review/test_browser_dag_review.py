@@ -352,3 +352,23 @@ def test_nothing_to_review(open_page: Callable[..., Page], tmp_path: Path) -> No
 
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
     expect(page.get_by_text("You have no draft of no/such.py")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1600, 390])
+def test_a_new_file_has_all_the_width_and_one_background(
+    width: int, store: Store, name: str, open_page: Callable[..., Page]
+) -> None:
+    path, text = f"new/{name}.py", source(name)
+    dag_drafts.put(store, "admin", path, base=None, content=text, expected=None)
+
+    page = open_page(f"/dag-review/?path={path}", viewport={"width": width, "height": 900})
+    box = page.locator(".file-difference")
+
+    expect(box.locator(".cm-content")).to_have_count(1)
+    assert box.locator(".cm-mergeView, .cm-changedText, .cm-changedLine, .cm-insertedLine").count() == 0
+    wide = "node => node.querySelector('.cm-content').clientWidth / node.clientWidth"
+    assert float(box.evaluate(wide)) > 0.75
+    expect(page.get_by_text(f"{text.count(chr(10)) + 1} new lines")).to_be_visible()
+    box.locator(".cm-content").press("Control+End")
+    page.keyboard.type("# more")
+    expect(page.get_by_text(f"{text.count(chr(10)) + 1} new lines")).to_be_visible()

@@ -292,3 +292,30 @@ def test_status_hands_out_a_token_that_works(api_server: ApiServer, path: str) -
     window.headers = {"X-CSRFToken": status["csrf"]}
 
     assert window.keep("typed\n").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("account", "path", "status", "leads_to"),
+    [
+        ("dev", "penguins.py", 302, "/couture/manage-dags/?example=penguins.py"),
+        ("dev", "gone.py", 404, ""),
+    ],
+)
+def test_the_tab_of_a_shipped_example_leads_to_its_copy(
+    account: str, path: str, status: int, leads_to: str, api_server: ApiServer
+) -> None:
+    api_server.sql("insert or ignore into dag_bundle (name, active) values ('examples', 1)")
+    api_server.sql(
+        "insert into dag (dag_id, is_paused, is_stale, bundle_name, fileloc, relative_fileloc, owners, "
+        "max_active_tasks, max_consecutive_failed_dag_runs, has_task_concurrency_limits, fail_fast, "
+        "exceeds_max_non_backfill, timetable_type, timetable_partitioned, timetable_periodic, "
+        "partition_mapper_info) values "
+        "('shipped', 1, 0, 'examples', '/x.py', ?, 'ada', 1, 0, 0, 0, 0, 'x', 0, 0, '{}')",
+        path,
+    )
+
+    answer = api_server.client(account).get(f"{PAGE}/of/shipped")
+    api_server.sql("delete from dag where dag_id = 'shipped'")
+
+    assert answer.status_code == status
+    assert answer.headers.get("location", "").endswith(leads_to)
