@@ -7,6 +7,7 @@ after each cell. The exit code is 0 for success and 1 for a failure that was tol
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -30,6 +31,9 @@ _CELL, _NOTEBOOK, _RESULTS = 10_000_000, 50_000_000, 2_000
 _ERROR, _TRACEBACK = 2_000, 40_000
 #: Seconds that results of a cell are waited for after its end.
 _PATIENCE = 120
+#: Seconds after which a line is told that has not come to its end, and how what streams have is told.
+_PAUSE = 1.0
+_KINDS = {"stdout": "output", "stderr": "warning"}
 _LOGGERS = ("papermill", "papermill.translators", "traitlets")
 
 
@@ -63,10 +67,13 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         self._kept = 0
         self._of_cell: dict[int, tuple[int, int]] = {}
         self._told: set[int] = set()
+        self._stream, self._rest = "stdout", ""
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Take a message of the kernel."""
         kind, content = msg["msg_type"], msg["content"]
+        if kind == "error" or (kind == "status" and content["execution_state"] == "idle"):
+            self._tell_rest()
         if kind == "error":
             content["evalue"] = shortened(content["evalue"], _ERROR)
             content["traceback"] = shortened("\n".join(content["traceback"]), _TRACEBACK).split("\n")
@@ -74,6 +81,28 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             if not self._has_room(cell_index, _size(content)):
                 return self._leave_out(cell, cell_index)
         return super().process_message(msg, cell, cell_index)
+
+    def log_output_message(self, output: Any) -> None:
+        """Tell an output; of a stream whole lines, so that none is told in two."""
+        stream = output.name if output.output_type == "stream" else ""
+        if stream != self._stream:
+            self._tell_rest()
+        if not stream:
+            super().log_output_message(output)
+            return
+        text = self._rest + "".join(output.text)
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1
+        self._stream, self._rest = stream, text[end:]
+        tell_text(_KINDS[stream], text[:end])
+        if len(self._rest) > _PIECE:
+            self._tell_rest()
+        elif self._rest:
+            asyncio.get_running_loop().call_later(_PAUSE, self._tell_rest)
+
+    def _tell_rest(self) -> None:
+        """Tell what has not come to the end of its line."""
+        text, self._rest = self._rest, ""
+        tell_text(_KINDS[self._stream or "stdout"], text)
 
     def _has_room(self, cell_index: int, size: int) -> bool:
         count, kept = self._of_cell.get(cell_index, (0, 0))

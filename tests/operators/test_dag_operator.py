@@ -104,9 +104,11 @@ class TaskInstance(SimpleNamespace):
         """Keep what is pushed."""
         self.pushed[key] = value
 
-    def get_dagrun_state(self, dag_id: str, run_id: str) -> str | None:
+    def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         """Return the state of the child."""
-        return None if self.state is None else str(self.state)
+        if self.state is None:
+            raise refused(404, "no such run")
+        return str(self.state)
 
     def get_dr_count(self, dag_id: str, logical_dates: list[datetime]) -> int:
         """Return how many runs of the child have one of the dates."""

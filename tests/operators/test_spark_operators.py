@@ -402,7 +402,7 @@ def test_a_python_error_in_an_executor_is_the_last_line(jobs: Store, monkeypatch
     task = operator("error.py")
     logged: list[tuple[str, str]] = []
     for level in ("info", "warning", "error"):
-        monkeypatch.setattr(task.log, level, lambda form, text, level=level: logged.append((level, text)))
+        monkeypatch.setattr(task.log, level, lambda *said, level=level: logged.append((level, said[-1])))
 
     with pytest.raises(SparkJobError) as caught:
         execute(task)
@@ -531,6 +531,8 @@ def test_a_dag_run_through_airflow_renders_templates_and_keeps_its_links(jobs: S
     assert run_id is not None
     assert "state success" in ran.stdout
     assert re.search(r"link \S*/couture/runs/templated/\S+/task\?map_index=-1&try_number=\d", ran.stdout)
-    assert f"ui http://127.0.0.1:{UI_PORT}" in ran.stdout
+    assert re.search(
+        r"^ui \S+/task\?map_index=-1&try_number=1&spark_ui=1#spark-ui$", ran.stdout, re.MULTILINE
+    )
     run = next(iter(run_records.tries(jobs, run_records.RunKey("templated", run_id[1], "task"))))
     assert (run.state, run.app_name) == ("success", "templated")

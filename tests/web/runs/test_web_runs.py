@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -241,6 +242,35 @@ def test_a_record_that_airflow_says_is_over_is_called_lost(
     airflow_has(api_server, replace(key, try_number=2), "running", "CouturePySparkOperator")
     assert lost()
     assert "The end of this try was not recorded" in client.get("/couture" + address(key)).text
+
+
+def test_spark_s_page_is_no_dead_link(
+    client: httpx.Client, api_server: ApiServer, store: Store, key: RunKey
+) -> None:
+    ended = full(key, store)
+    running = replace(ended, state="running", ended_at=None, error=None)
+    airflow_has(api_server, key, "running", "CouturePySparkOperator")
+
+    def look(run: Run) -> httpx.Response:
+        run_records.write(store, run)
+        where = "/couture" + address(key, map_index=-1, try_number=1, spark_ui=1)
+        return client.get(where, follow_redirects=False)
+
+    led_on = look(running)
+    assert (led_on.status_code, led_on.headers["location"]) == (302, "http://worker-1:4040")
+    elsewhere = look(replace(running, tracking_url="http://127.0.0.1:4040", host=HOSTILE))
+    assert elsewhere.status_code == 200
+    assert "for that machine alone" in elsewhere.text
+    assert 'href="http://127.0.0.1:4040"' not in elsewhere.text
+    here = look(replace(running, tracking_url="http://127.0.0.1:4040", host=socket.gethostname()))
+    assert here.headers["location"] == "http://127.0.0.1:4040"
+    over = look(ended)
+    assert over.status_code == 200
+    assert "The job has ended, and Spark&#39;s page with it." in over.text
+    assert "http://worker-1:4040" not in over.text
+    events = {"spark.eventLog.enabled": "true", "spark.yarn.historyServer.address": "history:18080"}
+    history = look(replace(ended, configuration={"configurations": events}))
+    assert history.headers["location"] == "http://history:18080/history/local-1/"
 
 
 @pytest.mark.browser
