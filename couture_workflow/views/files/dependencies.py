@@ -1,4 +1,4 @@
-"""The page *Developer > Spark Dependencies*: jars and Python files that jobs get; ``pages`` has what it does."""
+"""The page *Developer > Spark Dependencies*: jars and Python files that jobs get (``pages`` does it)."""
 
 from __future__ import annotations
 

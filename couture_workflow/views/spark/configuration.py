@@ -1,4 +1,4 @@
-"""The page *Developer > Spark Configuration*: what every new Spark job starts from, with review and history."""
+"""The page *Developer > Spark Configuration*: what every new Spark job starts from."""
 
 from __future__ import annotations
 
