@@ -61,7 +61,7 @@ def test_errors_are_printed_with_their_place(project: Path) -> None:
     done = lint(project, "dags")
 
     assert done.returncode == 1
-    assert "dags/broken.py:2: error: No module named 'nowhere'. [import]\n" in done.stdout
+    assert "dags/broken.py:2:1: error: No module named 'nowhere'. [import]\n" in done.stdout
     assert done.stdout.endswith("note(s).\n")
 
 
@@ -93,7 +93,8 @@ def test_annotations_are_escaped_for_github(project: Path) -> None:
     done = lint(project, "--format", "github", "dags")
 
     assert (
-        "::error file=dags/100%25%2C a%3Ab.py,line=2,title=import::No module named 'nowhere'." in done.stdout
+        "::error file=dags/100%25%2C a%3Ab.py,line=2,endLine=2,col=1,title=import::No module named 'nowhere'."
+        in done.stdout
     )
 
 
