@@ -9,14 +9,13 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from couture_workflow.services.upgrade.modules import EMPTY, without_modules
 from couture_workflow.services.upgrade.present import is_missing
 from couture_workflow.services.upgrade.table import CONTEXT, CONTEXT_LOST, GONE
 from couture_workflow.services.upgrade.text import NEWLINE, problem
 
 _RULES = "AIR301,AIR302,AIR303,F401"
 _UNUSED = "F401"
-#: Modules that are there and have nothing of what old files took from them.
-_EMPTY = ("airflow.utils.dates",)
 _IMPORTED = re.compile(r"`([\w.]+)(?: as \w+)?` imported but unused")
 _REMOVED = "the import of {} is removed, for nothing uses it now"
 #: How often it is looked whether a removed import leaves another one that nothing uses.
@@ -26,8 +25,7 @@ _KEYS = frozenset(CONTEXT) | CONTEXT_LOST
 _TIMEOUT = 30.0
 _ADVICE = {
     "airflow.operators": "Import it from the provider that has it: airflow.providers.<name>.operators.",
-    "airflow.contrib": "Import it from the provider that has it: airflow.providers.<name>. Instead of "
-    "SparkSubmitOperator, CoutureSparkOperator and CouturePySparkOperator can be used.",
+    "airflow.contrib": "Import it from the provider that has it: airflow.providers.<name>.",
 }
 
 
@@ -54,6 +52,11 @@ def remaining(text: str, *, before: str) -> Remaining:
             changes = [(_row(each), f"{_message(each)} (the import was changed)") for each in movable]
             text = moved
             found = _check(text)
+    cut, modules = without_modules(text)
+    if modules and problem(cut) is None:
+        changes += [(line, _REMOVED.format(name)) for line, name in modules]
+        text = cut
+        found = _check(text)
     was = _check(before) if any(each["code"] == _UNUSED for each in found) else []
     for _ in range(_ROUNDS):
         doomed = _doomed(found, text, {_local(each, before) for each in was if each["code"] == _UNUSED})
@@ -78,7 +81,7 @@ def _doomed(found: list[dict[str, Any]], text: str, was: set[str]) -> list[dict[
         if each["code"] != _UNUSED or not each.get("fix") or not (full := _full(each)):
             continue
         module, _, name = full.rpartition(".")
-        gone = full in _EMPTY or (is_missing(full) and is_missing(module, name) and name not in GONE)
+        gone = full in EMPTY or (is_missing(full) and is_missing(module, name) and name not in GONE)
         if _local(each, text) not in was or gone:
             doomed.append(each)
     return doomed

@@ -39,7 +39,7 @@ class SqlTasks(cst.CSTVisitor):
     def spec(self, node: cst.CSTNode) -> Sql | None:
         """Return what is known of the class that an expression names, None if it is not of one database."""
         for full in self.document.names(node):
-            module, _, name = full.rpartition(".")
+            module, _, name = full.removesuffix(".partial").rpartition(".")
             if OLD_MODULE.fullmatch(module) and name in SQL:
                 return SQL[name]
         return None
@@ -91,10 +91,10 @@ class SqlTasks(cst.CSTVisitor):
             )
         if not write or given is not None or "conn_id" in arguments.given:
             return
-        if spec.argument in self._literals:
-            arguments.add(call, f"conn_id={self._literals[spec.argument]}")
-        elif spec.argument in self._uncertain or any(each.star for each in call.args):
+        if any(each.star for each in call.args) or spec.argument in self._uncertain or called == "partial":
             self.document.note(call, _UNKNOWN.format(called, spec.default), "Name it with conn_id=.")
+        elif spec.argument in self._literals:
+            arguments.add(call, f"conn_id={self._literals[spec.argument]}")
         elif spec.argument not in self._renamed:
             quote = "'" if "'" in self.document.code(call) else '"'
             arguments.add(call, f"conn_id={quote}{spec.default}{quote}")

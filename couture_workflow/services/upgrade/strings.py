@@ -44,6 +44,8 @@ class Strings(cst.CSTVisitor):
 
     def visit_SimpleString(self, node: cst.SimpleString) -> None:
         """Look at a plain string."""
+        if isinstance(self.document.parent(node), cst.Expr):
+            return  # a docstring
         if "b" not in node.prefix.lower() and ("{{" in node.value or "{%" in node.value):
             self._rewrite(node, replace(self._rules_at(node), quote="'" if node.quote[0] == '"' else '"'))
 

@@ -275,6 +275,27 @@ CHANGES = {
         "x = airflow.utils.dates.days_ago(0), dates.days_ago(1)\n",
         "import pendulum\nx = pendulum.today('UTC'), pendulum.today('UTC').subtract(days=1)\n",
     ),
+    "module-whose-root-is-used": (
+        "import airflow.utils.dates, os\nx = airflow.__version__\n",
+        "import os, airflow\nx = airflow.__version__\n",
+    ),
+    "module-that-was-the-whole-block": (
+        "if x:\n    import airflow.utils.dates\nelse: import airflow.contrib.foo\n",
+        "if x:\n    pass\nelse: pass\n",
+    ),
+    "module-that-moved": (
+        "import airflow.hooks.http_hook\nx = airflow.hooks.http_hook.HttpHook\n",
+        "import airflow.providers.http.hooks.http\nx = airflow.providers.http.hooks.http.HttpHook\n",
+    ),
+    "sql-that-is-mapped": (
+        "from airflow.operators.postgres_operator import PostgresOperator as P\n"
+        "P.partial(task_id='a', postgres_conn_id='x').expand(sql=[1])\n",
+        SQL + " as P\nP.partial(task_id='a', conn_id='x').expand(sql=[1])\n",
+    ),
+    "docstring": (
+        '"""{{ execution_date }}"""\nfrom airflow import DAG\nDAG(\'x\', schedule_interval=None)\n',
+        '"""{{ execution_date }}"""\nfrom airflow import DAG\nDAG(\'x\', schedule=None)\n',
+    ),
     "unused-before": ("import os\nfrom airflow.contrib.foo import bar\n", "import os\n"),
 }
 
