@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 
 from couture_workflow.services.upgrade.table import AMBIGUOUS, CONTEXT, CONTEXT_LOST, DATED
 
-_BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+#: A block does not go on over the beginning of another one, which also keeps the search linear.
+_BLOCK = re.compile(r"\{\{(?:(?!\{\{|\}\}).)*\}\}|\{%(?:(?!\{%|%\}).)*%\}", re.DOTALL)
 #: The same where braces are doubled, as in an f-string.
-_DOUBLED = re.compile(r"\{\{\{\{.*?\}\}\}\}|\{\{%.*?%\}\}", re.DOTALL)
+_DOUBLED = re.compile(
+    r"\{\{\{\{(?:(?!\{\{\{\{|\}\}\}\}).)*\}\}\}\}|\{\{%(?:(?!\{\{%|%\}\}).)*%\}\}", re.DOTALL
+)
 _NAMES = "|".join(sorted({*CONTEXT, *CONTEXT_LOST}, key=len, reverse=True))
 _NAME = re.compile(rf"(?<![\w.'\"])(?:{_NAMES})(?!\w|['\"]|\s*=(?!=)|\s*\()")
 #: A string inside of a block, or a name; strings are passed over.
