@@ -13,10 +13,11 @@ _PATIENCE = 1.0
 
 _BEGINS = re.compile(r"^.{0,200}?Traceback \(most recent call last\):$")
 _GROUP = re.compile(r"^ *\+ ")
+_LOGGED = re.compile(r"^\d\d(\d\d)?[/-]\d\d[/-]\d\d")
 #: How a traceback goes on behind the line that names its error.
 _GOES_ON = re.compile(
     r"^(\s|Caused by: |: \S|During handling of the above|The above exception was|Suppressed: |"
-    r"\.\.\. \d+ more|JVM stacktrace:|Driver stacktrace:)"
+    r"([a-z_]\w*\.)+[A-Z]\w*(Error|Exception|Throwable)\b|\.\.\. \d+ more|JVM stacktrace:|Driver stacktrace:)"
 )
 
 
@@ -66,8 +67,8 @@ class Pieces:
             self._hand_on(line)
 
     def _belongs(self, line: str) -> bool:
-        if begins(line):  # of a cause behind it, or another one
-            return self._blank > 0 or not self._named
+        if begins(line):  # of a cause, of the worker's in the driver's, or another one right behind
+            return not _LOGGED.match(line)
         if not line.strip() or _GOES_ON.match(line):
             return True
         return not self._named

@@ -58,8 +58,24 @@ def test_what_python_prints_is_one_piece(name: str) -> None:
     assert pieces([*lines, "after"]) == [done.stderr.rstrip("\n"), "after"]
 
 
-def test_two_tracebacks_are_two_pieces() -> None:
-    assert pieces([*SIMPLE, *SIMPLE]) == ["\n".join(SIMPLE)] * 2
+def test_a_worker_s_traceback_in_the_driver_s_is_one_piece() -> None:
+    lines = [
+        *SIMPLE[:3],
+        "pyspark.errors.exceptions.captured.PythonException: An exception was thrown from the Python worker:",
+        *SIMPLE,
+        "",
+        "JVM stacktrace:",
+        "org.apache.spark.SparkException: Job aborted",
+        "\tat org.apache.spark.Foo.bar(Foo.scala:1)",
+    ]
+
+    assert pieces([*lines, "after"]) == ["\n".join(lines), "after"]
+
+
+def test_a_traceback_that_spark_logs_is_a_piece_of_its_own() -> None:
+    logged = [f"25/06/01 10:00:00 ERROR Executor: x: {HEAD}", *SIMPLE[1:]]
+
+    assert pieces([*SIMPLE, *logged]) == ["\n".join(SIMPLE), "\n".join(logged)]
 
 
 def test_blank_lines_behind_a_traceback_are_no_part_of_it() -> None:
