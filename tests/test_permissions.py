@@ -148,7 +148,8 @@ def call(client: httpx.Client, route: Route) -> int:
 def test_table_of_expected_rights_is_complete() -> None:
     ours = {str(permission) for granted in permissions.ROLES.values() for permission in granted}
 
-    assert set(EXPECTED) == ours | {str(permissions.RUN_DETAILS), str(permissions.HOOK)}
+    airflows = {str(permissions.RUN_DETAILS), str(permissions.RUNS)}
+    assert set(EXPECTED) == ours | airflows | {str(permissions.HOOK)}
 
 
 def test_roles_are_seeded_as_expected(api_server: ApiServer) -> None:
@@ -162,7 +163,8 @@ def test_roles_are_seeded_as_expected(api_server: ApiServer) -> None:
         if (name := f"{action.replace('_', ' ')} on {resource}") in seeded:
             seeded[name].add(role)
 
-    del seeded["can read on the DAG's task instance"]
+    for airflows in (permissions.RUN_DETAILS, permissions.RUNS):
+        del seeded[str(airflows)]
     assert seeded == {name: roles for name, roles in EXPECTED.items() if name in seeded}
 
 

@@ -135,7 +135,7 @@ def _account_that_reads(server: ApiServer, name: str, dag: str) -> None:
 
     (read,) = server.sql("select id from ab_permission where name = 'can_read'")[0]
     role = row("ab_role", name=name)
-    for resource in (f"DAG:{dag}", "Task Instances"):
+    for resource in (f"DAG:{dag}", "DAG Runs", "Task Instances"):
         found = server.sql("select id from ab_view_menu where name = ?", resource)
         menu = found[0][0] if found else row("ab_view_menu", name=resource)
         both = server.sql(
@@ -178,7 +178,7 @@ def test_what_runs_is_told_from_what_was_killed(
 
 
 def test_the_page_leads_to_the_details_of_any_name(client: httpx.Client, store: Store) -> None:
-    key = RunKey(f"{HOSTILE}-{uuid.uuid4().hex[:8]}" + "x" * 200, f"{HOSTILE} / run", HOSTILE, 3, 2)
+    key = RunKey(f"{HOSTILE}-{uuid.uuid4().hex[:8]}" + "x" * 200, f"{HOSTILE} run", HOSTILE, 3, 2)
     add(store, key.dag_id, 1, key=key, app_name=HOSTILE * 40, triggered_by=HOSTILE)
 
     page = client.get("/couture/runs/", params={"dag_id": key.dag_id})
