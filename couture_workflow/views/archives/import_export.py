@@ -1,4 +1,4 @@
-"""The page *Developer > Import/Export*: archives out, and archives in after a look at what they would do."""
+"""The page *Import/Export*: archives out, and archives in after a look at what they would do."""
 
 from __future__ import annotations
 

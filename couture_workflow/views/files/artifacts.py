@@ -1,4 +1,4 @@
-"""The page *Developer > Code Artifacts*: the code of Spark jobs; ``pages`` has what it does."""
+"""The page *Code Artifacts*: the code of Spark jobs; ``pages`` has what it does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page *Developer > DAG Repository*: the git remote that the DAG files come from and go to."""
+"""The page *DAG Repository*: the git remote that the DAG files come from and go to."""
 
 from __future__ import annotations
 

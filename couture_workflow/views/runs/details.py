@@ -144,12 +144,11 @@ def portable(command: str, files: Iterable[FileUse]) -> str:
         words = shlex.split(command)
     except ValueError:
         return command
-    ends = {f"/{FOLDERS[use.role]}/{use.name}": use.name for use in files}
-
-    def bare(part: str) -> str:
-        return next((name for end, name in ends.items() if part.endswith(end)), part)
-
-    return shlex.join(",".join(map(bare, word.split(","))) for word in words)
+    ends = {f"/{FOLDERS[use.role]}/{use.name}": use for use in files}
+    application = next((end for end, use in ends.items() if use.role == "application"), "/")
+    folder = next((word.removesuffix(application) for word in words if word.endswith(application)), "")
+    bare = {f"{folder}{end}": use.name for end, use in ends.items()}
+    return shlex.join(",".join(bare.get(part, part) for part in word.split(",")) for word in words)
 
 
 def seconds(duration: float) -> str:
