@@ -36,7 +36,7 @@ def main(folder: Path, answer: Path) -> None:
     dagbag.sync_bag_to_db = lambda *_: None
     _stand_in_for_databases()
     found = {Path(file).stem: {"error": error} for file, error in bag.import_errors.items()}
-    for dag in bag.dags.values():
+    for _, dag in sorted(bag.dags.items()):
         found.setdefault(Path(dag.fileloc).stem, {}).update(tasks=_run(dag))
     answer.write_text(json.dumps(found))
 
