@@ -38,7 +38,7 @@ class CouturePlugin(AirflowPlugin):
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """Return the applications to mount: the pages and one REST API for each noun."""
         from couture_workflow.api.app import api_apps
-        from couture_workflow.patches import client_address, signing_key
+        from couture_workflow.patches import client_address, ended_tokens, signing_key
         from couture_workflow.web import audit
         from couture_workflow.web.app import pages_app
         from couture_workflow.web.paths import APIS, PAGES
@@ -46,6 +46,7 @@ class CouturePlugin(AirflowPlugin):
         audit.listen_to_log_ins()
         client_address.listen()
         signing_key.keep()
+        ended_tokens.end()
         return [
             {"name": "Couture Workflow pages", "url_prefix": PAGES, "app": pages_app(_flask_app)},
             *(

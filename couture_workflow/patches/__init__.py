@@ -17,6 +17,7 @@ FAB_PROVIDER = "apache-airflow-providers-fab"
 REMEDY = "Install the versions that this release is made for, or a newer release of Couture Workflow."
 
 _SUPERVISOR = "airflow.sdk.execution_time.supervisor"
+_FAB = "airflow.providers.fab.auth_manager.fab_auth_manager:FabAuthManager"
 _CELERY = "airflow.providers.celery.executors.celery_executor_utils"
 
 
@@ -266,6 +267,28 @@ PATCHES = (
         without="A copy of a browser's session cookie is good after the log-out.",
         since="Airflow's FAB provider 3.10.2, Flask-Session 0.8.0",
         ends_with="none known; https://github.com/apache/airflow/pull/67289 revokes the token alone",
+        where="API server",
+        distribution=FAB_PROVIDER,
+    ),
+    Patch(
+        name="ended-tokens",
+        module="ended_tokens",
+        changes=(
+            Target(f"{_FAB}.serialize_user", ("self", "user"), uses=("sub",)),
+            Target(f"{_FAB}.deserialize_user", ("self", "token"), uses=("sub", "is_active")),
+            Target(f"{_FAB}.cache", uses=()),
+            Target(
+                "airflow.api_fastapi.auth.managers.base_auth_manager:BaseAuthManager.get_user_from_token",
+                parameters=("self", "token"),
+                uses=("deserialize_user", "ValueError", "InvalidTokenError"),
+                is_coroutine=True,
+            ),
+        ),
+        does="A token ends when its account gets another password, and at once when it is deactivated.",
+        why="Airflow's tokens are good for a day, whoever knows them and whatever happens to the password.",
+        without="Tokens that were given before a change of the password go on until they expire.",
+        since="Airflow's FAB provider 3.10.2",
+        ends_with="none known",
         where="API server",
         distribution=FAB_PROVIDER,
     ),

@@ -132,3 +132,48 @@ def test_core_api_is_not_disturbed(api_server: ApiServer) -> None:
     assert api_server.client().get("/api/v2/dags", headers=token).status_code == 200
     assert api_server.client().get("/api/v2/dags", auth=("dev", "dev")).status_code == 401
     assert api_server.client().get("/api/nothing").status_code == 404
+
+
+def _new_password(server: ApiServer, text: str) -> None:
+    from werkzeug.security import generate_password_hash
+
+    hashed = generate_password_hash(text, "pbkdf2:sha256:1000")
+    server.sql("update ab_user set password = ? where username = 'dev'", hashed)
+
+
+@pytest.mark.parametrize("address", ["/api/v2/dags", "/api/artifacts/files"])
+def test_tokens_end_with_the_password_that_they_were_given_for(address: str, restored: ApiServer) -> None:
+    old = {"Authorization": f"Bearer {restored.token('dev')}"}
+    client = restored.client()
+    assert [client.get(address, headers=old).status_code for _ in range(4)] == [200] * 4  # both workers
+
+    _new_password(restored, "new")
+
+    assert {client.get(address, headers=old).status_code for _ in range(4)} <= {401, 403}
+    answer = client.post("/auth/token", json={"username": "dev", "password": "new"})
+    new = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    assert [client.get(address, headers=new).status_code for _ in range(4)] == [200] * 4
+
+
+def test_a_password_that_an_administrator_changes_ends_the_tokens(restored: ApiServer) -> None:
+    admin = {"Authorization": f"Bearer {restored.token('admin')}"}
+    old = {"Authorization": f"Bearer {restored.token('dev')}"}
+    client = restored.client()
+
+    changed = client.patch(
+        "/auth/fab/v1/users/dev?update_mask=password", headers=admin, json={"password": "another"}
+    )
+
+    assert changed.status_code == 200, changed.text
+    assert client.get("/api/v2/dags", headers=old).status_code in (401, 403)
+    assert client.get("/api/v2/dags", headers=admin).status_code == 200
+
+
+def test_a_deactivated_account_is_out_of_airflows_own_api_at_once(restored: ApiServer) -> None:
+    token = {"Authorization": f"Bearer {restored.token('dev')}"}
+    client = restored.client()
+    assert [client.get("/api/v2/dags", headers=token).status_code for _ in range(4)] == [200] * 4
+
+    restored.sql("update ab_user set active = 0 where username = 'dev'")
+
+    assert {client.get("/api/v2/dags", headers=token).status_code for _ in range(4)} <= {401, 403}
