@@ -39,11 +39,12 @@ class CouturePlugin(AirflowPlugin):
         """Return the applications to mount: the pages and one REST API for each noun."""
         from couture_workflow.api.app import api_apps
         from couture_workflow.patches import client_address, ended_tokens, signing_key
-        from couture_workflow.web import audit
+        from couture_workflow.web import audit, log_in_limit
         from couture_workflow.web.app import pages_app
         from couture_workflow.web.paths import APIS, PAGES
 
         audit.listen_to_log_ins()
+        log_in_limit.listen()
         client_address.listen()
         signing_key.keep()
         ended_tokens.end()
@@ -60,7 +61,10 @@ class CouturePlugin(AirflowPlugin):
         """Return the middlewares around all of Airflow's API server, the last one outermost."""
         from couture_workflow.patches.single_writer import SingleWriterMiddleware, needed
         from couture_workflow.web import paths
+        from couture_workflow.web.bodies import BodyMiddleware
+        from couture_workflow.web.log_in_limit import LogInLimitMiddleware
         from couture_workflow.web.middleware import (
+            AddressMiddleware,
             ClientAddressMiddleware,
             LogoutMiddleware,
             NavFilterMiddleware,
@@ -89,6 +93,9 @@ class CouturePlugin(AirflowPlugin):
             {"name": "Couture Workflow menu filter", "middleware": NavFilterMiddleware},
             {"name": "Couture Workflow log-out", "middleware": LogoutMiddleware},
             *arrival(),
+            {"name": "Couture Workflow log-in limit", "middleware": LogInLimitMiddleware},
+            {"name": "Couture Workflow bodies", "middleware": BodyMiddleware},
+            {"name": "Couture Workflow addresses", "middleware": AddressMiddleware},
             {"name": "Couture Workflow client address", "middleware": ClientAddressMiddleware},
         ]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import secrets
 import time
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
@@ -22,6 +24,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from couture_workflow.permissions import SharedSecret
+from couture_workflow.web import bodies, log_in_limit
 from couture_workflow.web.errors import plain
 from couture_workflow.web.security import AnyPermission, allowed, fresh_user, user_of_token
 
@@ -72,14 +75,18 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
-        if scope["type"] == "http":
-            try:
-                await self._admit(scope)
-            except HTTPException as error:
-                response = refusal(error)
-                await response(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self._admit(scope)
+        except HTTPException as error:
+            response = refusal(error)
+            await response(scope, receive, send)
+            return
+        user = scope.get(_USER_KEY)
+        account = str(user.get_name()) if user else ""
+        await bodies.streamed(self.app, scope, receive, send, account=account)
 
     async def _admit(self, scope: Scope) -> None:
         if any(
@@ -129,7 +136,7 @@ async def _authenticate(request: Request) -> BaseUser | None:
         return await user_of_token(credentials)
     if scheme.lower() == "basic":
         given = await HTTPBasic(auto_error=False)(request)
-        return await to_thread.run_sync(_basic, given.username, given.password) if given else None
+        return await _basic(request, given.username, given.password) if given else None
     user = await user_of_token(request.cookies.get(COOKIE_NAME_JWT_TOKEN))
     if user and request.method not in _SAFE_METHODS and not request.headers.get("x-requested-with"):
         # A foreign page can make a browser send the cookie, but not this header.
@@ -163,12 +170,35 @@ class _BasicCache:
 _basic_cache = _BasicCache()
 
 
-def _basic(username: str, password: str) -> BaseUser | None:
+#: One password is checked once, however many calls bring it at the same time; and is counted once.
+_checks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+
+async def _basic(request: Request, username: str, password: str) -> BaseUser | None:
     digest = _basic_cache.digest(username, password)
+    async with _checks.setdefault(digest, asyncio.Lock()):
+        user, known = await to_thread.run_sync(_known, digest)
+        if known or not log_in_limit.is_limited():
+            return user if known else await to_thread.run_sync(_checked, digest, username, password)
+        address = str((request.scope.get("client") or ("",))[0])
+        if wait := await to_thread.run_sync(log_in_limit.attempts.begin, address, username):
+            raise HTTPException(429, log_in_limit.sentence(wait), headers={"Retry-After": str(wait)})
+        user = await to_thread.run_sync(_checked, digest, username, password)
+        if user is not None:
+            await to_thread.run_sync(log_in_limit.attempts.good, address, username)
+        return user
+
+
+def _known(digest: bytes) -> tuple[BaseUser | None, bool]:
+    """Return the account that a password was checked for in the last minute, and whether that is known."""
     if hit := _basic_cache.get(digest):
         user = fresh_user(hit[0])
         if user is None or getattr(user, "password", None) == hit[1]:
-            return user
+            return user, True
+    return None, False
+
+
+def _checked(digest: bytes, username: str, password: str) -> BaseUser | None:
     user = fresh_user(_check_password(username, password))
     if user is not None:
         _basic_cache.put(digest, user)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from pathlib import Path
 from typing import Self
 
@@ -28,6 +30,10 @@ _FOLDERS = (
     "runs",
     "outputs",
 )
+
+
+#: Folders that are for the owner alone even where the home is shared by a group.
+_PRIVATE = ("secrets", "airflow")
 
 
 class Store:
@@ -68,6 +74,7 @@ class Store:
         if store.layout() != LAYOUT or not store._is_complete():
             store._make()
         store._check_rights()
+        tighten(store.root)
         pending_files.recover(store.blobs.root.parent)
         return store
 
@@ -126,8 +133,9 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
             self._check_rights()
             with atomic.locked(self.root / ".lock"):
+                tighten(self.root)
                 for folder in _FOLDERS:
-                    mode = 0o700 if folder == "secrets" else 0o777
+                    mode = 0o700 if folder in _PRIVATE else 0o770
                     (self.root / folder).mkdir(mode=mode, parents=True, exist_ok=True)
                 for repository in self.repositories:
                     repository.create()
@@ -135,6 +143,34 @@ class Store:
                     atomic.write(self.root / "version", f"{LAYOUT}\n".encode())
         except OSError as error:
             raise HomeError(_unwritable(self.root, str(error.strerror))) from error
+
+
+def open_to(root: Path) -> int:
+    """Return the bits that no mode may have in a home: others', and the group's if it is no group's.
+
+    A home is a group's if its group may write to it and is set on purpose: it is passed on to what is made
+    there (setgid), or it is group 0 of containers, in which any user id may run.
+    """
+    status = root.stat()
+    chosen = status.st_mode & stat.S_ISGID or (status.st_gid == 0 and os.geteuid() != 0)
+    return 0o007 if chosen and status.st_mode & stat.S_IWGRP else 0o077
+
+
+def tighten(root: Path) -> None:
+    """Take from everybody else what they may do with the home and what lies in it.
+
+    A home of an earlier version is open to all users of the machine. What is not ours is left as it is: who
+    mounted it decides. Below the first level nothing needs to change: nobody else gets there.
+    """
+    surplus = open_to(root)
+    for path in (root, *root.iterdir()):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            status = path.lstat()
+            if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid():
+                continue
+            mode = stat.S_IMODE(status.st_mode)
+            if left := mode & (0o077 if path.name in _PRIVATE and path != root else surplus):
+                path.chmod(mode & ~left)
 
 
 def _unwritable(root: Path, why: str) -> str:

@@ -12,6 +12,7 @@ from flask_appbuilder import expose as fab_expose
 
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import AirflowPermission, Permission
+from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.security import allowed
 
 __all__ = [
@@ -31,9 +32,6 @@ View = TypeVar("View", bound=Callable[..., Any])
 Default = TypeVar("Default", int, None)
 
 _LONGEST_MESSAGE = 2000
-
-#: What git and databases count with has 32 bits: they refuse a larger number, or take it for a small one.
-_LARGEST = 2**31 - 2**10
 
 
 def expose(url: str = "/", methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
@@ -73,7 +71,7 @@ def accepts(most_bytes: int, *, parts: int) -> Callable[[View], View]:
 def number_asked(name: str, default: Default, *, least: int = 0) -> int | Default:
     """Return a number of the address, within what git and databases count with; else the default."""
     found = request.args.get(name, type=int)
-    return default if found is None else min(max(found, least), _LARGEST)
+    return default if found is None else min(max(found, least), LARGEST)
 
 
 def sent() -> dict[str, Any]:

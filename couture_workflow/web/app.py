@@ -13,8 +13,10 @@ from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_
 from anyio import to_thread
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from couture_workflow.services.dags.uploads import MOST_SENT
+from couture_workflow.web import bodies
 from couture_workflow.web.assets import Assets
 from couture_workflow.web.paths import ASSETS
 from couture_workflow.web.roles import seed_roles
@@ -49,7 +51,20 @@ class PagesApp:
         """Serve one request."""
         wsgi = self._wsgi or await to_thread.run_sync(self._build)
         scope[USER_KEY] = await user_of_token(Request(scope).cookies.get(COOKIE_NAME_JWT_TOKEN))
-        await wsgi(scope, receive, send)
+        if scope["type"] != "http":
+            await wsgi(scope, receive, send)
+            return
+        user = scope[USER_KEY]
+        if user is None:  # the page refuses it without its body
+            await wsgi(scope, _nothing, send)
+            return
+        # A thread that waits for a body is one of eight, and everybody's: it gets the body when it is whole.
+        account = str(user.get_name())
+        await bodies.whole(wsgi, scope, receive, send, account=account, most=MOST_SENT + 2**20)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 @asynccontextmanager

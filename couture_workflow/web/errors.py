@@ -45,6 +45,7 @@ PLAIN: dict[int, tuple[str, str, str]] = {
     ),
     404: ("not_found", "Not found", "There is no such page. It may have been moved or deleted."),
     405: ("method_not_allowed", "Method not allowed", "This address does not accept that kind of request."),
+    408: ("too_slow", "Too slow", "What was sent did not come in time. Send it again."),
     409: ("conflict", "Conflict", "Somebody else changed the same thing meanwhile."),
     413: (
         "too_large",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Collection
 from functools import partial
 
@@ -15,9 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from couture_workflow.patches import log_out, static_files
 from couture_workflow.patches.client_address import client_address
 from couture_workflow.web import branding, navigation, selftest
+from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.assets import AssetsFirst
 from couture_workflow.web.audit import audit
-from couture_workflow.web.paths import route_path
+from couture_workflow.web.errors import plain
+from couture_workflow.web.paths import is_ours, route_path
 from couture_workflow.web.runs import children as child_runs
 from couture_workflow.web.security import user_of_request
 
@@ -38,6 +41,31 @@ class ClientAddressMiddleware:
         if scope["type"] == "http" and scope.get("client"):
             client_address.set(scope["client"][0])
         await self.app(scope, receive, send)
+
+
+class AddressMiddleware:
+    """Refuse control characters in our addresses: a route matches no line break, and Airflow would answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        found = _control_character(route_path(scope)) if scope["type"] == "http" else ""
+        if not found or not is_ours(route_path(scope)):
+            await self.app(scope, receive, send)
+            return
+        detail = (
+            f"The address holds the control character U+{ord(found):04X}. No name has one: take it out of "
+            "the address."
+        )
+        body = {**plain(422, detail=detail).json(), "error": "invalid_name"}
+        await JSONResponse(body, status_code=422)(scope, receive, send)
+
+
+def _control_character(text: str) -> str:
+    """Return the first control character or line break of a text, "" if it has none."""
+    return next((each for each in text if unicodedata.category(each) in ("Cc", "Zl", "Zp")), "")
 
 
 class StartMiddleware:
@@ -113,7 +141,7 @@ class LogoutMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and route_path(scope) in _LOGOUTS:
+        if scope["type"] == "http" and route_path(scope).rstrip("/") in _LOGOUTS:
             request = Request(scope)
             if user := await user_of_request(request):
                 await to_thread.run_sync(audit, "logout", user)
@@ -122,9 +150,11 @@ class LogoutMiddleware:
 
 
 def _end_log_in(request: Request) -> None:
-    """Revoke the token and delete the session row; neither of Airflow's two log-outs does both."""
+    """Revoke every token that was sent and delete the session row; Airflow's log-outs do not do all of it."""
     manager = get_auth_manager()
-    if token := request.cookies.get(COOKIE_NAME_JWT_TOKEN):
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+    for token in filter(None, (bearer, request.cookies.get(COOKIE_NAME_JWT_TOKEN))):
         manager.revoke_token(token)
     if cookie := request.cookies.get("session"):
         log_out.delete_session(getattr(manager, "flask_app", None), cookie)

@@ -22,6 +22,11 @@ NAV_RESOURCE = "couture_resource"
 NAV_EVERYBODY = "*"
 
 
+def is_ours(path: str) -> bool:
+    """Tell whether a path leads to our pages or our REST API."""
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in (PAGES, *APIS.values()))
+
+
 def route_path(scope: Mapping[str, Any]) -> str:
     """Return the path of an ASGI request without the prefix of ``[api] base_url`` or of a mount."""
     path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")

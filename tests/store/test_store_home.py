@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -162,3 +163,61 @@ def test_store_needs_neither_airflow_nor_git_to_be_imported(tmp_path: Path) -> N
     ).stdout
 
     assert output == b"[]\n"
+
+
+def _modes(root: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.lstat().st_mode) for path in (root, *root.iterdir())}
+
+
+def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store = Store.open(tmp_path / "home")
+    finally:
+        os.umask(before)
+
+    assert {name: mode for name, mode in _modes(store.root).items() if mode & 0o077} == {}
+
+
+def test_a_home_of_an_earlier_version_is_tightened_when_it_is_opened(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "home")
+    for name in ("logs", "airflow"):
+        (store.root / name).mkdir()
+    (store.root / "workbench.lock").touch()
+    for path in (store.root, *store.root.iterdir()):
+        path.chmod(0o775 if path.is_dir() else 0o664)
+    store.root.chmod(0o755)
+
+    Store.open(store.root)
+
+    assert {name: mode for name, mode in _modes(store.root).items() if mode & 0o077} == {}
+    assert all(mode & 0o600 == 0o600 for mode in _modes(store.root).values())
+
+
+def test_a_home_of_a_group_stays_the_groups_and_nobody_elses(tmp_path: Path) -> None:
+    root = tmp_path / "home"
+    root.mkdir()
+    root.chmod(0o2777)
+    before = os.umask(0o002)
+    try:
+        store = Store.open(root)
+    finally:
+        os.umask(before)
+
+    modes = _modes(store.root)
+    assert {name: mode for name, mode in modes.items() if mode & 0o007} == {}
+    assert modes["home"] == 0o2770
+    assert modes["dags.git"] & 0o070 == 0o070
+    assert modes["secrets"] & 0o077 == 0
+
+
+def test_a_link_to_another_folder_is_not_followed(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    other.chmod(0o755)
+    store = Store.open(tmp_path / "home")
+    (store.root / "link").symlink_to(other)
+
+    Store.open(store.root)
+
+    assert stat.S_IMODE(other.stat().st_mode) == 0o755

@@ -29,7 +29,7 @@ def test_log_in_by_the_form_opens_our_pages(api_server: ApiServer) -> None:
     assert person.get(HUB).status_code == 200
 
 
-@pytest.mark.parametrize("address", ["/api/v2/auth/logout", "/auth/logout"])
+@pytest.mark.parametrize("address", ["/api/v2/auth/logout", "/auth/logout", "/auth/logout/"])
 def test_copied_cookies_are_worth_nothing_after_log_out(address: str, api_server: ApiServer) -> None:
     person = api_server.browser_login("admin")
     copies = {cookie.name: cookie.value for cookie in person.cookies.jar if cookie.path != "/airflow/couture"}
@@ -177,3 +177,16 @@ def test_a_deactivated_account_is_out_of_airflows_own_api_at_once(restored: ApiS
     restored.sql("update ab_user set active = 0 where username = 'dev'")
 
     assert {client.get("/api/v2/dags", headers=token).status_code for _ in range(4)} <= {401, 403}
+
+
+@pytest.mark.parametrize("address", ["/api/v2/auth/logout", "/auth/logout", "/auth/logout/"])
+def test_log_out_with_a_bearer_token_ends_the_token(address: str, api_server: ApiServer) -> None:
+    ended, other = ({"Authorization": f"Bearer {api_server.token('dev')}"} for _ in range(2))
+    client = api_server.client()
+    assert client.get("/api/v2/dags", headers=ended).status_code == 200
+
+    client.get(address, headers=ended)
+
+    for path in ("/api/v2/dags", "/api/artifacts/files"):
+        assert client.get(path, headers=ended).status_code in (401, 403)
+        assert client.get(path, headers=other).status_code == 200

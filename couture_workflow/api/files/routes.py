@@ -25,12 +25,21 @@ from couture_workflow.store.files import FileVersion, StoredFile
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.audit import audit
 from couture_workflow.web.files.users import users_by_name
+from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
 MOST_FILES = 1000
 
 _BINARY = {"type": "string", "format": "binary"}
+# Airflow compresses every answer but application/zip and a few others; a jar, egg or wheel is a zip.
+_ZIP, _PYTHON = "application/zip", "text/x-python"
+_CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The content; of a Python file as text.",
+        "content": {_ZIP: {"schema": _BINARY}, _PYTHON: {"schema": {"type": "string"}}},
+    }
+}
 _FORM = {
     "type": "object",
     "required": ["sources"],
@@ -69,7 +78,7 @@ class FileList(BaseModel):
 class Restore(BaseModel):
     """What to restore."""
 
-    version: int = Field(description="Number of the version whose content becomes current.", ge=1)
+    version: int = Field(description="Number of the version whose content becomes current.", ge=1, le=LARGEST)
 
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +103,7 @@ def _add_reading(router: APIRouter, kind: FileKind) -> None:
         search: Annotated[str, Query(description="Part of the name, in any case.")] = "",
         sort: Annotated[Sort, Query(description="Order; a minus reverses it.")] = "name",
         limit: Annotated[int, Query(ge=1, le=MOST_FILES, description="Most files in the part.")] = 50,
-        offset: Annotated[int, Query(ge=0, description="How many files come before it.")] = 0,
+        offset: Annotated[int, Query(ge=0, le=LARGEST, description="How many files come before it.")] = 0,
         deleted: Annotated[bool, Query(description="List the deleted files instead.")] = False,
         user: User = reader,
     ) -> FileList:
@@ -112,16 +121,15 @@ def _add_reading(router: APIRouter, kind: FileKind) -> None:
         file = kind.files(store()).get(name)
         return _file(file, users_by_name(kind, user)(file.name))
 
-    @router.get("/files/{name}/content")
+    @router.get("/files/{name}/content", response_class=FileResponse, responses=_CONTENT)
     def download(
         name: str,
-        version: Annotated[int | None, Query(description="Number of a version.")] = None,
+        version: Annotated[int | None, Query(ge=1, le=LARGEST, description="Number of a version.")] = None,
         user: User = reader,
     ) -> FileResponse:
         """Return the content of a version, by default of the current one."""
         path = kind.files(store()).path(name, version)
-        # Airflow compresses every answer but application/zip and a few others; a jar, egg or wheel is a zip.
-        media_type = "text/x-python" if name.casefold().endswith(".py") else "application/zip"
+        media_type = _PYTHON if name.casefold().endswith(".py") else _ZIP
         headers = {"ETag": f'"{path.name}"', **_DOWNLOAD_HEADERS}
         return FileResponse(path, media_type=media_type, filename=name, headers=headers)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from couture_workflow.api.auth import User, requires
 from couture_workflow.permissions import RUN_DETAILS, RUNS
 from couture_workflow.services.runs.records import Details, RunKey
+from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.runs import listing as runs
 from couture_workflow.web.runs import task_instances
 from couture_workflow.web.state import store
@@ -147,8 +148,10 @@ def run_details(
     dag_id: str,
     run_id: str,
     task_id: str,
-    map_index: Annotated[int, Query(description="Index of a mapped task.")] = -1,
-    try_number: Annotated[int | None, Query(description="Number of the try; the newest if left out.")] = None,
+    map_index: Annotated[int, Query(ge=-1, le=LARGEST, description="Index of a mapped task.")] = -1,
+    try_number: Annotated[
+        int | None, Query(ge=1, le=LARGEST, description="Number of the try; the newest if left out.")
+    ] = None,
     user: User = requires(RUN_DETAILS),  # noqa: B008
 ) -> DetailsModel:
     """Return one try of a Spark task."""

@@ -19,6 +19,7 @@ from couture_workflow.services.spark.rules import errors, validate
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.audit import audit
 from couture_workflow.web.errors import describe
+from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.state import store
 
 router = APIRouter()
@@ -121,7 +122,7 @@ def save_spark(
 def spark_history(
     _user: Reader,
     limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
-    skip: Annotated[int, Query(ge=0, description="How many of the newest to leave out.")] = 0,
+    skip: Annotated[int, Query(ge=0, le=LARGEST, description="How many of the newest to leave out.")] = 0,
 ) -> list[SavedVersion]:
     """Return who saved when and why, newest first."""
     return [

@@ -29,8 +29,7 @@ def check_home(home: Path) -> Layout:
         for folder in (layout.airflow, layout.logs):
             folder.mkdir(parents=True, exist_ok=True)
             _check_writable(folder)
-        # Password hashes, keys and task logs are nobody else's business.
-        layout.airflow.chmod(0o700)
+            folder.chmod(0o700)  # password hashes, keys and logs are nobody else's business
     except OSError as error:
         raise HomeError(
             f"The home {home} cannot be written ({error.strerror}): make it writable for this user, or "

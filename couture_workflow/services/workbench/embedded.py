@@ -79,6 +79,7 @@ def run(options: Options, *, report: Report) -> int:
     :param report: gets each line that a person should read.
     """
     began = time.monotonic()
+    os.umask(0o077)  # what the services and their tasks write is this user's alone
     given = os.environ.get("COUTURE_ADMIN_PASSWORD") or None
     checks.check_password(given)
     checks.check_port(options.host, options.port)

@@ -203,7 +203,7 @@ class DagHistoryPage(CouturePage):
             commit=saved.commit.id,
             message=saved.commit.message,
             overridden=saved.overridden,
-            files=live(store(), saved.commit.id, list(changes)),
+            files=live(store(), saved.commit.id, list(changes), user=g.user),
         )
 
     @staticmethod

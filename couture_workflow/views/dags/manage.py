@@ -20,7 +20,7 @@ from couture_workflow.views.base import CouturePage, accepts, attachment, expose
 from couture_workflow.web.dags import changes as dag_changes
 from couture_workflow.web.dags import files as dag_files
 from couture_workflow.web.dags.changes import Change, Tree
-from couture_workflow.web.dags.states import states
+from couture_workflow.web.dags.states import import_error, states
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
@@ -66,8 +66,7 @@ class ManageDagsPage(CouturePage):
     @requires(CAN_READ)
     def error(self) -> Response:
         """Return the traceback of a file's import error, "" if it has none."""
-        state = states().get(request.args.get("path", ""))
-        return jsonify(error=state.import_error if state else "")
+        return jsonify(error=import_error(states().get(request.args.get("path", "")), g.user))
 
     @expose("/search")
     @requires(CAN_READ)

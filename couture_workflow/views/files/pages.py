@@ -93,7 +93,7 @@ class FilesPage(CouturePage):
     def show_file(self, name: str) -> str:
         """Show all that is known of a file, and what ``?version=`` (the current one) holds."""
         file = self.kind.files(store()).get(name)
-        version = file.version(request.args.get("version", type=int))
+        version = file.version(number_asked("version", None))
         return self.page(
             "files/file.html",
             title=file.name,

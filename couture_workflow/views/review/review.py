@@ -102,14 +102,16 @@ class DagReviewPage(CouturePage):
             commit=saved.commit.id,
             message=saved.commit.message,
             overridden=saved.overridden,
-            files=live(store(), saved.commit.id, list(changes)),
+            files=live(store(), saved.commit.id, list(changes), user=g.user),
         )
 
     @expose("/live")
     @requires(CAN_READ)
     def live(self) -> Response:
         """Tell how far Airflow is with the files of ``?path=`` as of ``?commit=``."""
-        return jsonify(files=live(store(), request.args.get("commit", ""), request.args.getlist("path")))
+        return jsonify(
+            files=live(store(), request.args.get("commit", ""), request.args.getlist("path"), user=g.user)
+        )
 
     def _state(self) -> dict[str, Any]:
         found = dag_review.review(store(), user_name(), request.args.getlist("path"))

@@ -16,7 +16,7 @@ from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.dags import versions as dag_versions
 from couture_workflow.services.dags.versions import order
 from couture_workflow.store.home import Store
-from couture_workflow.web.dags.states import FileState, states
+from couture_workflow.web.dags.states import FileState, import_error, states
 from couture_workflow.web.security import allowed
 
 #: Whoever may read a DAG's runs is told of them.
@@ -27,14 +27,18 @@ MAX_RUNS = 50
 _MOST_LOOKED_AT = 2000
 
 
-def live(store: Store, commit: str, paths: Collection[str]) -> list[dict[str, Any]]:
+def live(store: Store, commit: str, paths: Collection[str], *, user: Any) -> list[dict[str, Any]]:
     """Tell of each file, as of a commit, what Airflow made of it.
 
     Each has ``path``, ``state`` ("waiting", "parsed", "error", or "none": nothing to parse), ``dags`` (ids),
     ``error`` (a traceback) and ``line``.
     """
     known, chosen = states(), store.dags.commit(commit)
-    return [_live(store, chosen.id, chosen.when, path, known.get(path)) for path in sorted(set(paths))]
+    found = [_live(store, chosen.id, chosen.when, path, known.get(path)) for path in sorted(set(paths))]
+    for each in found:
+        if each["error"]:
+            each["error"] = import_error(known.get(each["path"]), user)
+    return found
 
 
 def _live(store: Store, commit: str, when: Any, path: str, state: FileState | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from airflow.models.dag import DagModel
 from airflow.models.errors import ParseImportError
@@ -15,11 +16,22 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from couture_workflow.exceptions import NotFoundError
+from couture_workflow.permissions import AirflowPermission
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.dags.examples import examples
 from couture_workflow.services.dags.repository import BUNDLE
 from couture_workflow.store.names import quote
+from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
+
+#: Right on a DAG that opens the traceback of its file.
+CODE = AirflowPermission("CODE")
+
+#: What stands in place of a traceback.
+WITHHELD = (
+    "The file has an import error. Its traceback may hold values of the DAGs in this file, and your role "
+    "does not include to read the code of all of them. An administrator can change roles."
+)
 
 #: The bundle of the shipped examples, as ``services/workbench/airflow_settings.py`` names it.
 _EXAMPLES = "examples"
@@ -33,6 +45,7 @@ class FileState:
     """What Airflow made of a DAG file when it parsed it last.
 
     :param dag_ids: ids of its DAGs, sorted.
+    :param known_ids: ids of all DAGs that ever were in it and that Airflow has not forgotten.
     :param paused: whether each of them is paused.
     :param import_error: traceback of the last parse, "" if it went well; paths in it are relative.
     :param import_error_line: line of this file at which it went wrong.
@@ -41,6 +54,7 @@ class FileState:
     """
 
     dag_ids: tuple[str, ...] = ()
+    known_ids: tuple[str, ...] = ()
     paused: Mapping[str, bool] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
     import_error: str = ""
@@ -61,8 +75,9 @@ def states() -> dict[str, FileState]:
                 DagModel.owners,
                 DagModel.last_parsed_time,
                 DagModel.bundle_version,
+                DagModel.is_stale,
             )
-            .where(DagModel.bundle_name == BUNDLE, ~DagModel.is_stale)
+            .where(DagModel.bundle_name == BUNDLE)
             .order_by(DagModel.dag_id)
         ):
             if path:
@@ -78,6 +93,19 @@ def states() -> dict[str, FileState]:
         dag_root.whole(folder, path): _state(path, by_path[path], failed.get(path))
         for path in by_path.keys() | failed.keys()
     }
+
+
+def import_error(state: FileState | None, user: Any) -> str:
+    """Return the traceback of an import error, "" if there is none, as far as an account may read it.
+
+    It may hold values that the file saw while it was parsed. So where Airflow knows the file's DAGs, whoever
+    reads it must have the right to read the code of all of them; where it knows none, whoever may read DAG
+    files reads it.
+    """
+    if state is None or not state.import_error:
+        return ""
+    closed = [dag_id for dag_id in state.known_ids if not allowed(user, CODE, dag_id=dag_id)]
+    return WITHHELD if closed else state.import_error
 
 
 def file_of(dag_id: str) -> str:
@@ -123,9 +151,11 @@ def _state(
     path: str, rows: Sequence[Sequence[object]], failed: tuple[str, datetime | None] | None
 ) -> FileState:
     trace, when = failed or ("", None)
+    known, rows = rows, [row for row in rows if not row[5]]
     parsed = [row[3] for row in rows if isinstance(row[3], datetime)]
     return FileState(
         dag_ids=tuple(str(row[0]) for row in rows),
+        known_ids=tuple(str(row[0]) for row in known),
         paused={str(row[0]): bool(row[1]) for row in rows},
         owners=_owners(tuple(str(row[2] or "") for row in rows)),
         import_error=_FOLDER.sub(r"\1", trace) if trace else "",
