@@ -1,4 +1,4 @@
-"""Every number that a route takes is bounded, and every name with a line break gets the documented refusal."""
+"""Every number that a route takes is bounded; a line break in a name gets the documented refusal."""
 
 from __future__ import annotations
 

@@ -105,15 +105,14 @@ def graph(dag_id: str, run_id: str | None, *, may_read: MayRead) -> dict[str, An
         "graph": {"nodes": nodes, "edges": structure.edges, "groups": structure.groups},
         "children": {
             task_id: [
-                _told(ref, known=ref.dag_id in known, readable=readable.get(ref.dag_id, False))
-                for ref in refs
+                told(ref, known=ref.dag_id in known, readable=readable.get(ref.dag_id, False)) for ref in refs
             ]
             for task_id, refs in children.items()
         },
     }
 
 
-def _told(ref: ChildRef, *, known: bool, readable: bool) -> dict[str, Any]:
+def told(ref: ChildRef, *, known: bool, readable: bool) -> dict[str, Any]:
     """Return what a reader is told of a child: of a DAG that may not be read, its id alone."""
     run_id = ref.run_id if readable else ""
     return {**asdict(ref), "run_id": run_id, "known": known, "readable": readable}

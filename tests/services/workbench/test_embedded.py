@@ -77,6 +77,21 @@ def assert_secrets_are_private(workbench: Workbench) -> None:
         assert not [key for key in keys if key in shown or key in inherited]
 
 
+def assert_home_is_its_owners(workbench: Workbench) -> None:
+    """Fail if anybody else may do anything with what lies in the home, or with what a process writes."""
+    modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in workbench.home.iterdir()}
+    assert {name: mode for name, mode in modes.items() if mode & 0o077} == {}
+    assert {"airflow", "logs", "dags.git", "config.git", "files", "drafts", "version"} <= modes.keys()
+    assert stat.S_IMODE(workbench.home.stat().st_mode) == 0o700
+    masks = {
+        line.split()[1]
+        for process in workbench.processes()
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        if line.startswith("Umask:")
+    }
+    assert masks == {"0077"}
+
+
 def start_sleeper(workbench: Workbench, client: httpx.Client) -> str:
     """Add the DAG, which must appear within seconds, trigger it and wait until its process runs."""
     repository = Store(workbench.home).dags
@@ -115,6 +130,7 @@ def test_a_workbench_ends_without_a_trace_and_starts_again_with_everything(
     password = re.findall(r"User: superadmin +Password: (\S+)", first)[0]
     with log_in(workbench, password) as client:
         assert_secrets_are_private(workbench)
+        assert_home_is_its_owners(workbench)
         run_id = start_sleeper(workbench, client)
     running = sleepers()
 

@@ -220,3 +220,43 @@ def test_live_tells_an_import_error(parsed: Any, api_server: ApiServer) -> None:
     found = live(api_server, path, commit)
 
     assert (found["state"], "ValueError: no" in found["error"]) == ("error", True)
+
+
+@pytest.mark.parametrize("stale", [0, 1])
+def test_a_traceback_is_for_those_who_may_read_the_code_of_the_dag(
+    stale: int, parsed: Any, api_server: ApiServer
+) -> None:
+    path, commit, dag_id = parsed()
+    when = (datetime.now(UTC) + timedelta(seconds=5)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    api_server.sql(
+        "insert into import_error (timestamp, filename, bundle_name, stacktrace) values (?, ?, 'dags', ?)",
+        when,
+        path,
+        "Traceback\nValueError: no password hunter2\n",
+    )
+    api_server.sql("update dag set is_stale = ? where dag_id = ?", stale, dag_id)
+    of_code = """from ab_permission_view_role
+        where role_id = (select id from ab_role where name = 'Developer')
+        and permission_view_id in (
+            select pv.id from ab_permission_view pv
+            join ab_permission p on p.id = pv.permission_id join ab_view_menu v on v.id = pv.view_menu_id
+            where p.name = 'can_read' and v.name = 'DAG Code')"""
+    kept = api_server.sql(f"select id, permission_view_id, role_id {of_code}")
+    assert len(kept) == 1
+    person, address = api_server.client("dev"), f"/couture/manage-dags/error?path={path}"
+    assert "hunter2" in live(api_server, path, commit)["error"]
+    assert "hunter2" in person.get(address).json()["error"]
+
+    api_server.sql(f"delete {of_code}")
+    try:
+        told = live(api_server, path, commit)
+        on_the_list = person.get(address).json()["error"]
+    finally:
+        api_server.sql(
+            "insert into ab_permission_view_role (id, permission_view_id, role_id) values (?, ?, ?)", *kept[0]
+        )
+
+    assert told["state"] == "error"
+    for text in (told["error"], on_the_list):
+        assert "hunter2" not in text
+        assert "does not include to read the code" in text

@@ -75,3 +75,19 @@ def test_a_dag_that_is_not_there_is_told(api_server: ApiServer, path: str) -> No
 def test_who_may_not_read_the_dag_is_refused(api_server: ApiServer, account: str) -> None:
     with api_server.client(account) as client:
         assert client.get("/couture/zoom/nothing/graph").status_code == 403
+
+
+def test_of_a_child_that_may_not_be_read_the_run_is_not_told() -> None:
+    child = dag_runs.ChildRef("salaries", "manual__of_ann", 3)
+
+    hidden = dag_runs.told(child, known=True, readable=False)
+    shown = dag_runs.told(child, known=True, readable=True)
+
+    assert hidden == {
+        "dag_id": "salaries",
+        "run_id": "",
+        "map_index": 3,
+        "known": True,
+        "readable": False,
+    }
+    assert shown["run_id"] == "manual__of_ann"
