@@ -207,8 +207,8 @@ def test_old_code_is_upgraded_on_its_way_in(open_page: Callable[..., Page], stor
     dialog(page).get_by_label("Upgrade: this looks like code for Airflow 1 or 2").check()
     expect(dialog(page).get_by_role("region", name="Upgrade of old.py")).to_contain_text("schedule=None")
     expect(dialog(page).get_by_role("button", name="Save", exact=True)).to_be_in_viewport()
-    for part in ("form", ".plan-files", ".upgrades"):
-        assert dialog(page).locator(part).evaluate("node => node.scrollWidth <= node.clientWidth"), part
+    for part in (dialog(page), dialog(page).locator(".plan-files"), dialog(page).locator(".upgrades")):
+        assert part.evaluate("node => node.scrollWidth <= node.clientWidth")
     dialog(page).get_by_role("button", name="Save", exact=True).click()
 
     expect(row(page, "old.py")).to_be_visible()
