@@ -75,17 +75,18 @@ def test_check_fails_while_something_is_to_be_changed(folder: Path) -> None:
     assert main(["dags", "upgrade", "--check", "new.py"]) == 0
 
 
-def test_a_file_that_is_not_python_fails_with_its_line(
+def test_python_2_that_is_not_mechanical_fails_with_its_line(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "two.py").write_text("x = 1\nprint 'a'\n")
+    (folder / "two.py").write_text("print 'a'\ndef f((a, b)): pass\n")
 
     assert main(["dags", "upgrade", "--write", "two.py"]) == 1
 
     shown = capsys.readouterr().out
-    assert "two.py:2: NOTE: This is not Python 3: Missing parentheses" in shown
+    assert "two.py:1: NOTE: This file was written for Python 2" in shown
+    assert "two.py:2: NOTE: This is not Python 3: Function parameters cannot be parenthesized" in shown
     assert "1 could not be read" in shown
-    assert (folder / "two.py").read_text() == "x = 1\nprint 'a'\n"
+    assert (folder / "two.py").read_text() == "print 'a'\ndef f((a, b)): pass\n"
 
 
 def test_a_path_that_is_not_there_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
