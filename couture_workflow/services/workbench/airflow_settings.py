@@ -219,7 +219,8 @@ def options(
 
 
 def write_config(layout: Layout, *, host: str, port: int, examples: bool, user: str = "") -> None:
-    """Write ``airflow.cfg`` for this start."""
+    """Write ``airflow.cfg`` for this start, into a home that is its owner's alone."""
+    layout.home.chmod(0o700)
     values = options(layout, host=host, port=port, examples=examples, user=user)
     load_keys(layout)
     for name, (section, option, _) in KEYS.items():
