@@ -419,9 +419,10 @@ def test_the_command_names_it_all_and_makes_nothing(layout: Layout) -> None:
 
 
 def test_the_database_of_an_airflow_of_ones_own_is_looked_at(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{layout.database}")
+    database = shutil.copy(layout.database, tmp_path / "own.db")  # a path that is an address too
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{database}")
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", (layout.keys / "fernet_key").read_text().strip())
     assert [*installation._check_configured()] == []
 
