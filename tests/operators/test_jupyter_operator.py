@@ -16,6 +16,8 @@ import pytest
 from couture_workflow.exceptions import InvalidError, NotebookError, NotFoundError, RuntimeMissingError
 from couture_workflow.operators import CoutureJupyterOperator
 from couture_workflow.services.notebooks import run as notebook_run
+from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.runs.records import RunKey
 from couture_workflow.services.runtimes import installed
 from couture_workflow.store.home import Store
 from tests.support.spark import processes_of, until
@@ -389,3 +391,23 @@ def test_the_example_reports_on_an_island(store: Store, jupyter: str) -> None:
     assert "167 penguins of Biscoe were weighed." in printed(output)
     assert "'Gentoo penguin': 5076" in Path(output).read_text()
     assert "Penguins of an island" in Path(output).with_suffix(".html").read_text()
+
+
+def test_a_try_is_recorded_with_how_it_ended(store: Store, folder: Path) -> None:
+    task = CoutureJupyterOperator(task_id="task", input_nb="gone", parameters={"day": HOSTILE}, owner="mary")
+    instance = SimpleNamespace(
+        dag_id="d", run_id="r", task_id="task", map_index=None, try_number=2, dag_version_id="v"
+    )
+    context: Any = {
+        "dag": SimpleNamespace(fileloc=str(folder / "dag.py")),
+        "dag_run": SimpleNamespace(triggering_user_name="ann"),
+        "ti": instance,
+    }
+
+    with pytest.raises(NotFoundError):
+        task.execute(context)
+
+    run = run_records.read(store, RunKey("d", "r", "task", -1, 2))
+    assert (run.state, run.kind, run.app_name, run.dag_version) == ("failed", "notebook", "gone", "v")
+    assert (run.triggered_by, run.owner, run.application_arguments) == ("ann", "mary", (f"day={HOSTILE}",))
+    assert "There is no notebook 'gone.ipynb'" in str(run.error)
