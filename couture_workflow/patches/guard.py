@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,10 @@ from couture_workflow.patches import Patch, Target
 log = logging.getLogger(__name__)
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+#: Python 3.11 counts the depth of a tree for the whole process: two threads that make trees at once end in
+#: ``SystemError: AST constructor recursion depth mismatch``.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @functools.cache
@@ -96,7 +101,8 @@ def _tree(module: str) -> ast.Module | None:
     if (path := _file(module)) is None:
         return None
     try:
-        return ast.parse(path.read_bytes())
+        with _ONE_AT_A_TIME:
+            return ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
 
