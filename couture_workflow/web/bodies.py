@@ -33,6 +33,9 @@ MOST_ANONYMOUS = 2**20
 MOST_FOR_AIRFLOW = 64 * 2**20
 MOST_HELD = 256 * 2**20
 
+#: Bytes of a body that is small enough to wait for without being counted: nobody can keep others from these.
+SMALL = 64 * 2**10
+
 _IN_MEMORY = 2**20
 _PIECE = 2**18
 
@@ -65,6 +68,10 @@ def announced(scope: Scope) -> int:
     """Return the bytes that a request announces, 0 if it does not tell."""
     length = dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
+
+
+def _is_small(scope: Scope) -> bool:
+    return 0 < announced(scope) <= SMALL
 
 
 class Slots:
@@ -180,12 +187,14 @@ async def streamed(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, 
     if not has_body(scope):
         await app(scope, receive, send)
         return
+    held = not _is_small(scope)
     try:
-        slots.take(account)
+        if held:
+            slots.take(account)
     except Refusal as refusal:
         await refusal.answer(scope, receive, send)
         return
-    paced, held = Paced(scope, receive, send), True
+    paced = Paced(scope, receive, send)
 
     async def following() -> Message:
         nonlocal held
@@ -207,10 +216,12 @@ async def whole(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, acc
     if not has_body(scope):
         await app(scope, receive, send)
         return
+    counted = not _is_small(scope)
     try:
         if announced(scope) > most:
             raise too_large(most)
-        slots.take(account)
+        if counted:
+            slots.take(account)
     except Refusal as refusal:
         await refusal.answer(scope, receive, send)
         return
@@ -226,7 +237,8 @@ async def whole(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, acc
             await refusal.answer(scope, receive, send)
             return
         finally:
-            slots.give_back(account)
+            if counted:
+                slots.give_back(account)
         file.seek(0)
         await app(scope, _again(file, receive), send)
 

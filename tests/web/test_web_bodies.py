@@ -154,13 +154,29 @@ def test_a_streamed_body_counts_until_it_is_whole_or_its_request_ends() -> None:
                 caller = _Caller(b"x")
                 try:
                     await bodies.streamed(
-                        app, _scope(content_length="1"), caller.receive, caller.send, account="ann"
+                        app, _scope(transfer_encoding="chunked"), caller.receive, caller.send, account="ann"
                     )
                 except ValueError:
                     continue
                 assert caller.status == 200
 
     asyncio.run(use())
+
+
+@pytest.mark.parametrize("kind", ["streamed", "whole"])
+def test_a_small_body_is_served_however_many_are_under_way(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "slots", Slots(most_of_account=0, most_of_all=0))
+
+    def served(**headers: str) -> int:
+        caller = _Caller(b"x")
+        use, more = (bodies.streamed, {}) if kind == "streamed" else (bodies.whole, {"most": 100})
+        asyncio.run(use(_echo, _scope(**headers), caller.receive, caller.send, account="ann", **more))
+        return caller.status
+
+    assert served(content_length="1") == 200
+    assert served(transfer_encoding="chunked") == 429
 
 
 @pytest.fixture
