@@ -15,8 +15,10 @@ from couture_workflow.patches import PATCHES, Patch, guard
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(patches.__file__).parent
-#: What is in the package and is no patch.
-_NO_PATCHES = {"__init__", "guard"}
+#: What is in the package and is no patch: the front, the guard, and filters that logging offers.
+_NO_PATCHES = {"__init__", "celery_log", "guard"}
+#: What sets an option of Airflow that nobody has set, and says so.
+_OPTIONS = {"couture_workflow/web/branding.py": ["conf.set('api', 'theme'"]}
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
@@ -67,14 +69,19 @@ def test_nothing_but_this_package_replaces_what_is_others() -> None:
         f"{path.relative_to(ROOT)}:{line}"
         for path in (ROOT / "couture_workflow").rglob("*.py")
         if FOLDER not in path.parents
-        for line in _assignments(ast.parse(path.read_text(encoding="utf-8")))
+        for line in _assignments(
+            ast.parse(path.read_text(encoding="utf-8")), _OPTIONS.get(str(path.relative_to(ROOT)), [])
+        )
     ]
 
     assert found == []
 
 
-def _assignments(tree: ast.Module) -> list[int]:
-    """Return the lines that assign to an attribute or a setting of what comes from the others."""
+def _assignments(tree: ast.Module, options: list[str]) -> list[int]:
+    """Return the lines that assign to an attribute or a setting of what comes from the others.
+
+    :param options: how calls begin that may be there.
+    """
     others = {
         alias.asname or alias.name
         for node in ast.walk(tree)
@@ -89,7 +96,7 @@ def _assignments(tree: ast.Module) -> list[int]:
             if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
                 lines += [node.lineno] if target.value.id in others else []
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("setattr", "conf.set"):
-            lines.append(node.lineno)
+            lines += [] if ast.unparse(node).startswith(tuple(options)) else [node.lineno]
     return lines
 
 

@@ -112,10 +112,11 @@ def test_the_doctor_names_what_finds_nothing_to_patch(
     monkeypatch.setattr(patches, "PATCHES", (patch_of(gone), absent, fitting))
 
     assert cli.main(["doctor", "--home", str(store.root)]) == 1
-    assert capsys.readouterr().out == (
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("patch ")]
+    assert told == [
         f"patch engine: It finds nothing to patch: {engine}:Engine.walk is not there. Engines run slowly. "
-        f"{patches.REMEDY}\n{store.root}: 1 problem(s) found.\n"
-    )
+        f"{patches.REMEDY}"
+    ]
 
 
 def test_a_method_is_replaced_once_and_still_looks_like_itself() -> None:
