@@ -176,8 +176,8 @@ def test_dags_come_from_a_git_remote_and_go_there(stack: Stack, page: Page, git_
         assert "to_push" in stack.docker.run(*show).stdout
     finally:
         page.reload()
-        page.get_by_label("Address", exact=True).fill("")
-        page.get_by_role("button", name="Save and synchronise").click()
+        page.get_by_role("button", name="Disconnect").click()
+        page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
         expect(page.get_by_text("No remote is connected")).to_be_visible()
 
 
