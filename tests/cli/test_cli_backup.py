@@ -597,7 +597,7 @@ def test_a_restore_that_is_killed_between_two_moves_is_finished_by_the_next(
 
     assert died.returncode == -signal.SIGKILL
     assert refused.returncode == 1
-    assert "was interrupted while it put everything in place" in refused.stderr
+    assert "was interrupted while it put everything in place" in refused.stdout
     assert "Finishing a restore that was interrupted." in done.stdout
     assert done.returncode == 0, done.stderr
     assert state(home) == restored
