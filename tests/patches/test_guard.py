@@ -152,13 +152,16 @@ from airflow.executors.base_executor import BaseExecutor
 from airflow.models.log import Log
 from airflow.sdk import DAG, TaskGroup
 from airflow.sdk.execution_time import supervisor, task_runner
+from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
 from celery.backends.database.models import Task
 from sqlalchemy import event
 
 def state():
     return [
         supervisor.WatchedSubprocess._service_subprocess, supervisor.ActivitySubprocess._on_child_started,
-        supervisor.ensure_secrets_backend_loaded, vars(task_runner).get("SUPERVISOR_COMMS"),
+        supervisor.ensure_secrets_backend_loaded, supervisor._fork_main,
+        vars(task_runner).get("SUPERVISOR_COMMS"),
+        FabAuthManager.serialize_user, FabAuthManager.deserialize_user,
         BaseExecutor.heartbeat, Task.to_dict, DAG.__init__, DAG.check_cycle, TaskGroup.add,
         python_importer.importlib, python_importer.signal, conf.get("api_auth", "jwt_secret", fallback=None),
     ]
@@ -166,13 +169,15 @@ def state():
 before = state()
 from couture_workflow import celery_config
 from couture_workflow.patches import (
-    account_permissions, celery_worker, client_address, dag_parsing, log_out, signing_key, single_writer,
-    static_files,
+    account_permissions, celery_worker, client_address, dag_parsing, descriptors, ended_tokens, log_out,
+    signing_key, single_writer, static_files,
 )
 from couture_workflow.task_logs import LOGGING_CONFIG
 celery_worker.preload()
 celery_worker.end_with_supervisor()
 client_address.listen()
+descriptors.before_fork()
+ended_tokens.end()
 signing_key.keep()
 assert not single_writer.needed()
 app = SimpleNamespace(middleware_stack="theirs")
