@@ -88,10 +88,12 @@ def states() -> dict[str, FileState]:
             )
         ).all()
     failed = {str(path): (str(trace or ""), when) for path, trace, when in errors if path}
+    # Of a file that was deleted, stale DAGs stay.
+    there = {path for path, rows in by_path.items() if not all(row[-1] for row in rows)}
     folder = dag_root.current(store().root)
     return {
         dag_root.whole(folder, path): _state(path, by_path[path], failed.get(path))
-        for path in by_path.keys() | failed.keys()
+        for path in there | failed.keys()
     }
 
 

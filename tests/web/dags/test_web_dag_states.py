@@ -181,8 +181,8 @@ def test_the_tab_edit_of_a_dag_leads_to_the_line_of_its_file(workbench: Workbenc
     found, example = (opened["developer"].get(f"{tab}/{dag}") for dag in ("edited", "penguins"))
 
     assert found.headers["location"].endswith("/couture/dag-editor/?path=folder/edited.py#L3")
-    assert (example.status_code, opened["developer"].get(f"{tab}/nothing").status_code) == (404, 404)
-    assert "Copy it into the repository" in example.text
+    assert example.headers["location"].endswith("/couture/manage-dags/?example=penguins.py")
+    assert opened["developer"].get(f"{tab}/nothing").status_code == 404
     assert opened["viewer"].get(f"{tab}/edited").status_code == 403
 
 
