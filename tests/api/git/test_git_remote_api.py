@@ -75,8 +75,9 @@ def test_a_rewritten_history_is_taken_with_ours_on_top_or_without(
 ) -> None:
     client = api_server.client("admin")
     headers = {"X-Requested-With": "tests"}
+    assert client.post("/api/git-remote/sync", headers=headers).json()["result"] == "ok"
     secret = server.commit("central.git", {"remote_secret.py": "secret = 1\n"})
-    assert client.post("/api/git-remote/sync", headers=headers).json()["local"]
+    assert client.post("/api/git-remote/sync", headers=headers).json()["local"] == secret
     nothing = client.post("/api/git-remote/rebase", headers=headers)
     assert (nothing.status_code, nothing.json()["error"]) == (409, "conflict")
 
