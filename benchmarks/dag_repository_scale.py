@@ -23,7 +23,7 @@ from statistics import median
 import httpx
 
 from benchmarks.measure import Result, in_turn
-from benchmarks.server import AIRFLOW, Server, api_server, run_airflow
+from benchmarks.server import AIRFLOW, Server, api_server, run_airflow, time_of_page
 
 SIZES = (100, 1_000, 5_000)
 ROUNDS = 15
@@ -244,9 +244,9 @@ def _served(server: Server) -> Iterator[Result]:
             median(series)
             for series in in_turn(
                 ROUNDS,
-                partial(_time, browser, "/couture/manage-dags/files", "dag_00000"),
-                partial(_time, client, "/api/dags/files", "dag_00000"),
-                partial(_time, client, "/api/v2/dags?limit=50", "dag_00000"),
+                partial(time_of_page, browser, "/couture/manage-dags/files", "dag_00000"),
+                partial(time_of_page, client, "/api/dags/files", "dag_00000"),
+                partial(time_of_page, client, "/api/v2/dags?limit=50", "dag_00000"),
             )
         )
         export, git = in_turn(5, partial(_export, client), partial(_timed, partial(_run, archive)))
@@ -266,16 +266,6 @@ def _served(server: Server) -> Iterator[Result]:
 
 def _run(command: list[str]) -> None:
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-
-
-def _time(client: httpx.Client, url: str, expected: str) -> float:
-    start = time.perf_counter()
-    answer = client.get(url)
-    spent = time.perf_counter() - start
-    answer.raise_for_status()
-    if expected not in answer.text:
-        raise RuntimeError(f"{url} does not show {expected}")
-    return spent
 
 
 def _export(client: httpx.Client) -> float:

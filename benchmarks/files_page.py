@@ -6,13 +6,12 @@ Airflow's is the request for the first 50 rows that its page makes, without the 
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 import httpx
 
 from benchmarks.measure import Result, in_turn, p95
-from benchmarks.server import Server, api_server
+from benchmarks.server import Server, api_server, time_of_page
 
 FILES = 10_000
 ROUNDS = 100
@@ -67,17 +66,7 @@ def _measure(server: Server) -> tuple[float, float]:
     ):
         ours, theirs = in_turn(
             ROUNDS,
-            partial(_time, browser, "/couture/spark-dependencies/", "library-00000.jar"),
-            partial(_time, client, "/api/v2/connections?limit=50", "connection-00000"),
+            partial(time_of_page, browser, "/couture/spark-dependencies/", "library-00000.jar"),
+            partial(time_of_page, client, "/api/v2/connections?limit=50", "connection-00000"),
         )
     return p95(ours), p95(theirs)
-
-
-def _time(client: httpx.Client, url: str, expected: str) -> float:
-    start = time.perf_counter()
-    answer = client.get(url)
-    spent = time.perf_counter() - start
-    answer.raise_for_status()
-    if expected not in answer.text:
-        raise RuntimeError(f"{url} does not show {expected}")
-    return spent

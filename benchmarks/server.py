@@ -102,6 +102,17 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
+def time_of_page(client: httpx.Client, url: str, expected: str) -> float:
+    """Return the seconds that a page takes which must show a text."""
+    start = time.perf_counter()
+    answer = client.get(url)
+    spent = time.perf_counter() - start
+    answer.raise_for_status()
+    if expected not in answer.text:
+        raise RuntimeError(f"{url} does not show {expected}")
+    return spent
+
+
 def run_airflow(environment: dict[str, str], *arguments: str) -> None:
     done = subprocess.run(
         [AIRFLOW, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False

@@ -7,29 +7,17 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.services.upgrade.upgrading import (
-    Upgrade,
     looks_old,
     upgrade,
     upgrade_bytes,
     upgrade_ignore,
 )
+from tests.support.upgrades import again, notes
 
 BASH = "from airflow.providers.standard.operators.bash import BashOperator\n"
 OLD_BASH = "from airflow.operators.bash_operator import BashOperator\n"
 PYTHON = "from airflow.providers.standard.operators.python import PythonOperator\n"
 OLD_PYTHON = "from airflow.operators.python_operator import PythonOperator\n"
-
-
-def again(source: str, path: str = "dag.py") -> Upgrade:
-    """Upgrade a source, and see that a second pass changes nothing."""
-    done = upgrade(source, path=path)
-    second = upgrade(done.source, path=path)
-    assert (second.source, second.changes) == (done.source, ())
-    return done
-
-
-def notes(done: Upgrade) -> str:
-    return "\n".join(f"{note.line}: {note.message} {note.advice}" for note in done.notes)
 
 
 CASES = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from couture_workflow.services.upgrade.upgrading import Upgrade, looks_old, upgrade, upgrade_ignore
+from couture_workflow.services.upgrade.upgrading import looks_old, upgrade, upgrade_ignore
+from tests.support.upgrades import again, notes
 
 TASK = "from airflow.decorators import task\n"
 PYTHON = "from airflow.providers.standard.operators.python import PythonOperator\n"
@@ -12,18 +13,6 @@ BASH = "from airflow.providers.standard.operators.bash import BashOperator\n"
 SQL = "from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator"
 DAG = "from airflow import DAG\n"
 CALL = "PythonOperator(task_id='t', python_callable=f)\n"
-
-
-def again(source: str, path: str = "dag.py") -> Upgrade:
-    """Upgrade a source, and see that a second pass changes nothing."""
-    done = upgrade(source, path=path)
-    second = upgrade(done.source, path=path)
-    assert (second.source, second.changes) == (done.source, ())
-    return done
-
-
-def notes(done: Upgrade) -> str:
-    return "\n".join(f"{note.line}: {note.message} {note.advice}" for note in done.notes)
 
 
 STAYS = {
