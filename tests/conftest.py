@@ -113,6 +113,17 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """Give the next test the variables back: a command in this process takes those of a home as its own."""
+    before = {name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW", "COUTURE_"))}
+    yield
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "COUTURE_"))]:
+        if name not in before:
+            del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return an empty store with a key of its own."""

@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from couture_workflow.web import bodies
 from couture_workflow.web.bodies import BodyMiddleware, Paced, Refusal, Slots
+from tests.support import asynchronous
 from tests.support.api_server import ApiServer
 
 HELD = 20
@@ -65,7 +66,7 @@ async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _serve(scope: Scope, caller: _Caller) -> None:
-    asyncio.run(BodyMiddleware(_echo)(scope, caller.receive, caller.send))
+    asynchronous.run(BodyMiddleware(_echo)(scope, caller.receive, caller.send))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_body_that_does_not_come_is_refused_with_a_sentence(pieces: tuple[byte
     caller = _Caller(*pieces, ends=False)
     paced = Paced(_scope(), caller.receive, caller.send, grace=0.01, rate=1e6)
 
-    asyncio.run(_echo(_scope(), paced.receive, paced.send))
+    asynchronous.run(_echo(_scope(), paced.receive, paced.send))
 
     assert (caller.status, caller.said["error"]) == (408, "too_slow")
     assert "too slowly" in caller.said["detail"]
@@ -122,7 +123,7 @@ def test_a_trickle_earns_no_more_time_than_its_bytes() -> None:
             await paced.next()
 
     with pytest.raises(Refusal, match="too slowly"):
-        asyncio.run(read())
+        asynchronous.run(read())
 
 
 def test_an_account_has_some_uploads_under_way_and_all_have_some() -> None:
@@ -160,7 +161,7 @@ def test_a_streamed_body_counts_until_it_is_whole_or_its_request_ends() -> None:
                     continue
                 assert caller.status == 200
 
-    asyncio.run(use())
+    asynchronous.run(use())
 
 
 @pytest.mark.parametrize("kind", ["streamed", "whole"])
@@ -172,7 +173,7 @@ def test_a_small_body_is_served_however_many_are_under_way(
     def served(**headers: str) -> int:
         caller = _Caller(b"x")
         use, more = (bodies.streamed, {}) if kind == "streamed" else (bodies.whole, {"most": 100})
-        asyncio.run(use(_echo, _scope(**headers), caller.receive, caller.send, account="ann", **more))
+        asynchronous.run(use(_echo, _scope(**headers), caller.receive, caller.send, account="ann", **more))
         return caller.status
 
     assert served(content_length="1") == 200
