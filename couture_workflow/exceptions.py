@@ -169,6 +169,10 @@ class NotebookError(CoutureError):
     """A notebook cannot be run, failed or was killed."""
 
 
+class JupyterError(CoutureError):
+    """A person's Jupyter server cannot be started, found or stopped."""
+
+
 class SparkError(CoutureError):
     """A Spark job cannot be submitted, failed or was lost."""
 

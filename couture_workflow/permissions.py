@@ -60,6 +60,8 @@ SAVE_GATE = "Save Gate"
 CODE_BRICKS = "Code Bricks"
 DAG_REPOSITORY = "DAG Repository"
 IMPORT_EXPORT = "Import and Export"
+JUPYTER = "Jupyter"
+NOTEBOOK_SCHEDULES = "Notebook Schedules"
 
 #: Resource -> actions that exist on it.
 RESOURCES: dict[str, tuple[str, ...]] = {
@@ -73,6 +75,8 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     CODE_BRICKS: (READ, CREATE, EDIT, DELETE),
     DAG_REPOSITORY: (READ, EDIT),
     IMPORT_EXPORT: (READ,),
+    JUPYTER: (READ, EDIT),  # open JupyterLab; see and stop the servers of others
+    NOTEBOOK_SCHEDULES: (READ, CREATE, EDIT, DELETE),
 }
 
 HOOK = SharedSecret("the secret of the web hook")
@@ -97,6 +101,8 @@ ROLES: dict[str, tuple[Permission, ...]] = {
         *(Permission(action, DAG_FILES) for action in (READ, CREATE, EDIT, DELETE)),
         Permission(CREATE, DAG_IMPORTS),
         *(Permission(action, CODE_BRICKS) for action in (READ, CREATE, EDIT, DELETE)),
+        Permission(READ, JUPYTER),
+        *(Permission(action, NOTEBOOK_SCHEDULES) for action in (READ, CREATE, EDIT, DELETE)),
     ),
     DEPLOYER: (Permission(CREATE, DAG_IMPORTS),),
 }

@@ -28,6 +28,7 @@ _ROUTERS = {
     "dependencies": ("files.dependencies",),
     "artifacts": ("files.artifacts",),
     "dags": ("dags.routes",),
+    "notebooks": (),
     "runs": ("runs.routes",),
     "git_remote": ("git.routes",),
 }

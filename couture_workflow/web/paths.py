@@ -12,7 +12,9 @@ PAGES = "/couture"
 ASSETS = "/assets"
 
 #: Noun -> prefix of its REST API. Never a bare "/api": it would swallow Airflow's own "/api/v2".
-APIS = {noun: f"/api/{noun}" for noun in ("configs", "dependencies", "artifacts", "dags", "runs")}
+APIS = {
+    noun: f"/api/{noun}" for noun in ("configs", "dependencies", "artifacts", "dags", "notebooks", "runs")
+}
 APIS["git_remote"] = "/api/git-remote"
 
 #: Key of a menu entry of ours that names the resource which whoever sees it must be able to read.
