@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.callables import names_of, value_of
-from couture_workflow.services.upgrade.document import Document, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.callables import names_of, value_of
+from couture_workflow.services.upgrade.rewriting.document import Document, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.xcoms import XComs
 from couture_workflow.services.upgrade.templates import Rewritten, Rules, names_in, rewrite
-from couture_workflow.services.upgrade.xcoms import XComs
 
 ADVICE = "Write it with logical_date, such as {{ logical_date.add(days=1) | ds }}."
 ADVICES = {

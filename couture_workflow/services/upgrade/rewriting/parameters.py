@@ -6,8 +6,8 @@ from collections.abc import Callable as Function
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.callables import Callable, parameters
-from couture_workflow.services.upgrade.document import Document
+from couture_workflow.services.upgrade.rewriting.callables import Callable, parameters
+from couture_workflow.services.upgrade.rewriting.document import Document
 from couture_workflow.services.upgrade.table import AMBIGUOUS, CONTEXT, CONTEXT_LOST
 
 

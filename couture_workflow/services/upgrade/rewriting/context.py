@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.callables import METHODS, Callables, parameters
-from couture_workflow.services.upgrade.document import Document, text_of
-from couture_workflow.services.upgrade.parameters import Parameters
-from couture_workflow.services.upgrade.runs import Runs
+from couture_workflow.services.upgrade.rewriting.callables import METHODS, Callables, parameters
+from couture_workflow.services.upgrade.rewriting.document import Document, text_of
+from couture_workflow.services.upgrade.rewriting.parameters import Parameters
+from couture_workflow.services.upgrade.rewriting.runs import Runs
 from couture_workflow.services.upgrade.table import AMBIGUOUS, CONTEXT, CONTEXT_LOST, DATED
 
 _ADVICE = "Compute it from logical_date, such as context['logical_date'].add(days=1)."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.callables import parameters
-from couture_workflow.services.upgrade.document import Document, text_of
+from couture_workflow.services.upgrade.rewriting.callables import parameters
+from couture_workflow.services.upgrade.rewriting.document import Document, text_of
 from couture_workflow.services.upgrade.table import DAG_GONE, TASK_INSTANCE_GONE
 
 RUN, INSTANCE, DAG = "dag_run", "ti", "dag"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.patches import dag_parsing
-from couture_workflow.services.gate.sandbox_places import Place, Places, Span
+from couture_workflow.services.gate.inside.places import Place, Places, Span
 
 _FRAMES = 20
 #: Characters of a message that are told.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.arguments import Arguments
-from couture_workflow.services.upgrade.document import Document, is_none
+from couture_workflow.services.upgrade.rewriting.arguments import Arguments
+from couture_workflow.services.upgrade.rewriting.document import Document, is_none
 from couture_workflow.services.upgrade.table import OLD_MODULE, OWN_CONNECTION, SQL, Sql
 
 _UNKNOWN = (

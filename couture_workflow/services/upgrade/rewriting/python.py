@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from libcst import ParserSyntaxError
 
-from couture_workflow.services.upgrade.context import Context
-from couture_workflow.services.upgrade.dags import dag_calls, period, upgrade_dag
-from couture_workflow.services.upgrade.defaults import default_arguments
-from couture_workflow.services.upgrade.document import Document
-from couture_workflow.services.upgrade.imports import Imports, add_imports
-from couture_workflow.services.upgrade.sql import SqlTasks
-from couture_workflow.services.upgrade.strings import Strings
-from couture_workflow.services.upgrade.tasks import Tasks
+from couture_workflow.services.upgrade.rewriting.context import Context
+from couture_workflow.services.upgrade.rewriting.dags import dag_calls, period, upgrade_dag
+from couture_workflow.services.upgrade.rewriting.defaults import default_arguments
+from couture_workflow.services.upgrade.rewriting.document import Document
+from couture_workflow.services.upgrade.rewriting.imports import Imports, add_imports
+from couture_workflow.services.upgrade.rewriting.sql import SqlTasks
+from couture_workflow.services.upgrade.rewriting.strings import Strings
+from couture_workflow.services.upgrade.rewriting.tasks import Tasks
+from couture_workflow.services.upgrade.rewriting.xcoms import XComs
 from couture_workflow.services.upgrade.text import problem
-from couture_workflow.services.upgrade.xcoms import XComs
 
 _UNDATED = (
     "This file uses the date of the run (ds, ts, logical_date): a run that the API triggers without a "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.arguments import Arguments, of_dict, task_arguments
-from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
-from couture_workflow.services.upgrade.sql import SqlTasks
-from couture_workflow.services.upgrade.strings import PULLS_ADVICE
+from couture_workflow.services.upgrade.rewriting.arguments import Arguments, of_dict, task_arguments
+from couture_workflow.services.upgrade.rewriting.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.sql import SqlTasks
+from couture_workflow.services.upgrade.rewriting.strings import PULLS_ADVICE
+from couture_workflow.services.upgrade.rewriting.xcoms import RESULT, XComs, task_ids_of
 from couture_workflow.services.upgrade.table import DAGS, DAYS_AGO, HOMES, OURS, RESERVED
-from couture_workflow.services.upgrade.xcoms import RESULT, XComs, task_ids_of
 
 _KEY_NONE = (
     "xcom_pull(key=None) read an XCom of any key; Airflow 3 refuses it, and the file does not show one key."

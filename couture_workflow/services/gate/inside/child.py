@@ -65,9 +65,9 @@ def main() -> None:
 
 def _preload() -> None:
     """Import what nearly every DAG file needs, and keep the garbage collector from copying its pages."""
-    from couture_workflow.services.gate import sandbox_parse
+    from couture_workflow.services.gate.inside import parse
 
-    sandbox_parse.preload()
+    parse.preload()
     gc.collect()
     gc.freeze()
 
@@ -210,9 +210,9 @@ def _checked(
     standing = walls.raise_walls(grants, limits, standing=standing, without=job["without"])
     os.write(3, json.dumps(sorted(standing)).encode() + b"\n")
 
-    from couture_workflow.services.gate import sandbox_parse
+    from couture_workflow.services.gate.inside import parse
 
-    found = sandbox_parse.run(job["question"])
+    found = parse.run(job["question"])
     text = memoryview(json.dumps(found, ensure_ascii=True).encode())
     while text:
         text = text[os.write(3, text) :]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.patches import dag_parsing
-from couture_workflow.services.gate.sandbox_recorder import LONGEST, Recorder
+from couture_workflow.services.gate.inside.recorder import LONGEST, Recorder
 
 #: What DAG files import most, loaded once.
 PRELOADED = (
@@ -38,9 +38,9 @@ PRELOADED = (
     "couture_workflow.operators.dag",
     "couture_workflow.operators.jupyter",
     "couture_workflow.operators.spark",
-    "couture_workflow.services.gate.sandbox_answers",
-    "couture_workflow.services.gate.sandbox_findings",
-    "couture_workflow.services.gate.sandbox_graph",
+    "couture_workflow.services.gate.inside.answers",
+    "couture_workflow.services.gate.inside.findings",
+    "couture_workflow.services.gate.inside.graph",
     "couture_workflow.services.files.uses",
     "airflow.decorators",
     "encodings.idna",
@@ -75,12 +75,12 @@ def _rehearse() -> None:
     from airflow.providers.standard.operators.bash import BashOperator
     from airflow.sdk import DAG
 
-    from couture_workflow.services.gate import sandbox_templates
+    from couture_workflow.services.gate.inside import templates
 
     with DAG("rehearsal", schedule="@daily", params={"name": 1}) as dag:
         BashOperator(task_id="task", bash_command="echo {{ ds | lower }} {% if params.name %}{% endif %}")
     recorder = Recorder("/")
-    recorder.texts[id(dag)] = sandbox_templates.texts(dag)
+    recorder.texts[id(dag)] = templates.texts(dag)
     _described(dag, recorder, path="")
 
 
@@ -129,11 +129,11 @@ def _data_problem(tree: str, path: str) -> dict[str, Any] | None:
 
 
 def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    from couture_workflow.services.gate import sandbox_answers, sandbox_findings
+    from couture_workflow.services.gate.inside import answers, findings
 
     recorder = Recorder(tree)
     recorder.install()
-    asked = sandbox_answers.install(question)
+    asked = answers.install(question)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         bag = _bag(recorder, str(Path(tree, path)), tree, str(question.get("bundle", "dags")))
@@ -151,7 +151,7 @@ def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
     registered = {id(dag): dag for dag in [*recorder.registered, *_of_module(str(Path(tree, path)))]}
     return {
         "dags": found,
-        "repeated": [*sandbox_findings.repeated([*registered.values()], recorder)],
+        "repeated": [*findings.repeated([*registered.values()], recorder)],
         "errors": recorder.errors,
         "warnings": list(recorder.warnings(caught)),
         "reads": sorted(path for path in recorder.reads if "__pycache__" not in path),
@@ -163,13 +163,13 @@ def _bag(recorder: Recorder, file: str, tree: str, bundle: str) -> Any:
     """Return Airflow's bag of a file."""
     from airflow.dag_processing.dagbag import BundleDagBag
 
-    from couture_workflow.services.gate import sandbox_templates
+    from couture_workflow.services.gate.inside import templates
 
     class Bag(BundleDagBag):
         def bag_dag(self, dag: Any) -> None:
             recorder.registered.append(dag)
             with contextlib.suppress(Exception):  # whatever the file's own operators raise
-                recorder.texts[id(dag)] = sandbox_templates.texts(dag)  # files take the place of names below
+                recorder.texts[id(dag)] = templates.texts(dag)  # files take the place of names below
             super().bag_dag(dag)
 
     return Bag(dag_folder=file, bundle_path=Path(tree), bundle_name=bundle, load_op_links=False)
@@ -185,10 +185,10 @@ def _of_module(file: str) -> list[Any]:
 
 
 def _described(dag: Any, recorder: Recorder, *, path: str) -> dict[str, Any]:
-    from couture_workflow.services.gate import sandbox_findings, sandbox_graph, sandbox_stored
+    from couture_workflow.services.gate.inside import findings, graph, stored
 
-    data = sandbox_stored.stored(dag)
-    told = sandbox_graph.described(dag, data, path=path, origin=recorder.origin)
-    told["findings"] = [*sandbox_findings.found(dag, data, recorder)]
-    told["places"] = [*sandbox_findings.places(dag, told, recorder)]
+    data = stored.stored(dag)
+    told = graph.described(dag, data, path=path, origin=recorder.origin)
+    told["findings"] = [*findings.found(dag, data, recorder)]
+    told["places"] = [*findings.places(dag, told, recorder)]
     return told

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.document import Document, is_none, keyword, text_of
 from couture_workflow.services.upgrade.table import TASK_DROPPED, TASK_RENAMED, TRIGGER_RULES
 
 SLA_ADVICE = (

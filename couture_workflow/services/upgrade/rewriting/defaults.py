@@ -6,9 +6,14 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.arguments import SLA_ADVICE, Arguments, of_dict, task_arguments
-from couture_workflow.services.upgrade.document import Document, keyword, text_of
-from couture_workflow.services.upgrade.sql import SqlTasks
+from couture_workflow.services.upgrade.rewriting.arguments import (
+    SLA_ADVICE,
+    Arguments,
+    of_dict,
+    task_arguments,
+)
+from couture_workflow.services.upgrade.rewriting.document import Document, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.sql import SqlTasks
 
 
 def default_arguments(document: Document, sql: SqlTasks) -> None:

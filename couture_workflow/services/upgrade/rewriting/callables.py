@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.arguments import of_dict
-from couture_workflow.services.upgrade.document import Document, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.arguments import of_dict
+from couture_workflow.services.upgrade.rewriting.document import Document, keyword, text_of
 
 #: Methods of operators and sensors whose first argument is the context.
 METHODS = frozenset({"execute", "poke", "pre_execute", "post_execute", "choose_branch"})

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.arguments import Arguments, lost, of_dict
-from couture_workflow.services.upgrade.callables import parameters, value_of
-from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.arguments import Arguments, lost, of_dict
+from couture_workflow.services.upgrade.rewriting.callables import parameters, value_of
+from couture_workflow.services.upgrade.rewriting.document import Document, is_none, keyword, text_of
 from couture_workflow.services.upgrade.table import (
     DAG_DROPPED,
     DAG_ORDER,

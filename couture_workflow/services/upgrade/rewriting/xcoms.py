@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.callables import is_task_decorator
-from couture_workflow.services.upgrade.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.callables import is_task_decorator
+from couture_workflow.services.upgrade.rewriting.document import Document, is_none, keyword, text_of
 
 RESULT = "return_value"
 #: Operators that push their result, and nothing else.

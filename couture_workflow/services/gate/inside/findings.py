@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from couture_workflow.exceptions import CoutureError, NotFoundError
-from couture_workflow.services.gate import sandbox_stored, sandbox_templates
+from couture_workflow.services.gate.inside import stored, templates
 
 if TYPE_CHECKING:
-    from couture_workflow.services.gate.sandbox_recorder import Recorder
+    from couture_workflow.services.gate.inside.recorder import Recorder
 
 _NOWHERE = (0, 0, 0, 0)
 _DEFAULT_POOL = "default_pool"
@@ -27,11 +27,11 @@ def found(dag: Any, data: Mapping[str, Any], recorder: Recorder) -> Iterator[dic
 
     :param data: the DAG as Airflow stores it.
     """
-    for culprit, databases in sandbox_stored.refused(data):
+    for culprit, databases in stored.refused(data):
         thing = dag.task_dict.get(culprit.task, dag)
         told = _finding("refused", thing, recorder, argument=culprit.argument, message=str(culprit))
         yield {**told, "name": " ".join(databases)}
-    for fault in sandbox_templates.faults(recorder.texts.get(id(dag), ()), tree=recorder.tree):
+    for fault in templates.faults(recorder.texts.get(id(dag), ()), tree=recorder.tree):
         yield _of_template(fault, recorder)
     for task in dag.tasks:
         yield from _pool(task, recorder)
@@ -90,7 +90,7 @@ def _is_one(same: Sequence[Any], recorder: Recorder) -> bool:
 
 def _form(dag: Any) -> dict[str, Any]:
     """Return a DAG as it is stored, without what it gets only when Airflow takes it."""
-    data = sandbox_stored.stored(dag)["dag"]
+    data = stored.stored(dag)["dag"]
     return {name: value for name, value in data.items() if name not in ("fileloc", "relative_fileloc")}
 
 
@@ -116,7 +116,7 @@ def _finding(
     }
 
 
-def _of_template(fault: sandbox_templates.Fault, recorder: Recorder) -> dict[str, Any]:
+def _of_template(fault: templates.Fault, recorder: Recorder) -> dict[str, Any]:
     name = fault.message if fault.code != "template" else ""
     given = fault.text
     told = _finding(fault.code, given.task, recorder, argument=given.field, name=name, message=fault.message)
@@ -153,6 +153,6 @@ def _notebooks(task: Any, recorder: Recorder) -> Iterator[dict[str, Any]]:
 
 
 def _inputs(task: Any) -> Iterator[str]:
-    for field, value in sandbox_templates.fields(task):
+    for field, value in templates.fields(task):
         if field == "input_nb":
-            yield from sandbox_templates.strings(value)
+            yield from templates.strings(value)

@@ -7,7 +7,7 @@ from importlib import metadata
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.document import Document
+from couture_workflow.services.upgrade.rewriting.document import Document
 from couture_workflow.services.upgrade.table import (
     CONFIGURATION,
     DAYS_AGO,
