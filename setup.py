@@ -12,6 +12,7 @@ setup(
             "services/spark/data/*",
             "bricks/*",
             "runtimes/*",
+            "runtimes/lib/**/*",
             "web/migrations/**/*",
         ],
         "couture_workflow.examples": ["**/*"],
