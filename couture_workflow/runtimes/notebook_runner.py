@@ -29,8 +29,11 @@ _PIECE = 4_000
 _CELL, _NOTEBOOK, _RESULTS = 10_000_000, 50_000_000, 2_000
 #: Characters of an error, of its traceback and of a cell's source that are told.
 _ERROR, _TRACEBACK = 2_000, 40_000
-#: Seconds that results of a cell are waited for after its end.
-_PATIENCE = 120
+#: Seconds that a kernel may take to start, and that results of a cell are waited for after its end: a busy
+#: machine needs many, and a kernel that has died is noticed at once.
+_START, _PATIENCE = 600, 3_600
+#: Seconds without a result after which a dead kernel has none left.
+_REST = 0.5
 #: Seconds after which a line is told that has not come to its end, and how what streams have is told.
 _PAUSE = 1.0
 _KINDS = {"stdout": "output", "stderr": "warning"}
@@ -65,25 +68,60 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._kept = 0
-        self._of_cell: dict[int, tuple[int, int]] = {}
+        self._of_cell: dict[int, int] = {}
+        self._displays: dict[str, int] = {}
         self._told: set[int] = set()
+        self._seen = 0
         self._stream, self._rest = "stdout", ""
+        self._timer: asyncio.TimerHandle | None = None
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Take a message of the kernel."""
         kind, content = msg["msg_type"], msg["content"]
+        self._seen += 1
         if kind == "error" or (kind == "status" and content["execution_state"] == "idle"):
             self._tell_rest()
         if kind == "error":
             content["evalue"] = shortened(content["evalue"], _ERROR)
             content["traceback"] = shortened("\n".join(content["traceback"]), _TRACEBACK).split("\n")
         elif kind in {"stream", "display_data", "execute_result", "update_display_data"}:
-            if not self._has_room(cell_index, _size(content)):
+            more = 0 if kind in {"stream", "update_display_data"} else 1
+            if len(cell.outputs) + more > _RESULTS or not self._has_room(
+                cell_index, self._growth(kind, content)
+            ):
                 return self._leave_out(cell, cell_index)
         return super().process_message(msg, cell, cell_index)
 
+    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
+        """Keep a result; what is printed goes to the end of what was printed before."""
+        made = super().output(outs, msg, display_id, cell_index)
+        if made is not None and made.output_type == "stream":
+            last = len(outs) - 1
+            earliest = max(0, last - 1) if last < _RESULTS else 0
+            before = (each for each in reversed(outs[earliest:last]) if each.get("name") == made.name)
+            if (found := next(before, None)) is not None:
+                outs.pop()
+                found.text += made.text
+        return made
+
+    async def _async_poll_kernel_alive(self) -> None:
+        """Look for the death of the kernel; the results that it has sent before are still taken."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                await self._async_check_alive()
+            except DeadKernelError:
+                seen = -1
+                while seen != self._seen:
+                    seen = self._seen
+                    await asyncio.sleep(_REST)
+                self.task_poll_for_reply.cancel()
+                return
+
     def log_output_message(self, output: Any) -> None:
         """Tell an output; of a stream whole lines, so that none is told in two."""
+        if self._timer:
+            self._timer.cancel()
         stream = output.name if output.output_type == "stream" else ""
         if stream != self._stream:
             self._tell_rest()
@@ -97,18 +135,32 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         if len(self._rest) > _PIECE:
             self._tell_rest()
         elif self._rest:
-            asyncio.get_running_loop().call_later(_PAUSE, self._tell_rest)
+            self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._tell_rest)
 
     def _tell_rest(self) -> None:
         """Tell what has not come to the end of its line."""
         text, self._rest = self._rest, ""
         tell_text(_KINDS[self._stream or "stdout"], text)
 
+    def clear_output(self, outs: list[Any], msg: dict[str, Any], cell_index: int) -> None:
+        """Drop the results of a cell, or once there is another one."""
+        super().clear_output(outs, msg, cell_index)
+        self._kept -= self._of_cell.pop(cell_index, 0)
+
+    def _growth(self, kind: str, content: dict[str, Any]) -> int:
+        """Return how many characters a result adds; an update takes the place of what was displayed."""
+        size = _size(content)
+        display = (content.get("transient") or {}).get("display_id") or ""
+        before = self._displays.get(display, 0) if kind == "update_display_data" else 0
+        if display:
+            self._displays[display] = size
+        return size - before
+
     def _has_room(self, cell_index: int, size: int) -> bool:
-        count, kept = self._of_cell.get(cell_index, (0, 0))
-        fits = count < _RESULTS and kept + size <= _CELL and self._kept + size <= _NOTEBOOK
+        kept = self._of_cell.get(cell_index, 0) + size
+        fits = kept <= _CELL and self._kept + size <= _NOTEBOOK
         if fits:
-            self._of_cell[cell_index] = (count + 1, kept + size)
+            self._of_cell[cell_index] = kept
             self._kept += size
         return fits
 
@@ -180,6 +232,7 @@ def run(request: dict[str, Any]) -> None:
         log_output=True,
         cwd=request["folder"],
         config=Config({"KernelManager": sockets}),
+        start_timeout=_START,
         iopub_timeout=_PATIENCE,
         raise_on_iopub_timeout=False,
     )

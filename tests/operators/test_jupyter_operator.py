@@ -182,7 +182,6 @@ def test_output_of_any_size_is_cut_with_a_word_and_never_an_error(
         "import sys\nfor number in range(20_000): print('number', number, file=sys.stderr, flush=True)",
         "print('y' * 50_000_000)",
         "import os\nfor number in range(300): sys.stdout.write(os.urandom(60_000).decode('latin-1'))",
-        "import time\nprint('wait', end='', flush=True)\ntime.sleep(0.5)\nprint('ing', end='')",
         "import subprocess\nsubprocess.run('head -c 5000000 /dev/zero | base64 -w 70', shell=True)",
         "print('\\ud800 and more')",
         "for number in range(300): display('z' * 60_000)",
@@ -200,13 +199,87 @@ def test_output_of_any_size_is_cut_with_a_word_and_never_an_error(
     assert [line for line in told if line.startswith("number ")] == [f"number {n}" for n in range(20_000)]
     assert any("[Results are left out from here on" in line for line in told)
     assert any("and more" in line for line in told)
-    assert "waiting" in told
     assert max(map(len, told)) <= 4_100
     assert not [line for line in told if line.startswith('{"event"')]
     kept = Path(output).read_text()
     assert len(kept) < 20_000_000
     assert kept.count("characters left out here") >= 3
     assert "the last line" in kept
+
+
+#: Takes what two cells print in pieces, with a pause after which half a line is told.
+PIECES = """
+import asyncio, json, sys
+from types import SimpleNamespace
+sys.path.insert(0, sys.argv[1])
+import notebook_runner as runner
+from nbformat import v4
+runner._PAUSE = float(sys.argv[2])
+client = runner.Client(SimpleNamespace(nb=v4.new_notebook()))
+told = []
+runner.tell = lambda kind, **fields: told.append([kind, fields["text"]])
+
+async def main():
+    for name, text in [("stdout", "wait"), ("stdout", "ing\\nfor"), ("stderr", "oh\\n"), ("stdout", "it")]:
+        client.log_output_message(v4.new_output("stream", name=name, text=text))
+        while runner._PAUSE == 0 and client._rest:
+            await asyncio.sleep(0)
+    client._tell_rest()
+    print(json.dumps(told))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("pause", "told"),
+    [
+        pytest.param(1e6, ["waiting\n", "for", "oh\n", "it"], id="quick"),
+        pytest.param(0, ["wait", "ing\n", "for", "oh\n", "it"], id="slow"),
+    ],
+)
+def test_a_line_is_told_whole_unless_its_end_is_long_in_coming(
+    jupyter: str, pause: float, told: list[str]
+) -> None:
+    folder = str(notebook_run._RUNNER.parent)
+
+    made = subprocess.run(
+        [jupyter, "-c", PIECES, folder, str(pause)], capture_output=True, text=True, check=True
+    )
+
+    assert [text for _, text in json.loads(made.stdout)] == told
+
+
+@pytest.mark.slow
+def test_what_a_cell_prints_over_a_long_time_or_displays_anew_is_kept(
+    store: Store, jupyter: str, folder: Path
+) -> None:
+    notebook(
+        folder / "steady.ipynb",
+        "import os\nkernel = get_ipython().kernel\n"
+        "for number in range(2_500):\n"
+        "    content = {'name': ['stdout', 'stderr'][number % 2], 'text': f'step {number}\\n'}\n"
+        "    kernel.session.send(kernel.iopub_socket, 'stream', content, parent=kernel.get_parent())",
+        "from IPython.display import display, clear_output\n"
+        "shown = display(0, display_id=True)\nfor number in range(2_500): shown.update(number)",
+        "for number in range(2_500):\n    clear_output(wait=True)\n    display(f'at {number}')",
+        "for number in range(450): print('-', end='', flush=True)",
+        "print('the very last words', flush=True)\nos.kill(os.getpid(), 9)",
+    )
+    lines: list[tuple[str, str]] = []
+
+    with pytest.raises(NotebookError, match="The kernel died"):
+        execute(folder, lines, input_nb="steady.ipynb")
+
+    told = [line for _, line in lines]
+    assert [line for line in told if line.startswith("step")] == [f"step {n}" for n in range(2_500)]
+    assert "the very last words" in told
+    assert not any("left out" in line for line in told)
+    kept = json.loads((store.outputs / "notebooks" / "steady.ipynb").read_text())["cells"]
+    assert sum(len(output["text"]) for output in kept[0]["outputs"]) == 2_500
+    assert [output["data"]["text/plain"] for output in kept[1]["outputs"]] == [["2499"]]
+    assert [output["data"]["text/plain"] for output in kept[2]["outputs"]] == [["'at 2499'"]]
+    assert [output["text"] for output in kept[3]["outputs"]] == [["-" * 450]]
 
 
 @pytest.mark.slow
