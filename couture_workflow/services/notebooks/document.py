@@ -1,7 +1,7 @@
 """A notebook as it was written: nbformat 3 to 4.5, read within limits, in a process apart.
 
-Airflow's environment has no nbformat, and a hostile notebook must not keep the API server busy: ``read`` opens
-and reads the file in another process, and what comes back is small.
+Airflow's environment has no nbformat, and a hostile notebook must not keep the API server busy: ``read``
+opens and reads the file in another process, and what comes back is small.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ PATIENCE = 20.0
 LARGEST_COPY, _MOST_CELLS = 16 * 2**20, 10_000
 #: Characters of the name of a kernel or language.
 _NAME = 100
+#: Languages whose cells are read, "" where a notebook names none.
+_PYTHON = ("", "python", "python3", "ipython")
 _OUTPUTS = ("outputs", "execution_count", "prompt_number")
 _ERRORS: dict[str, type[CoutureError]] = {
     "missing": NotFoundError,
@@ -66,11 +68,6 @@ class Document:
     replaced: bool = False
     beside: tuple[Beside, ...] = ()
 
-    @property
-    def is_python(self) -> bool:
-        """Tell whether its code is Python's, as far as it says."""
-        return self.language.lower() in ("", "python", "ipython", "python3")
-
 
 def read(top: Path, path: str, *, copy: bool = False) -> Document:
     """Return a notebook below a folder, with the files beside it.
@@ -90,6 +87,25 @@ def read(top: Path, path: str, *, copy: bool = False) -> Document:
     if kind := told.get("error"):
         raise _error(kind, told["message"])
     return _document(told)
+
+
+def copy_digests(top: Path, paths: Sequence[str]) -> list[str]:
+    """Return the digest of what the copy of each notebook would be, "" for one that cannot be read."""
+    if not paths:
+        return []
+    common = {"top": str(top), "largest": settings.max_notebook_size()}
+    answers = apart.each("notebooks.document.look_at_copy", common, paths, seconds=PATIENCE)
+    return [str(answer.value or "") for answer in answers]
+
+
+def look_at_copy(common: Mapping[str, Any], path: str) -> str:
+    """Be the other process for ``copy_digests``."""
+    try:
+        content = folders.read(Path(common["top"]), path, largest=int(common["largest"]))
+        text, _ = _copy(parsed(content, path), path)
+    except CoutureError:
+        return ""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _error(kind: str, message: str) -> CoutureError:
@@ -136,7 +152,7 @@ def described(content: bytes, path: str, *, copy: bool) -> dict[str, Any]:
         raise TooLargeError(f"{quote(path)} has more than {_MOST_CELLS:,} cells. Split it.")
     kernel, language = _kernel(data)
     tagged = next((each for each in cells if is_tagged(each, "parameters")), None)
-    found, problem = parameters.found_in(source_of(tagged)) if tagged is not None else ([], "")
+    found, problem = _parameters(tagged, language)
     text, replaced = _copy(data, path) if copy else ("", False)
     return {
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -152,6 +168,14 @@ def described(content: bytes, path: str, *, copy: bool) -> dict[str, Any]:
         "replaced": replaced,
         "beside": [],
     }
+
+
+def _parameters(cell: Mapping[str, Any] | None, language: str) -> tuple[list[Parameter], str]:
+    if cell is None:
+        return [], ""
+    if language.lower() not in _PYTHON:
+        return [], f"The notebook's language is {language}: its parameters are not read. Add them by hand."
+    return parameters.found_in(source_of(cell))
 
 
 def parsed(content: bytes, path: str) -> dict[str, Any]:
@@ -248,8 +272,8 @@ def _copy(data: dict[str, Any], path: str) -> tuple[str, bool]:
     content = text.encode("utf-8", "replace")
     if len(content) > LARGEST_COPY:
         raise TooLargeError(
-            f"{quote(path)} has {len(content):,} bytes without its outputs; {LARGEST_COPY:,} are allowed. Move "
-            "data and pictures out of its cells, into files."
+            f"{quote(path)} has {len(content):,} bytes without its outputs; {LARGEST_COPY:,} are allowed. "
+            "Move data and pictures out of its cells, into files."
         )
     copied = content.decode("utf-8")
     return copied, copied != text

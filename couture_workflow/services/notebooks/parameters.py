@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-#: Characters of a cell that is read, parameters that are told of it, characters of a default and of a comment.
+#: Characters of a cell that is read, parameters that are told of it, characters of a default and a comment.
 LONGEST, MOST, _VALUE, _HELP = 200_000, 200, 20_000, 500
 #: Lists and dicts in each other that a value has at most.
 _DEEPEST = 50
@@ -94,6 +94,8 @@ def _without_magics(source: str) -> str:
 
 def _parameter(node: ast.stmt, comments: dict[int, str]) -> Parameter | None:
     annotation: ast.expr | None = None
+    target: ast.expr
+    value: ast.expr | None
     if isinstance(node, ast.AnnAssign):
         target, annotation, value = node.target, node.annotation, node.value
     elif isinstance(node, ast.Assign) and len(node.targets) == 1:
@@ -102,13 +104,13 @@ def _parameter(node: ast.stmt, comments: dict[int, str]) -> Parameter | None:
         return None
     if not isinstance(target, ast.Name) or value is None or not is_name(target.id):
         return None
-    default, literal = literal(value)
+    default, plain = literal(value)
     kind = _annotated(annotation) if annotation is not None else ""
     return Parameter(
         name=target.id,
-        type=kind or (_type(default) if literal else "any"),
+        type=kind or (_type(default) if plain else "any"),
         default=default,
-        literal=literal,
+        literal=plain,
         code=_unparsed(value),
         help=comments.get(node.end_lineno or 0, ""),
     )

@@ -1,4 +1,4 @@
-"""The DAG file of a schedule: short and readable when it is written, and read again after people changed it."""
+"""The DAG file of a schedule: short and readable."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ TASK = "notebook"
 _WIDTH = 80
 
 
-def written(form: Form, *, notebook: str, account: str, now: datetime) -> str:
+def written(form: Form, *, notebook: str, account: str, saved: datetime, started: datetime) -> str:
     """Return the DAG file of a schedule.
 
     :param notebook: name of the copy beside it.
+    :param account: who saves it, at ``saved``.
+    :param started: from when on its time counts.
     """
     imports = ["from datetime import timedelta\n"] if form.time_limit else []
-    operators = "CoutureJupyterOperator, run_parameters" if form.parameters else "CoutureJupyterOperator"
     return "\n".join(
         [
             f"# Runs {quote(notebook)} beside it, a copy of {quote(form.notebook)}.",
-            f"# Made with Notebook Schedules, saved by {quote(account)} on {now:%Y-%m-%d %H:%M} UTC.",
+            f"# Made with Notebook Schedules, saved by {quote(account)} on {saved:%Y-%m-%d %H:%M} UTC.",
             "# It may be changed by hand.",
             *imports,
             "import pendulum",
             "from airflow.sdk import DAG",
             "",
-            f"from couture_workflow.operators import {operators}",
+            "from couture_workflow.operators import CoutureJupyterOperator, run_parameters",
             "",
             "with DAG(",
-            *(f"    {line}" for line in _dag(form, account, now)),
+            *(f"    {line}" for line in _dag(form, account, started)),
             "):",
             "    CoutureJupyterOperator(",
             *(f"        {line}" for line in _task(form, notebook)),
@@ -45,9 +46,9 @@ def written(form: Form, *, notebook: str, account: str, now: datetime) -> str:
     )
 
 
-def _dag(form: Form, account: str, now: datetime) -> Iterator[str]:
+def _dag(form: Form, account: str, started: datetime) -> Iterator[str]:
     at = timing.time_of(form.when) if form.when.kind == "at" else None
-    start = at or now.astimezone(timing.zone_of(form.when))
+    start = at or started.astimezone(timing.zone_of(form.when))
     yield f"dag_id={_literal(form.name)},"
     if form.when.kind == "cron":
         yield f"schedule={_literal(form.when.cron)},  # {timing.words_of(form.when.cron)}"
@@ -82,8 +83,7 @@ def _task(form: Form, notebook: str) -> Iterator[str]:
     yield f"task_id={_literal(TASK)},"
     yield f"input_nb={_literal(notebook)},"
     yield f"output_nb={_literal(form.name + '/{{ run_id }}.ipynb')},"
-    if form.parameters:
-        yield "parameters=run_parameters,  # those of the DAG, and those that a run is given"
+    yield "parameters=run_parameters,  # params of the DAG, or what a run is given in their place"
     if form.html != "none":
         yield "export_html=True,"
     if form.html == "results":

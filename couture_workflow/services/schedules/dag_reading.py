@@ -171,7 +171,8 @@ def _start(node: ast.expr) -> tuple[Any, bool]:
     )
     if not isinstance(zone, str) or not 3 <= len(numbers) <= 6 or not all(type(n) is int for n in numbers):
         return None, False
-    year, month, day, hour, minute, second = [*numbers, *[0] * (6 - len(numbers))]
+    padded = [*numbers, 0, 0, 0][:6]
+    year, month, day, hour, minute, second = padded
     at = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}" + (f":{second:02}" if second else "")
     return {"at": at, "zone": zone}, True
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from couture_workflow.exceptions import InvalidError
+from couture_workflow.store.names import quote
 
 Kind = Literal["now", "at", "cron"]
 Html = Literal["none", "code", "results"]
@@ -85,9 +86,6 @@ class Form:
 
 
 _WORDS = {"kind": ("now", "at", "cron"), "html": ("none", "code", "results")}
-_TEXTS = ("notebook", "name", "kernel", "email", "owner")
-_NUMBERS = ("retries", "time_limit", "keep_outputs", "keep_days")
-_LISTS = ("files", "tags")
 
 
 def form_of(sent: Mapping[str, Any]) -> Form:
@@ -95,17 +93,25 @@ def form_of(sent: Mapping[str, Any]) -> Form:
 
     What is missing has its default; fields that do not exist are refused.
     """
-    known = {*_TEXTS, *_NUMBERS, *_LISTS, "when", "parameters", "types", "html"}
+    known = {each.name for each in fields(Form)}
     if strange := sorted(str(name) for name in sent if name not in known):
         raise InvalidError(
-            f"There is no field {strange[0][:60]!r}. The fields are {', '.join(sorted(known))}.",
+            f"There is no field {quote(strange[0])}. The fields are {', '.join(sorted(known))}.",
             field=strange[0][:60],
         )
     when = _object(sent, "when")
     return Form(
-        **{name: _text(sent, name) for name in _TEXTS},
-        **{name: _number(sent, name) for name in _NUMBERS},
-        **{name: _list(sent, name) for name in _LISTS},
+        notebook=_text(sent, "notebook"),
+        name=_text(sent, "name"),
+        kernel=_text(sent, "kernel"),
+        email=_text(sent, "email"),
+        owner=_text(sent, "owner"),
+        retries=_number(sent, "retries"),
+        time_limit=_number(sent, "time_limit"),
+        keep_outputs=_number(sent, "keep_outputs"),
+        keep_days=_number(sent, "keep_days"),
+        files=_list(sent, "files"),
+        tags=_list(sent, "tags"),
         html=_word(sent, "html", "html", "none"),
         when=When(
             kind=_word(when, "kind", "when.kind", "now"),

@@ -39,7 +39,8 @@ class Origin:
     :param source: path of the notebook below the folder of all notebooks.
     :param sha256: of the notebook when it was copied.
     :param files: digest by path of the files that were copied with it.
-    :param saved_at: when the schedule was saved last; ``pinned_at``: when the copy was taken.
+    :param saved_at: when the schedule was saved last; ``pinned_at``: when the copy was taken; ``started_at``:
+        from when on its time counts.
     :param dag_sha256: digest of the DAG file as it was written.
     """
 
@@ -50,6 +51,7 @@ class Origin:
     files: Mapping[str, str] = field(default_factory=dict)
     saved_at: str = ""
     pinned_at: str = ""
+    started_at: str = ""
     dag_sha256: str = ""
 
     def json(self) -> dict[str, Any]:
@@ -165,7 +167,8 @@ class _Folder:
         try:
             data = json.loads(self.content(ORIGIN))
             origin = Origin(**data["origin"])
-            if not all(isinstance(value, str) for name, value in vars(origin).items() if name != "files"):
+            texts = {**vars(origin), **dict(origin.files), "files": ""}
+            if not all(isinstance(value, str) for value in texts.values()):
                 return None
             return replace(form_of(data["form"]), name=self.name), origin
         except (ValueError, TypeError, KeyError, RecursionError, InvalidError):
