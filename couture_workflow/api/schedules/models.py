@@ -18,6 +18,10 @@ class WhenModel(BaseModel):
     zone: str = Field("UTC", description="Time zone, such as Europe/Berlin.")
 
 
+def _now() -> WhenModel:
+    return WhenModel(kind="now", at="", cron="", zone="UTC")
+
+
 class FormModel(BaseModel):
     """A schedule as somebody wants it."""
 
@@ -25,7 +29,7 @@ class FormModel(BaseModel):
 
     notebook: str = Field("", description="Path below the folder of all notebooks, such as ann/report.ipynb.")
     name: str = Field("", description="Name of the schedule and id of its DAG.")
-    when: WhenModel = Field(default_factory=lambda: WhenModel(), description="When it runs.")
+    when: WhenModel = Field(default_factory=_now, description="When it runs.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Values by name.")
     types: dict[str, str] = Field(
         default_factory=dict,

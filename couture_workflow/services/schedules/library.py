@@ -146,7 +146,7 @@ def digest(content: bytes) -> str:
 def origin_file(form: Form, origin: Origin) -> bytes:
     """Return the content of ``schedule.json``."""
     data = {"form": form.json(), "origin": origin.json()}
-    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(data, indent=1) + "\n").encode()
 
 
 @lru_cache(maxsize=4)
