@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from couture_workflow.services.runs.records import RunKey
     from couture_workflow.store.home import Store
 
-#: Seconds between two writes at least.
-PACE = 0.5
+#: Seconds between two writes at least, and at most.
+PACE, PULSE = 0.5, 60.0
 #: Last lines of the running cell's output, and characters of each, that are kept at most.
 LINES, LONGEST_LINE = 20, 500
 
@@ -85,4 +85,4 @@ def end(folder: Path) -> None:
 
 
 def _path(folder: Path) -> Path:
-    return folder / "progress.json"
+    return folder / outputs.PROGRESS

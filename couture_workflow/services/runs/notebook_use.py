@@ -1,4 +1,4 @@
-"""What the record of a notebook's run says beside the rest: its version, kernel, parameters, cells and outputs."""
+"""What the record of a notebook's run says beside the rest: version, kernel, parameters, cells, outputs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NotebookUse:
 
     :param path: the notebook: from the top of the DAG repository, or whole where it is not in it.
     :param sha256: of the notebook's file when it started.
-    :param commit: of the DAG repository that the notebook was read from, "" where it is not in it.
+    :param in_repository: whether it belongs to the DAG repository, whose version the record has.
     :param parameters: each value as JSON.
     :param kernel: the kernel's name, "" for the one that the operator makes for a Python.
     :param python: the program that the cells ran in; ``python_version`` its version.
@@ -54,7 +54,7 @@ class NotebookUse:
 
     path: str = ""
     sha256: str = ""
-    commit: str = ""
+    in_repository: bool = False
     parameters: Mapping[str, str] = field(default_factory=dict)
     kernel: str = ""
     language: str = ""
