@@ -1,3 +1,14 @@
 """Notebooks: run with parameters in the runtime ``jupyter``, results kept."""
 
-__all__ = ["examples", "people", "run"]
+__all__ = [
+    "differences",
+    "document",
+    "examples",
+    "folders",
+    "kernels",
+    "outputs",
+    "parameters",
+    "people",
+    "progress",
+    "run",
+]
