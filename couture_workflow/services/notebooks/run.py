@@ -103,6 +103,7 @@ class NotebookRun:
     :param keep_going: asked often; once it says no, the run is stopped.
     :param redact: masks what is secret in a text that pages show.
     :param on_kernel: called when the kernel runs, and so ``used`` knows more.
+    :param surround: given the run's private folder, returns more environment variables of the kernel.
     """
 
     def __init__(
@@ -113,9 +114,11 @@ class NotebookRun:
         keep_going: Callable[[], bool] = lambda: True,
         redact: Callable[[str], str] = str,
         on_kernel: Callable[[], None] = lambda: None,
+        surround: Callable[[Path], Mapping[str, str]] = lambda folder: {},
     ) -> None:
         self.request = request
         self.on_kernel = on_kernel
+        self._surround = surround
         self.on_line = on_line
         self.keep_going = keep_going
         self.report = Report(request.own, redact=redact)
@@ -134,7 +137,10 @@ class NotebookRun:
                 made = self._workspace(self.request.own or folder)
                 self._command = LedCommand(
                     [runner, "-I", str(_RUNNER), str(self._write_request(folder, made.folder, kernels))],
-                    environment=_environment(folder, self.request.source.parent),
+                    environment={
+                        **_environment(folder, self.request.source.parent),
+                        **self._surround(folder),
+                    },
                     folder=folder,
                     grace=settings.termination_grace_period(),
                     on_line=self._read,

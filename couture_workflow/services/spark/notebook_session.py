@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def write(
     copies: Path | None = None,
     reader: Reader | None = None,
     train: bool = False,
+    keep_secret: Callable[[str], object] = str,
 ) -> dict[str, str]:
     """Write the file whole, with mode 0600, and return the environment variables that a kernel needs.
 
@@ -81,10 +82,13 @@ def write(
         session copies them from the home itself, when it is made.
     :param reader: None: the kernel runs as this account.
     :param train: make a class-data archive in the background if there is none.
+    :param keep_secret: told each secret value of the file, so that logs mask it.
     """
-    content = json.dumps(
-        described(store, app_name=app_name, scratch=scratch, copies=copies, reader=reader, train=train)
-    )
+    found = described(store, app_name=app_name, scratch=scratch, copies=copies, reader=reader, train=train)
+    for value in (*found.get("hadoop_secrets", {}).values(), found.get("authentication_secret", "")):
+        if value:
+            keep_secret(value)
+    content = json.dumps(found)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic.storage_errors(target):
         descriptor, aside = atomic.temporary(target.parent, mode=0o600)
