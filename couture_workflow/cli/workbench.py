@@ -83,7 +83,7 @@ def install(arguments: argparse.Namespace) -> int:
             system_packages.ensure(programs, report=progress.doing)
         install.install_spark(progress=progress)
         install.install_jupyter(progress=progress)
-        joined.join(progress=progress)
+        joined.join(report=progress.report)
     except KeyboardInterrupt:
         progress.report(f"Stopped in {progress.name}. Type {install.INSTALL_COMMAND!r} to go on from there.")
         raise

@@ -7,11 +7,12 @@ Jupyter runtime has itself goes first.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from couture_workflow import settings
+from couture_workflow.exceptions import StorageError
 from couture_workflow.services.runtimes.install import INSTALL_COMMAND
-from couture_workflow.services.runtimes.progress import Progress
 from couture_workflow.store import atomic
 
 #: The folder of the package ``couture``.
@@ -20,17 +21,26 @@ LIBRARY = Path(__file__).parents[2] / "runtimes" / "lib"
 OWN, SPARK = "couture.pth", "couture_spark.pth"
 
 
-def join(*, progress: Progress, folder: Path | None = None) -> None:
+def join(*, report: Callable[[str], None], folder: Path | None = None) -> None:
     """Make ``couture`` and the packages of the Spark runtime importable in the Jupyter runtime.
 
-    Spark's are refused, in words, if the two runtimes have different Pythons.
+    Spark's are refused, in words, if the two runtimes have different Pythons. Nothing is raised: the rest of
+    the workbench needs no Spark in notebooks.
 
+    :param report: is told why notebooks have no Spark.
     :param folder: where the runtimes are (default: the option ``runtimes_path``).
     """
     parent = folder or settings.runtimes_path()
     packages = _packages(parent / "jupyter")
     if packages is None:
         return
+    try:
+        _join(parent, packages, report)
+    except (StorageError, OSError) as error:
+        report(f"Notebooks may have no Spark: {error} Then type: {INSTALL_COMMAND}")
+
+
+def _join(parent: Path, packages: Path, report: Callable[[str], None]) -> None:
     _name(packages / OWN, LIBRARY)
     spark = _packages(parent / "spark")
     if spark is not None and spark.parent.name == packages.parent.name:
@@ -39,7 +49,7 @@ def join(*, progress: Progress, folder: Path | None = None) -> None:
     with contextlib.suppress(FileNotFoundError):
         (packages / SPARK).unlink()
     if spark is not None:
-        progress.report(
+        report(
             f"Notebooks have no Spark: the Jupyter runtime has {packages.parent.name}, the Spark runtime "
             f"{spark.parent.name}, and packages fit one minor version. Remove {parent / 'jupyter'} or "
             f"{parent / 'spark'}, then type {INSTALL_COMMAND!r} with the Python that both shall have."

@@ -77,7 +77,7 @@ def write(
     folders, since it would follow a link that somebody else puts there; remove them with the server.
 
     :param app_name: of the sessions, where a cell gives none; "": the notebook's name, if it is known.
-    :param scratch: for Spark's temporary files where the master is local; None: as Spark does.
+    :param scratch: for temporary files of Spark and Java; None: where the kernel's ``TMPDIR`` says.
     :param copies: folder in which jars and py-files are put for a kernel that cannot read the home; None: the
         session copies them from the home itself, when it is made.
     :param reader: None: the kernel runs as this account.

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import stat
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.services.runtimes import joined
-from couture_workflow.services.runtimes.progress import Progress
 
 VERSION = f"python3.{sys.version_info.minor}"
 
@@ -23,9 +21,9 @@ def packages(parent: Path, name: str, version: str = VERSION) -> Path:
 
 
 def join(parent: Path) -> str:
-    said = io.StringIO()
-    joined.join(progress=Progress(1, stream=said), folder=parent)
-    return said.getvalue()
+    said: list[str] = []
+    joined.join(report=said.append, folder=parent)
+    return "\n".join(said)
 
 
 def test_the_jupyter_runtime_sees_spark_and_the_package_behind_its_own(tmp_path: Path) -> None:
@@ -69,6 +67,13 @@ def test_another_python_is_refused_in_words(tmp_path: Path) -> None:
     assert not (own / joined.SPARK).exists()
     assert (own / joined.OWN).is_file()
     assert spark.is_dir()
+
+
+def test_a_runtime_that_cannot_be_written_to_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    own, _ = packages(tmp_path, "jupyter"), packages(tmp_path, "spark")
+    (own / joined.OWN).mkdir()  # as root, any file could be written
+
+    assert "Notebooks may have no Spark" in join(tmp_path)
 
 
 @pytest.mark.parametrize("there", ["jupyter", "spark", "neither"])

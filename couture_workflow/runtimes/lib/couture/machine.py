@@ -90,8 +90,14 @@ def start(found: Mapping[str, Any], plan: Plan, folder: Path) -> Any:
 
 def folder_for_copies(found: Mapping[str, Any]) -> Path:
     """Return a folder that does not exist yet."""
-    parent = Path(found["scratch"] or tempfile.gettempdir())
-    return parent / f"couture-spark-{os.getpid()}-{os.urandom(4).hex()}"
+    return _temporary(found) / f"couture-spark-{os.getpid()}-{os.urandom(4).hex()}"
+
+
+def _temporary(found: Mapping[str, Any]) -> Path:
+    """Return where temporary files go: Java's own default may be closed to this kernel."""
+    folder = Path(found["scratch"] or tempfile.gettempdir())
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
 
 
 def is_alive(session: Any) -> bool:
@@ -174,10 +180,13 @@ def _surround(found: Mapping[str, Any], plan: Plan) -> None:
         os.environ.pop(name, None)
     ours = {name: value for name, value in found["environment"].items() if name in _OURS}
     defaults = {name: value for name, value in found["environment"].items() if name not in _OURS}
+    temporary = str(_temporary(found))
+    options = (shlex.join([f"-Djava.io.tmpdir={temporary}"]), ours.get("SPARK_SUBMIT_OPTS", ""))
+    ours["SPARK_SUBMIT_OPTS"] = " ".join(filter(None, options))
+    if "spark.local.dir" not in plan.configurations:
+        defaults["SPARK_LOCAL_DIRS"] = temporary
     if plan.is_local:
         defaults["SPARK_LOCAL_IP"] = "127.0.0.1"
-        if found["scratch"] and "spark.local.dir" not in plan.configurations:
-            defaults["SPARK_LOCAL_DIRS"] = found["scratch"]
     python = plan.configurations.get("spark.pyspark.python", "")
     if python:
         ours["PYSPARK_PYTHON"] = python
