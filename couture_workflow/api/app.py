@@ -29,7 +29,7 @@ _ROUTERS = {
     "artifacts": ("files.artifacts",),
     "dags": ("dags.routes",),
     "notebooks": ("schedules.routes",),
-    "runs": ("runs.routes",),
+    "runs": ("runs.routes", "runs.outputs"),
     "git_remote": ("git.routes",),
 }
 

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from couture_workflow.services.notebooks import outputs
+from couture_workflow.exceptions import CoutureError
+from couture_workflow.services.notebooks import folders, opening, outputs
 from couture_workflow.services.runs import notebook_use
 from couture_workflow.services.runs.notebook_use import CellRun
 from couture_workflow.store import atomic
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 PACE, PULSE = 0.5, 60.0
 #: Last lines of the running cell's output, and characters of each, that are kept at most.
 LINES, LONGEST_LINE = 20, 500
+#: Bytes that are read at most: cells can write there too.
+_LARGEST = 2 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,8 @@ class Progress:
 def read(store: Store, key: RunKey) -> Progress | None:
     """Return how far a run is, None if nothing is known: it has not begun, or has ended."""
     try:
-        record = json.loads(_path(outputs.folder(store, key)).read_bytes())
+        path = opening.place(store, key, outputs.PROGRESS)
+        record = json.loads(folders.read(store.outputs, path, largest=_LARGEST))
         begun = record["cell_started_at"]
         return Progress(
             of=int(record["of"]),
@@ -62,7 +66,7 @@ def read(store: Store, key: RunKey) -> Progress | None:
             cell_started_at=datetime.fromisoformat(begun) if begun else None,
             updated_at=datetime.fromisoformat(record["updated_at"]),
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (CoutureError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
