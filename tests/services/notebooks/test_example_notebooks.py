@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services.notebooks import examples
+from couture_workflow.services.notebooks import document, examples, folders, people
 
 
 def mode(path: Path) -> int:
@@ -74,3 +74,15 @@ def test_parameters_of_the_examples_have_types_and_comments(name: str) -> None:
     for line in cell["source"]:
         assert isinstance(ast.parse(line).body[0], ast.AnnAssign)
         assert "  # " in line
+
+
+def test_everybody_may_read_an_example_and_see_its_parameters(tmp_path: Path) -> None:
+    examples.place(tmp_path)
+    path = folders.checked("examples/report_with_parameters.ipynb", "ann")
+
+    found = document.read(people.top(tmp_path), path)
+
+    assert [(each.name, each.type, each.default, bool(each.help)) for each in found.parameters] == [
+        ("island", "str", "Biscoe", True),
+        ("least_mass", "int", 0, True),
+    ]
