@@ -28,8 +28,8 @@ _ROUTERS = {
     "dependencies": ("files.dependencies",),
     "artifacts": ("files.artifacts",),
     "dags": ("dags.routes",),
-    "notebooks": (),
-    "runs": ("runs.routes",),
+    "notebooks": ("schedules.routes",),
+    "runs": ("runs.routes", "runs.outputs"),
     "git_remote": ("git.routes",),
 }
 
