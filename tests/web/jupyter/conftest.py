@@ -157,6 +157,7 @@ class Site:
     :param prefix: that the tests' own addresses have; a proxy in front may have taken it away.
     :param configured: path of ``[api] base_url``.
     :param accounts: token -> who calls with it; take one away to log somebody out.
+    :param asked: the tokens that it was asked for.
     """
 
     port: int
@@ -165,6 +166,7 @@ class Site:
     servers: FewServers
     upstream: Upstream
     accounts: dict[str, Account | None]
+    asked: list[str | None] = field(default_factory=list)
 
     @property
     def origin(self) -> str:
@@ -197,7 +199,10 @@ def run_site(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     accounts: dict[str, Account | None] = {"ann-token": ANN, "bob-token": BOB, "eve-token": EVE}
     servers, upstream = FewServers(), Upstream()
 
+    asked: list[str | None] = []
+
     async def who(token: str | None) -> Caller:
+        asked.append(token)
         account = accounts.get(token or "")
         return Caller(account, person_of(account) if account in (ANN, BOB) else None)
 
@@ -207,4 +212,4 @@ def run_site(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     with Served(upstream.app(), socket=socket), Served(upstream.app()) as other, Served(app) as served:
         servers.addresses = {"ann": f"unix:{socket}", "bob": f"http://127.0.0.1:{other.port}"}
         seen = "" if kind == "stripped" else prefix
-        yield Site(served.port, seen, prefix, servers, upstream, accounts)
+        yield Site(served.port, seen, prefix, servers, upstream, accounts, asked)

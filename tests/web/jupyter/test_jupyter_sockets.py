@@ -103,7 +103,8 @@ def test_the_others_stay_open_when_one_of_a_log_in_closes(site: Site) -> None:
     with socket(site, "/jupyter/ann/socket") as stays:
         with socket(site, "/jupyter/ann/socket"):
             pass
-        time.sleep(0.5)  # some questions
+        before = len(site.asked)
+        wait_for(lambda: len(site.asked) > before + 3)
         stays.send("still here")
         assert stays.recv(timeout=20) == "still here"
         site.accounts["ann-token"] = None
