@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from flask import g, request
 
 from couture_workflow.views.base import CouturePage, expose, requires
@@ -31,8 +33,9 @@ class JupyterNotebookPage(CouturePage):
         """Start the server, then go where ``next`` says: what a tab shows that found no server."""
         base = base_path(person_of(g.user))
         wanted = request.args.get("next", "")
-        below = wanted.removeprefix(base) if wanted.startswith(base) and wanted.isprintable() else "lab"
-        return self.page("jupyter/lab.html", lab=_address("lab"), goal=_address(below))
+        own = wanted.startswith(base) and wanted.isprintable() and ".." not in unquote(wanted).split("/")
+        goal = _address(wanted.removeprefix(base) if own else "lab")
+        return self.page("jupyter/lab.html", lab=_address("lab"), goal=goal)
 
 
 def _address(below: str) -> str:

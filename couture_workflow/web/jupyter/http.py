@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
 import httpx
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from couture_workflow.services.jupyter.servers import Server
 from couture_workflow.web import bodies
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 MOST_SENT = 256 * 2**20
 #: Connections to one server.
 _CONNECTIONS = 64
+#: What JupyterLab itself is made of, some megabytes at the first visit; a Jupyter server compresses nothing.
+_ZIPPED = ("static/", "lab/extensions/")
 #: Servers that connections are kept for.
 _SERVERS = 256
 #: A server may take any time for its answer: a cell decides.
@@ -107,7 +110,10 @@ class HttpWay:
                     raise Cut("The log-in or the right to use JupyterLab ended while an answer was sent.")
                 await refuse(scope, receive, send, plain(401))
 
-        await bodies.streamed(forward, scope, receive, send, account=account, most=MOST_SENT)
+        app: ASGIApp = forward
+        if wanted.path.removeprefix(server.base_path).startswith(_ZIPPED):
+            app = GZipMiddleware(forward, minimum_size=1024, compresslevel=1)
+        await bodies.streamed(app, scope, receive, send, account=account, most=MOST_SENT)
 
 
 async def first_of(work: Coroutine[Any, Any, None], *others: Any) -> None:

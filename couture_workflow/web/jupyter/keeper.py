@@ -52,7 +52,9 @@ def gone(people: Iterable[Person]) -> list[Person]:
     people = list(people)
     with create_session(scoped=False) as session:
         found = session.execute(
-            select(User.id, User.username).where(User.id.in_({each.number for each in people}), User.active.is_(True))
+            select(User.id, User.username).where(
+                User.id.in_({each.number for each in people}), User.active.is_(True)
+            )
         )
         active = {(number, name) for number, name in found}
     return [each for each in people if (each.number, each.name) not in active]

@@ -161,6 +161,15 @@ def test_pages_of_other_sites_change_nothing(site: Site, headers: dict[str, str]
         assert answer.json()["headers"]["host"] == headers["Origin"].partition("//")[2]
 
 
+@pytest.mark.parametrize(("below", "coding"), [("static/lab/a.js", "gzip"), ("files/a.js", None)])
+def test_only_what_jupyterlab_is_made_of_is_compressed(site: Site, below: str, coding: str | None) -> None:
+    with client(site, "ann") as ann:
+        answer = ann.get(f"/jupyter/ann/{below}", headers={"X-Requested-With": "x" * 2000})
+
+    assert answer.headers.get("content-encoding") == coding
+    assert answer.json()["path"].endswith(below)
+
+
 def test_a_service_worker_is_refused(site: Site) -> None:
     answer = client(site, "ann").get("/jupyter/ann/files/w.js", headers={"Service-Worker": "script"})
 
