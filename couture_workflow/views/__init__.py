@@ -12,6 +12,8 @@ from couture_workflow.views.files.artifacts import CodeArtifactsPage
 from couture_workflow.views.files.dependencies import SparkDependenciesPage
 from couture_workflow.views.git.repository import DagRepositoryPage
 from couture_workflow.views.hub import DeveloperHubPage
+from couture_workflow.views.jupyter.lab import JupyterNotebookPage
+from couture_workflow.views.jupyter.servers import JupyterServersPage
 from couture_workflow.views.review.review import DagReviewPage
 from couture_workflow.views.runs.compare import CompareRunsPage
 from couture_workflow.views.runs.details import RunsPage
@@ -28,6 +30,8 @@ PAGES: tuple[type[CouturePage], ...] = (
     DagHistoryPage,
     CodeBricksPage,
     CodeArtifactsPage,
+    JupyterNotebookPage,
+    JupyterServersPage,
     DagRepositoryPage,
     SparkConfigurationPage,
     SparkDependenciesPage,
