@@ -28,7 +28,7 @@ _ROUTERS = {
     "dependencies": ("files.dependencies",),
     "artifacts": ("files.artifacts",),
     "dags": ("dags.routes",),
-    "notebooks": (),
+    "notebooks": ("schedules.routes",),
     "runs": ("runs.routes",),
     "git_remote": ("git.routes",),
 }

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 def run_parameters(context: Context, jinja_env: Any) -> dict[str, Any]:
     """Return the ``params`` of a run, for ``CoutureJupyterOperator(parameters=run_parameters)``.
 
-    Types stay as they are. Templates such as ``{{ ds }}`` are filled in where they stand in the DAG file. What
-    somebody gave to the run is taken literally: whoever may start a run need not be allowed to read what a
-    template can.
+    Types stay as they are. Templates such as ``{{ ds }}`` are filled in where they stand in the DAG file.
+    What somebody gave to the run is taken literally: whoever may start a run need not be allowed to read
+    what a template can.
     """
     task: Any = context["task"]
     own = {name: context["dag"].params.get(name) for name in context["dag"].params}

@@ -1,3 +1,3 @@
 """Notebooks: run with parameters in the runtime ``jupyter``, results kept."""
 
-__all__ = ["people", "run"]
+__all__ = ["differences", "document", "folders", "kernels", "parameters", "people", "run"]

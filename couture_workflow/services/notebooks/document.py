@@ -89,6 +89,21 @@ def read(top: Path, path: str, *, copy: bool = False) -> Document:
     return _document(told)
 
 
+def parameters_of(content: bytes) -> tuple[Parameter, ...]:
+    """Return the parameters of a notebook that was read already; none if they cannot be found."""
+    text = content.decode("utf-8", "replace")
+    (answer,) = apart.each("notebooks.document.look_at_parameters", None, [text], seconds=PATIENCE)
+    return tuple(Parameter(**each) for each in answer.value or ())
+
+
+def look_at_parameters(_: None, text: str) -> list[dict[str, Any]]:
+    """Be the other process for ``parameters_of``."""
+    try:
+        return list(described(text.encode("utf-8", "replace"), "the copy", copy=False)["parameters"])
+    except CoutureError:
+        return []
+
+
 def copy_digests(top: Path, paths: Sequence[str]) -> list[str]:
     """Return the digest of what the copy of each notebook would be, "" for one that cannot be read."""
     if not paths:

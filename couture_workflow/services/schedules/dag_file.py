@@ -82,7 +82,7 @@ def _entry(name: str, value: Any) -> Iterator[str]:
 def _task(form: Form, notebook: str) -> Iterator[str]:
     yield f"task_id={_literal(TASK)},"
     yield f"input_nb={_literal(notebook)},"
-    yield f"output_nb={_literal(form.name + '/{{ run_id }}.ipynb')},"
+    yield f"output_nb={_literal(f'{form.name}.ipynb')},"
     yield "parameters=run_parameters,  # params of the DAG, or what a run is given in their place"
     if form.html != "none":
         yield "export_html=True,"

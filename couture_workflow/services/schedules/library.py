@@ -18,6 +18,8 @@ from couture_workflow.exceptions import InvalidError, NotFoundError
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.dags.repository import DagFile
+from couture_workflow.services.notebooks import document as notebook_document
+from couture_workflow.services.notebooks.parameters import Parameter
 from couture_workflow.services.schedules import dag_reading
 from couture_workflow.services.schedules.form import Form, form_of
 from couture_workflow.store.home import Store
@@ -120,6 +122,22 @@ def pinned(store: Store, schedule: Schedule) -> bytes:
     return dag_repository.read(store, schedule.notebook, commit=schedule.commit)
 
 
+def parameters(store: Store, schedule: Schedule) -> tuple[Parameter, ...]:
+    """Return the parameters of the pinned notebook; none if there is no copy, or they cannot be found."""
+    return _parameters(pinned(store, schedule)) if schedule.notebook else ()
+
+
+@lru_cache(maxsize=32)
+def _parameters(content: bytes) -> tuple[Parameter, ...]:
+    return notebook_document.parameters_of(content)
+
+
+def delete_outputs(store: Store, schedule: Schedule) -> None:
+    """Delete what the runs of a schedule left."""
+    for suffix in (".ipynb", ".html"):
+        (store.outputs / "notebooks" / f"{schedule.name}{suffix}").unlink(missing_ok=True)
+
+
 def digest(content: bytes) -> str:
     """Return the digest that an origin keeps of a file."""
     return hashlib.sha256(content).hexdigest()
@@ -128,7 +146,7 @@ def digest(content: bytes) -> str:
 def origin_file(form: Form, origin: Origin) -> bytes:
     """Return the content of ``schedule.json``."""
     data = {"form": form.json(), "origin": origin.json()}
-    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(data, indent=1) + "\n").encode()
 
 
 @lru_cache(maxsize=4)

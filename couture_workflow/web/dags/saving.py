@@ -55,7 +55,7 @@ def save_dags(
     :param base: the commit that the caller started from.
     :param override: save in spite of errors that the gate finds.
     :param imported: the permission to import DAGs stands for those to create, edit and delete files.
-    :param instead: so does this one, of a page whose files are written by us; names may be any, as in an import.
+    :param instead: so does this one, for files that the product writes; names may be any, as in an import.
 
     Raises ``NotAllowedError``, ``GateError``, ``ConflictError`` or ``InvalidError``; nothing is saved then.
     """
