@@ -16,6 +16,7 @@ from couture_workflow.views.review.review import DagReviewPage
 from couture_workflow.views.runs.details import RunsPage
 from couture_workflow.views.runs.listing import RunListPage
 from couture_workflow.views.runs.zoom import ZoomPage
+from couture_workflow.views.schedules.pages import NotebookSchedulesPage
 from couture_workflow.views.spark.configuration import SparkConfigurationPage
 
 PAGES: tuple[type[CouturePage], ...] = (
@@ -26,6 +27,7 @@ PAGES: tuple[type[CouturePage], ...] = (
     DagHistoryPage,
     CodeBricksPage,
     CodeArtifactsPage,
+    NotebookSchedulesPage,
     DagRepositoryPage,
     SparkConfigurationPage,
     SparkDependenciesPage,

@@ -11,6 +11,7 @@ from couture_workflow.permissions import (
     DAG_REPOSITORY,
     DEVELOPER_HUB,
     IMPORT_EXPORT,
+    NOTEBOOK_SCHEDULES,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
 )
@@ -31,6 +32,7 @@ def entries() -> list[dict[str, Any]]:
         _framed("Import/Export", "import-export", IMPORT_EXPORT),
         _framed("Code Bricks", "code-bricks", CODE_BRICKS),
         _framed("Code Artifacts", "code-artifacts", CODE_ARTIFACTS),
+        _framed("Notebook Schedules", "notebook-schedules", NOTEBOOK_SCHEDULES),
         # Who may open the hub finds it there; the others may read runs too.
         _entry("Spark Jobs and Notebooks", "runs", paths.NAV_OUTSIDE_HUB, "runs", category="browse"),
         _entry(
