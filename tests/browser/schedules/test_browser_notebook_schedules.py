@@ -1,4 +1,4 @@
-"""A notebook is scheduled, seen in the list, run with another parameter and deleted, in the real workbench."""
+"""A notebook is scheduled, listed, run with another parameter and deleted, in the real workbench."""
 
 from __future__ import annotations
 
