@@ -21,7 +21,7 @@ from couture_workflow.services.schedules.checking import Description, Surroundin
 from couture_workflow.services.schedules.form import Form, form_of
 from couture_workflow.services.schedules.library import Schedule
 from couture_workflow.store.home import Store
-from tests.support.notebooks import notebook, write
+from tests.support.people_notebooks import notebook, write
 
 pytestmark = pytest.mark.slow
 
