@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,10 @@ class Kernel:
 def installed() -> tuple[Kernel, ...]:
     """Return the kernels by name; of two of one name the first on the path counts, as in Jupyter."""
     found: dict[str, Kernel] = {}
-    for folder in _folders():
-        try:
-            specifications = sorted(folder.glob("*/kernel.json"))[:_MOST]
-        except OSError:
-            continue
-        for path in specifications:
-            kernel = _kernel(path)
-            if kernel is not None:
-                found.setdefault(kernel.name, kernel)
+    for path in specifications():
+        kernel = _kernel(path)
+        if kernel is not None:
+            found.setdefault(kernel.name, kernel)
     default = Kernel(name=DEFAULT, title="Python 3", language="python")
     found.setdefault(DEFAULT, default)
     return tuple(found[name] for name in sorted(found))
@@ -49,6 +45,15 @@ def installed() -> tuple[Kernel, ...]:
 def is_installed(name: str) -> bool:
     """Tell whether there is a kernel of this name; "python" and "" mean the one of the runtime."""
     return name in _SAME or any(kernel.name == name for kernel in installed())
+
+
+def specifications() -> Iterator[Path]:
+    """Yield the files that describe kernels, in the order of the path."""
+    for folder in _folders():
+        try:
+            yield from sorted(folder.glob("*/kernel.json"))[:_MOST]
+        except OSError:
+            continue
 
 
 def _folders() -> list[Path]:

@@ -74,6 +74,8 @@ def applied(form: Form, reading: Reading) -> tuple[Form, tuple[str, ...]]:
     unknown = {_FIELDS.get(name, name) for name in reading.unknown}
     if "input_nb" in unknown:
         unknown.remove("input_nb")
+    if not isinstance(reading.values.get("schedule"), str):
+        unknown.add("when")
     sent = form.json()
     for name, value in _told(reading.values).items():
         if name in unknown:
@@ -105,11 +107,11 @@ def _told(values: Mapping[str, Any]) -> dict[str, Any]:
 def _when(values: Mapping[str, Any]) -> Any:
     start = values.get("start_date") or {}
     schedule = values.get("schedule")
+    if not isinstance(schedule, str):
+        return None
     if schedule == "@once":
         return {"kind": "at", "at": start.get("at", ""), "zone": start.get("zone", "UTC")}
-    if isinstance(schedule, str):
-        return {"kind": "cron", "cron": schedule, "zone": start.get("zone", "UTC")}
-    return None if schedule is None else False
+    return {"kind": "cron", "cron": schedule, "zone": start.get("zone", "UTC")}
 
 
 def look(_: None, source: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from couture_workflow.services.notebooks import differences, people
 from couture_workflow.store.home import Store
-from tests.support.notebooks import notebook, write
+from tests.support.people_notebooks import notebook, write
 
 
 def against(store: Store, old: list[str], new: list[str]) -> differences.Difference:

@@ -12,7 +12,7 @@ import pytest
 from couture_workflow.exceptions import CoutureError, InvalidError, NotFoundError, TooLargeError
 from couture_workflow.services.notebooks import document, folders, people
 from couture_workflow.store.home import Store
-from tests.support.notebooks import notebook, write
+from tests.support.people_notebooks import notebook, write
 
 PARAMETERS = ("rows = 3  # how many", ["parameters"])
 

@@ -130,9 +130,25 @@ def test_many_parameters_and_long_values_are_bounded() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["password", "db_password", "PASSWD", "apiKey", "api_key", "API_KEY", "token", "accessToken", "secret",
-     "client_secret", "private_key", "aws_secret_access_key", "pwd", "credentials", "auth", "passphrase"],
-)  # fmt: skip
+    [
+        "password",
+        "db_password",
+        "PASSWD",
+        "apiKey",
+        "api_key",
+        "API_KEY",
+        "token",
+        "accessToken",
+        "secret",
+        "client_secret",
+        "private_key",
+        "aws_secret_access_key",
+        "pwd",
+        "credentials",
+        "auth",
+        "passphrase",
+    ],
+)
 def test_names_of_secrets(name: str) -> None:
     assert looks_secret(name)
 
