@@ -32,7 +32,7 @@ export const ownFindings = () =>
   }));
 
 /** The control of a field, to put the focus on. */
-export const controlOf = (field) => byId(field);
+export const controlOf = (field) => (field === "when" ? document.querySelector('[name="when.kind"]:checked') : byId(field));
 
 export const kindOf = (form) => form.elements["when.kind"].value || "now";
 
@@ -74,7 +74,7 @@ export function write(form, data) {
   byId("html").value = data.html || "none";
   byId("time_limit").value = minutes(data.time_limit);
   byId("tags").value = (data.tags ?? []).join(", ");
-  byId("when.at").value = (when.at ?? "").slice(0, 16);
+  byId("when.at").value = when.at ?? "";
   byId("when.cron").value = when.cron ?? "";
   byId("when.zone").value = when.zone || Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   showKind(form, when.kind || "now");

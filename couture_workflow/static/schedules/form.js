@@ -174,7 +174,8 @@ function start(from, values) {
   write(form, from);
   showKernels(given.kernels, "", from.kernel);
   files.show(given.files ?? [], from.files);
-  showParameters(given.parameters ?? [], true, values);
+  if (given.editing) showParameters(given.parameters, given.parameters.length > 0, values);
+  else parameters.show([], values);
   if (notebook()) notebookSays.now();
   else document.getElementById("parameters-help").textContent = "Choose a notebook: its parameters appear here.";
 }

@@ -85,8 +85,11 @@ class NotebookSchedulesPage(CouturePage):
     def edit(self, name: str) -> str:
         """Show the form as it was saved."""
         schedule = saving.schedule_of(g.user, name)
+        form = schedule.form.json()
+        if at := timing.time_of(schedule.form.when):
+            form["when"]["at"] = at.replace(tzinfo=None).isoformat()  # on the clocks of its time zone
         state = {
-            "form": schedule.form.json(),
+            "form": form,
             "editing": True,
             "base": schedule.commit,
             "edited": schedule.edited,

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
-from tests.support.notebooks import notebook, write
+from tests.support.people_notebooks import notebook, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.workbench, pytest.mark.slow]
 

@@ -13,7 +13,7 @@ from playwright.sync_api import FrameLocator, Page, Route, expect
 
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
-from tests.support.notebooks import notebook, write
+from tests.support.people_notebooks import notebook, write
 
 pytestmark = pytest.mark.browser
 

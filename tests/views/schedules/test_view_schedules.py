@@ -16,7 +16,7 @@ import pytest
 
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
-from tests.support.notebooks import notebook, write
+from tests.support.people_notebooks import notebook, write
 
 PAGE = "/couture/notebook-schedules"
 API = "/api/notebooks/schedules/"
@@ -242,6 +242,14 @@ def test_form_of_a_schedule_has_what_was_saved(dev: Person, store: Store) -> Non
     ]  # of the copy, not of the notebook
     assert state["files"] == [{"path": "rows.csv", "size": 2}]
     assert dev.get("/nothing/edit").status_code == 404
+
+
+def test_time_with_an_offset_is_shown_on_the_clocks_of_its_zone(dev: Person) -> None:
+    dag = name()
+    when = {"kind": "at", "at": "2040-01-01T06:00:00+03:00", "zone": "Europe/Berlin"}
+    dev.schedule(dag, when=when)
+
+    assert dev.state(f"/{dag}/edit")["form"]["when"]["at"] == "2040-01-01T04:00:00"
 
 
 def test_notebooks_to_choose_are_ones_own_and_the_shared_ones(dev: Person, store: Store) -> None:
