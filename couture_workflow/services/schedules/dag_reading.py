@@ -10,7 +10,7 @@ from typing import Any
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.services.notebooks import parameters as notebook_parameters
 from couture_workflow.services.processes import apart
-from couture_workflow.services.schedules.form import Form, form_of
+from couture_workflow.services.schedules.form import KEPT, Form, form_of
 
 #: Seconds for one file, characters of one that is read.
 _PATIENCE, _LONGEST = 5.0, 2**20
@@ -37,6 +37,8 @@ _FIELDS = {
     "export_html": "html",
     "hide_code": "html",
 }
+#: What an argument is that a file does not have.
+_FALLBACKS = {"tags": [], "kernel": "", "retries": 0, "keep_outputs": KEPT, "keep_days": 0}
 #: Named by a function of the product, so there is nothing to be read in it.
 _RUN_PARAMETERS = "run_parameters"
 
@@ -99,8 +101,8 @@ def _told(values: Mapping[str, Any]) -> dict[str, Any]:
         "owner": defaults.get("owner", "") if isinstance(defaults, dict) else "",
         "when": _when(values),
     }
-    for name in ("tags", "kernel", "retries", "keep_outputs", "keep_days"):
-        found[name] = values.get(name) or ([] if name == "tags" else "" if name == "kernel" else 0)
+    for name, fallback in _FALLBACKS.items():
+        found[name] = values.get(name, fallback)
     return found
 
 

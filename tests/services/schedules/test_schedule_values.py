@@ -102,6 +102,47 @@ def test_a_template_that_is_a_secret_is_refused(template: str) -> None:
     assert "secret of a connection" in finding.message
 
 
+def test_templates_are_looked_at_however_deep_they_stand() -> None:
+    for value in ([{"a": ["{{ conn.db.password }}"]}], {"a": "{{ conn.db.password }}"}):
+        _, (finding,) = values({"p": value}, {}, ())
+        assert "secret of a connection" in finding.message
+
+
+@pytest.mark.parametrize("text", ["{{ ds", "{% for %}", "{# x", "{{ ds }", "{{ " + "(" * 900 + " }}"])
+def test_a_template_that_cannot_be_filled_in_is_refused(text: str) -> None:
+    _, (finding,) = values({"p": text}, {"p": "str"}, ())
+
+    assert "no template that Airflow can fill in" in finding.message
+
+
+def test_a_long_text_with_braces_is_refused() -> None:
+    _, (finding,) = values({"p": "{{" * 5000}, {}, ())
+
+    assert "file beside the notebook" in finding.message
+
+
+@pytest.mark.parametrize("text", ["{{ ds }}", "a {{ds_nodash}} b {{ run_id }}", "{{ data_interval_start }}"])
+def test_whoever_may_not_write_dag_files_has_plain_templates(text: str) -> None:
+    assert values({"p": text}, {}, (), templates=False) == ({"p": text}, [])
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ var.value.x }}", "{{ ds }}{{ ti }}", "{% if ds %}{% endif %}", "{{ ds | x }}", "{{ ds }}{"]
+)
+def test_and_no_others(text: str) -> None:
+    _, (finding,) = values({"p": text}, {}, (), templates=False)
+
+    assert "right to write DAG files" in finding.message or "no template" in finding.message
+
+
+def test_what_a_run_is_given_is_taken_literally() -> None:
+    given = {"p": "{{ conn.db.password }}", "q": "{{"}
+
+    assert values(given, {}, (), literal=True) == (given, [])
+    _, (finding,) = values({"n": "{{ ds }}"}, {"n": "int"}, (), literal=True)
+    assert finding.field == "parameters.n"
+
+
 @pytest.mark.parametrize("name", ["", "a b", "1a", "class", "a'b\"<&>/../ü", "a" * 200, "a.b"])
 def test_names_that_no_variable_has(name: str) -> None:
     _, (finding,) = values({name: 1}, {}, ())
