@@ -1,8 +1,9 @@
 /* What is done to a schedule from the list: pause, run with other parameters, take the notebook of now, delete. */
 
-import { ApiError, api, del, get, post } from "../common/api.js";
+import { ApiError, api, del, get, page, post } from "../common/api.js";
 import { attempt, notice } from "../common/dialog.js";
 import { el, freshId } from "../common/dom.js";
+import { bytes } from "../common/sizes.js";
 import { cellDifferences } from "./cells.js";
 import { Parameters, given } from "./parameters.js";
 
@@ -111,6 +112,9 @@ export async function updateCopy(name) {
 
 /** Delete a schedule, and its outputs if that is chosen. */
 export async function removeSchedule(name) {
+  const room = await attempt(() => get(page(`/notebook-schedules/${encodeURIComponent(name)}/outputs`)));
+  if (!room) return null;
+  const left = room.tries ? `They are of ${room.tries === 1 ? "1 run" : `${room.tries.toLocaleString("en")} runs`} and take ${bytes(room.bytes)}.` : "There are none yet.";
   const choice = (value, label, checked) => {
     const input = el("input", { type: "radio", name: "outputs", value, id: freshId("outputs"), checked });
     return { input, node: el("div", {}, el("label", { for: input.id, class: "choice" }, input, label)) };
@@ -121,7 +125,7 @@ export async function removeSchedule(name) {
     title: `Delete ${name}?`, action: "Delete", danger: true,
     content: [
       el("p", {}, "It does not run again. Its DAG file and its copy of the notebook stay in DAG History, and the notebook itself stays where it is."),
-      el("fieldset", {}, el("legend", {}, "What its runs left: notebooks with their results, pages and files"), keep.node, drop.node),
+      el("fieldset", {}, el("legend", {}, "What its runs left: notebooks with their results, pages and files"), el("p", { class: "help" }, left), keep.node, drop.node),
     ],
     work: () => del(`${at(name)}?outputs=${drop.input.checked ? "delete" : "keep"}`),
   });

@@ -11,6 +11,7 @@ from flask import Response, g, jsonify, request, url_for
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import CREATE, DELETE, EDIT, NOTEBOOK_SCHEDULES, READ, Permission
 from couture_workflow.services.notebooks import folders, kernels, people
+from couture_workflow.services.notebooks import outputs as notebook_outputs
 from couture_workflow.services.schedules import library, timing
 from couture_workflow.services.schedules.form import Form
 from couture_workflow.views.base import CouturePage, expose, number_asked, requires, user_name
@@ -113,6 +114,13 @@ class NotebookSchedulesPage(CouturePage):
         schedule = saving.schedule_of(g.user, name)
         [found] = live(store(), request.args.get("commit", ""), [schedule.path], user=g.user)
         return jsonify(state=found["state"], error=found["error"])
+
+    @expose("/<name>/outputs")
+    @requires(CAN_READ)
+    def outputs(self, name: str) -> Response:
+        """Return how many tries left outputs, and their bytes."""
+        room = notebook_outputs.room(store(), saving.schedule_of(g.user, name).dag_id)
+        return jsonify(tries=room.tries, bytes=room.size)
 
     def _form(self, title: str, state: dict[str, Any]) -> str:
         known = {

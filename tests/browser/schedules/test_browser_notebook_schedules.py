@@ -36,10 +36,13 @@ def opened(page: Page, workbench: Any) -> FrameLocator:
 
 
 def outputs(workbench: Any, name: str) -> list[str]:
-    """Return what the runs of a schedule printed, whatever their outputs are called."""
-    folder = Path(workbench.home) / "outputs" / "notebooks" / name
-    found = sorted(folder.rglob("*.ipynb"), key=lambda path: path.stat().st_mtime)
-    cells = [json.loads(path.read_text())["cells"][-1] for path in found]
+    """Return what the runs of a schedule printed, in their order."""
+    folder = Path(workbench.home) / "outputs" / "notebook-runs"
+    found = [path for path in folder.rglob("output.ipynb") if name in str(path)]
+    cells = [
+        json.loads(path.read_text())["cells"][-1]
+        for path in sorted(found, key=lambda path: path.stat().st_mtime)
+    ]
     return ["".join(cell["outputs"][0]["text"]) for cell in cells]
 
 

@@ -14,6 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from couture_workflow.services.notebooks import outputs as notebook_outputs
+from couture_workflow.services.notebooks.outputs import Keep
+from couture_workflow.services.runs.records import RunKey
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
 from tests.support.people_notebooks import notebook, write
@@ -181,7 +184,7 @@ def test_somebody_who_only_reads_gets_no_controls(dev: Person, api_server: ApiSe
 def test_roles_without_the_right_are_refused(account: str, dev: Person, api_server: ApiServer) -> None:
     person = Person(api_server, account)
 
-    for path in ("/", "/new", "/x/edit", "/notebooks", "/x/live"):
+    for path in ("/", "/new", "/x/edit", "/notebooks", "/x/live", "/x/outputs"):
         assert person.get(path).status_code == 403, path
 
 
@@ -270,6 +273,19 @@ def test_dag_is_waited_for_until_airflow_has_read_it(dev: Person, api_server: Ap
     assert before == {"state": "waiting", "error": ""}
     assert dev.get(f"/{dag}/live", commit=commit).json() == {"state": "parsed", "error": ""}
     assert dev.get(f"/{dag}/live", commit=HOSTILE).status_code in (404, 422)
+
+
+def test_what_the_runs_left_is_told_before_it_is_deleted(dev: Person, store: Store) -> None:
+    dag = name()
+    dev.schedule(dag)
+    nothing = dev.get(f"/{dag}/outputs").json()
+    own = notebook_outputs.begin(store, RunKey(dag, "manual__1", "notebook"), Keep())
+    (own / "output.ipynb").write_bytes(b"x" * 10)
+
+    found = dev.get(f"/{dag}/outputs").json()
+
+    assert nothing == {"tries": 0, "bytes": 0}
+    assert (found["tries"], found["bytes"] >= 10) == (1, True)
 
 
 def test_browser_of_a_foreign_page_can_do_nothing(dev: Person, api_server: ApiServer) -> None:
