@@ -20,6 +20,7 @@ from couture_workflow.views.runs.details import RunsPage
 from couture_workflow.views.runs.listing import RunListPage
 from couture_workflow.views.runs.output import RunOutputPage
 from couture_workflow.views.runs.zoom import ZoomPage
+from couture_workflow.views.schedules.pages import NotebookSchedulesPage
 from couture_workflow.views.spark.configuration import SparkConfigurationPage
 
 PAGES: tuple[type[CouturePage], ...] = (
@@ -32,6 +33,7 @@ PAGES: tuple[type[CouturePage], ...] = (
     CodeArtifactsPage,
     JupyterNotebookPage,
     JupyterServersPage,
+    NotebookSchedulesPage,
     DagRepositoryPage,
     SparkConfigurationPage,
     SparkDependenciesPage,

@@ -55,14 +55,14 @@ def schedule_of(user: Any, name: str) -> Schedule:
 def check(form: Form, user: Any, *, current: Schedule | None = None) -> Description:
     """Tell what is wrong with a form; nothing is saved."""
     return checking.describe(
-        store(), form, str(user.get_name()), around=surroundings(form.name), current=current
+        store(), form, str(user.get_name()), around=surroundings(form.name, user), current=current
     )
 
 
 def create(form: Form, user: Any) -> Done:
     """Make a schedule; ``ScheduleError`` names what is wrong with the form, and nothing is saved then."""
     account = str(user.get_name())
-    around = surroundings(form.name)
+    around = surroundings(form.name, user)
     description = checking.describe(store(), form, account, around=around, copy=True)
     _refuse(description)
     change = changes.created(store(), description, account)
@@ -83,7 +83,7 @@ def update(
     account = str(user.get_name())
     form = form if form.name else replace(form, name=schedule.name)
     description = checking.describe(
-        store(), form, account, around=surroundings(schedule.dag_id), current=schedule, copy=True
+        store(), form, account, around=surroundings(schedule.dag_id, user), current=schedule, copy=True
     )
     _refuse(description)
     change = changes.updated(store(), schedule, description, account, replace_edited=replace_edited)
