@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -41,9 +42,12 @@ _REST = 0.5
 #: Seconds after which a line is told that has not come to its end, and how what streams have is told.
 _PAUSE = 1.0
 _KINDS = {"stdout": "output", "stderr": "warning"}
-#: Languages that the kernel of Python runs; packages of a kernel that are told.
-_PYTHON, _PACKAGES = {"python", "python3", "ipython"}, 400
-_NO_NOTEBOOK = (nbformat.reader.NotJSONError, nbformat.ValidationError)
+#: Languages that the kernel of Python runs.
+_PYTHON = {"python", "python3", "ipython"}
+#: What reading or showing a notebook that is none raises.
+_WRONG = (nbformat.reader.NotJSONError, nbformat.ValidationError, OSError, ValueError, LookupError)
+_FIELDS = {"cell_type", "id", "metadata", "source", "outputs", "execution_count", "attachments"}
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LOGGERS = ("papermill", "papermill.translators", "traitlets")
 
 
@@ -244,11 +248,9 @@ def plain(value: Any) -> Any:
 
 def tell_kernel() -> None:
     """Tell what the kernel says of itself; only ours does."""
-    try:
-        said = json.loads(Path(os.environ["JUPYTER_RUNTIME_DIR"], "kernel.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    tell("kernel", **{**said, "packages": dict(sorted(said["packages"].items())[:_PACKAGES])})
+    said = Path(os.environ["JUPYTER_RUNTIME_DIR"], "kernel.json")
+    if said.is_file():
+        tell("kernel", **json.loads(said.read_text(encoding="utf-8")))
 
 
 class Refused(Exception):
@@ -259,15 +261,21 @@ def read_notebook(request: dict[str, Any]) -> Any:
     """Return the notebook in today's format, whatever wrote it."""
     try:
         text = Path(request["input"]).read_text(encoding="utf-8-sig")
-        notebook = nbformat.v4.upgrade(nbformat.reads(text, as_version=4))
-        for cell in notebook.cells:
+        notebook = nbformat.v4.upgrade(nbformat.convert(nbformat.reader.reads(text), 4))
+        for number, cell in enumerate(notebook.cells):
+            for name in set(cell) - _FIELDS:
+                del cell[name]
+            if not _ID.fullmatch(str(cell.get("id", ""))):
+                cell.id = f"cell-{number}"
             cell.source = cell.source.replace("\r\n", "\n").replace("\r", "\n")
             if cell.cell_type == "code":
                 cell.outputs = []
-        return nbformat.validator.normalize(notebook)[1]
+        notebook = nbformat.validator.normalize(notebook)[1]
+        nbformat.validate(notebook, relax_add_props=True)
+        return notebook
     except RecursionError:
         raise Refused("its lists are in each other too deeply") from None
-    except (*_NO_NOTEBOOK, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (*_WRONG, AttributeError, TypeError) as error:
         raise Refused(shortened(f"{type(error).__name__}: {error}", _ERROR)) from error
 
 
@@ -291,11 +299,9 @@ def write_kernel(name: str, request: dict[str, Any]) -> str:
     """Put a kernel where it is looked for, and return its language; one of IPython is run by our program."""
     said = dict(request["kernels"][name])
     words = [str(word) for word in said["argv"]]
-    for launcher in ("ipykernel_launcher", "ipykernel"):
-        at = words.index(launcher) if launcher in words else 0
-        if at and words[at - 1] == "-m":
-            words[at - 1 : at + 1] = [request["program"]]
-            break
+    at = words.index("-m") if "-m" in words else len(words)
+    if words[at + 1 : at + 2] in (["ipykernel_launcher"], ["ipykernel"]):
+        words[at : at + 2] = [request["program"]]
     place = said.pop("folder", "")
     said["argv"] = [word.replace("{resource_dir}", place) for word in words]
     folder = Path(os.environ["JUPYTER_PATH"], "kernels", name)
@@ -311,12 +317,11 @@ def run(request: dict[str, Any]) -> None:
     language = write_kernel(kernel, request)
     path = Path(request["output"]).with_name("input.ipynb")
     nbformat.write(notebook, path)
+    Path(os.environ["JUPYTER_RUNTIME_DIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)
     papermill_engines.register("couture", Engine)
     papermill.engines.PapermillNotebookClient = Client
     # Sockets of files: nobody else can listen. Without a path they would be in the current folder.
-    folder = Path(os.environ["JUPYTER_RUNTIME_DIR"])
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sockets = {"transport": "ipc", "ip": str(folder / "kernel")}
+    sockets = {"transport": "ipc", "ip": f"{os.environ['JUPYTER_RUNTIME_DIR']}/kernel"}
     papermill.execute_notebook(
         path,
         request["output"],
@@ -342,17 +347,15 @@ def write_pages(request: dict[str, Any]) -> None:
     from nbconvert import HTMLExporter
     from nbconvert.utils.exceptions import ConversionException
 
-    notebook = nbformat.read(request["output"], as_version=4)
-    for widgets in notebook.metadata.get("widgets", {}).values():
-        if "state" not in widgets:  # as others write it
-            notebook.metadata.pop("widgets")
-            break
+    notebook = nbformat.reader.reads(Path(request["output"]).read_text(encoding="utf-8"))  # whatever it has
+    if any("state" not in each for each in notebook.metadata.get("widgets", {}).values()):
+        del notebook.metadata["widgets"]  # as others write it
     for path, without in request["pages"]:
         options = dict.fromkeys(("exclude_input", "exclude_input_prompt", "exclude_output_prompt"), without)
         try:
             page, _ = HTMLExporter(embed_images=True, **options).from_notebook_node(notebook)
             Path(path).write_text(page, encoding="utf-8", errors="replace")
-        except (ConversionException, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        except (*_WRONG, ConversionException, AttributeError, TypeError) as error:
             tell("warning", text=f"The page {Path(path).name} could not be made: {error!r}"[:_ERROR])
 
 
@@ -364,10 +367,8 @@ def errors(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         tell_text("traceback", shortened("\n".join(error.traceback), _TRACEBACK))
         told = shortened(f"{error.ename}: {error.evalue}", _ERROR)
         yield {"kind": "error", "error": told, "name": error.ename}
-    except CellTimeoutError:
-        yield {"kind": "timeout"}
-    except DeadKernelError:
-        yield {"kind": "died"}
+    except (CellTimeoutError, DeadKernelError) as error:
+        yield {"kind": "timeout" if isinstance(error, CellTimeoutError) else "died"}
     except Refused as refused:
         yield {"kind": "refused", "text": str(refused)}
     except papermill.PapermillException as error:
