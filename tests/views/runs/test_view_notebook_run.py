@@ -23,7 +23,6 @@ from couture_workflow.views.runs.addresses import key_text
 from tests.support.api_server import ApiServer
 from tests.support.notebooks import HOSTILE
 from tests.support.runs_of_notebooks import cell, ended, notebook, picture, png, shown, stream
-from tests.web.runs.test_web_run_list import account_that_reads
 from tests.web.runs.test_web_runs import airflow_has
 
 FILE = f"files/{HOSTILE} %2e.csv"
@@ -173,7 +172,8 @@ def test_who_may_not_read_the_task_sees_nothing(api_server: ApiServer, store: St
     other = replace(key, dag_id=f"{key.dag_id}-other")
     ended(store, other, FILES, minute=1)
     name = f"reader-{uuid.uuid4().hex[:8]}"
-    account_that_reads(api_server, name, other.dag_id)
+    read = (f"DAG:{other.dag_id}", "DAG Runs", "Task Instances")
+    api_server.add_account(name, *(("can_read", resource) for resource in read))
     both = {"run": [key_text(key), key_text(other)]}
 
     for account in ("nobody", name):
