@@ -191,3 +191,31 @@ def test_a_try_that_begins_anew_has_nothing_of_before(store: Store) -> None:
     assert outputs.begin(store, KEY, Keep()) == own
 
     assert outputs.listing(store, KEY).outputs == ()
+
+
+def test_what_output_nb_named_goes_with_its_run_unless_another_run_replaced_it(store: Store) -> None:
+    top = store.outputs / "notebooks"
+    old, new = replace(KEY, run_id="old"), replace(KEY, run_id="new")
+    (top / "day" / "deep").mkdir(parents=True)
+    for key, names in ((old, ["same.ipynb", "day/deep/1.ipynb", "day/deep/1.html"]), (new, ["same.ipynb"])):
+        own = ran(store, key)
+        for name in names:
+            (top / name).write_text(key.run_id * 2)
+        outputs.named(store, own, [*(top / name for name in names), top / "gone.ipynb"])
+
+    outputs.delete(store, old)
+
+    assert [path.name for path in top.iterdir()] == ["same.ipynb"]
+    outputs.delete_task(store, KEY.dag_id)
+    assert list(top.iterdir()) == []
+
+
+def test_a_note_that_lies_deletes_nothing_outside(store: Store) -> None:
+    own = ran(store, KEY)
+    victim = store.root / "version"
+    stamp = [victim.stat().st_size, victim.stat().st_mtime_ns]
+    (own / "named.json").write_text(json.dumps({"../version": stamp, "notebooks/../../version": stamp}))
+
+    outputs.delete(store, KEY)
+
+    assert victim.exists()

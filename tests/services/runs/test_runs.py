@@ -11,6 +11,7 @@ import pytest
 
 from couture_workflow.exceptions import CorruptError, NotFoundError
 from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.runs.notebook_use import NotebookUse
 from couture_workflow.services.runs.records import Change, FileUse, Run, RunKey
 
 START = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
@@ -247,6 +248,21 @@ def test_changes_are_itemised() -> None:
         Change("Java version", "17.0.15", "21.0.1"),
         Change("master", "local[*]", "spark://h:7077"),
     ]
+
+
+def test_the_changes_of_a_notebook_are_told_when_both_kernels_have_begun() -> None:
+    use = NotebookUse(sha256="a", python_version="3.11", packages={"numpy": "1", "pandas": "2"})
+    newer = NotebookUse(sha256="b", python_version="3.12", packages={"numpy": "1", "pandas": "3"}, kernel="k")
+    old = run_of(RunKey("d", "a", "t"), notebook=use)
+
+    assert run_records.changes(old, replace(old, notebook=newer)) == [
+        Change("package pandas", "2", "3"),
+        Change("notebook, sha256", "a", "b"),
+        Change("kernel", None, "k"),
+        Change("Python version", "3.11", "3.12"),
+    ]
+    for other in (None, NotebookUse(sha256="b")):
+        assert run_records.changes(old, replace(old, notebook=other)) == []
 
 
 def test_the_id_of_the_run_itself_is_no_change() -> None:
