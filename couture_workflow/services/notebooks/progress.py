@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from couture_workflow.services.notebooks import outputs
 from couture_workflow.services.runs import notebook_use
 from couture_workflow.services.runs.notebook_use import CellRun
-from couture_workflow.store import atomic
 
 if TYPE_CHECKING:
     from couture_workflow.services.runs.records import RunKey
@@ -76,7 +75,9 @@ def write(folder: Path, progress: Progress) -> None:
         "cell_started_at": progress.cell_started_at and progress.cell_started_at.isoformat(),
         "updated_at": progress.updated_at.isoformat(),
     }
-    atomic.write(_path(folder), json.dumps(record).encode())
+    new = folder / ".progress.json"
+    new.write_text(json.dumps(record), encoding="ascii")  # not synced to the disk: it is old in a second
+    new.replace(_path(folder))
 
 
 def end(folder: Path) -> None:

@@ -130,7 +130,7 @@ def write(store: Store, run: Run) -> None:
     """Write a run's record, replacing what an earlier call wrote for the same try."""
     path = _path(store, run.key)
     record = {"format": FORMAT, **dataclasses.asdict(run)}
-    _write(path, json.dumps(record, ensure_ascii=False, indent=1, default=_encode).encode())
+    _write(path, json.dumps(record, ensure_ascii=False, indent=1, default=_encode).encode(errors="replace"))
     marker = _marker(store, run)
     if run.state == "success":
         _write(marker, f"{path.parent.name}/{path.name}".encode())
