@@ -2,8 +2,8 @@
 
 ``python notebook_runner.py REQUEST.json``, where the request has ``input``, ``output``, ``pages`` (path and
 whether without code), ``parameters``, ``folder`` (where cells run), ``kernel`` (name; null: what the notebook
-needs), ``kernels`` (what ``kernel.json`` says, by name), ``own`` (name of the one for Python), ``program`` (of
-Python kernels), ``cell_timeout`` (or null). The exit code is 1 for a failure, which was told as an event.
+needs), ``kernels`` (what ``kernel.json`` says, by name), ``own`` (the one for Python), ``program`` (of Python
+kernels), ``cell_timeout`` (or null). The exit code is 1 for a failure, which was told as an event.
 """
 
 from __future__ import annotations
