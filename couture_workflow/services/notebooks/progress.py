@@ -80,7 +80,7 @@ def write(folder: Path, progress: Progress) -> None:
         "cell_started_at": progress.cell_started_at and progress.cell_started_at.isoformat(),
         "updated_at": progress.updated_at.isoformat(),
     }
-    atomic.write(_path(folder), json.dumps(record).encode())
+    atomic.write(_path(folder), json.dumps(record, ensure_ascii=False).encode(errors="replace"))
 
 
 def end(folder: Path) -> None:

@@ -132,7 +132,8 @@ def write(store: Store, run: Run) -> None:
     """Write a run's record, replacing what an earlier call wrote for the same try."""
     path = _path(store, run.key)
     record = {"format": FORMAT, **dataclasses.asdict(run)}
-    _write(path, json.dumps(record, ensure_ascii=False, indent=1, default=_encode).encode())
+    text = json.dumps(record, ensure_ascii=False, indent=1, default=_encode)
+    _write(path, text.encode(errors="replace"))  # a notebook's JSON may hold halves of characters
     marker = _marker(store, run)
     if run.state == "success":
         _write(marker, f"{path.parent.name}/{path.name}".encode())
