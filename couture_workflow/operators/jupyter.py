@@ -44,8 +44,8 @@ class CoutureJupyterOperator(BaseOperator):
     :param python: the Python that the cells run in, which must have ipykernel; the one of the Jupyter runtime
         if it is not given (templated)
     :param cell_timeout: seconds, or a ``timedelta``, that one cell may take
-    :param keep_outputs: of how many runs of this task the outputs are kept, 0 for all; if it is not given,
-        the folders of the newest 30 runs, and all that ``output_nb`` named
+    :param keep_outputs: of how many runs of this task the outputs are kept, 0 for all; 30 if it is not
+        given, and unless ``keep_days`` is, all that ``output_nb`` named
     :param keep_days: outputs of runs that began longer ago go too; 0 for none
     :param description: what the task does; shown as its documentation
     """
@@ -219,9 +219,9 @@ class CoutureJupyterOperator(BaseOperator):
     def _keep(self) -> Keep:
         from couture_workflow.services.notebooks.outputs import Keep
 
-        if self.keep_outputs is None and not self.keep_days:
-            return Keep()
-        return Keep(self.keep_outputs or 0, self.keep_days, named=True)
+        said = self.keep_outputs is not None or self.keep_days > 0
+        count = Keep().outputs if self.keep_outputs is None else self.keep_outputs
+        return Keep(count, self.keep_days, named=said)
 
     def _show(self, kind: str, line: str) -> None:
         getattr(self.log, _LEVELS.get(kind, "info"))("%s", line)

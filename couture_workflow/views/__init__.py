@@ -13,8 +13,10 @@ from couture_workflow.views.files.dependencies import SparkDependenciesPage
 from couture_workflow.views.git.repository import DagRepositoryPage
 from couture_workflow.views.hub import DeveloperHubPage
 from couture_workflow.views.review.review import DagReviewPage
+from couture_workflow.views.runs.compare import CompareRunsPage
 from couture_workflow.views.runs.details import RunsPage
 from couture_workflow.views.runs.listing import RunListPage
+from couture_workflow.views.runs.output import RunOutputPage
 from couture_workflow.views.runs.zoom import ZoomPage
 from couture_workflow.views.spark.configuration import SparkConfigurationPage
 
@@ -32,6 +34,8 @@ PAGES: tuple[type[CouturePage], ...] = (
     ImportExportPage,
     RunListPage,
     RunsPage,
+    RunOutputPage,
+    CompareRunsPage,
     ZoomPage,
 )
 

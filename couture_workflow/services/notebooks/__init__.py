@@ -1,10 +1,12 @@
 """Notebooks: run with parameters in the runtime ``jupyter``, results kept."""
 
 __all__ = [
+    "comparison",
     "differences",
     "document",
     "folders",
     "kernels",
+    "opening",
     "outputs",
     "parameters",
     "people",

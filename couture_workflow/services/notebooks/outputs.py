@@ -116,11 +116,16 @@ def listed(own: Path) -> Listing:
     for number, (path, size) in enumerate(_files(own / FILES)):
         if number >= _MOST_LOOKED_AT:
             break
-        if len(found) < MOST:
+        if len(found) < MOST and is_text(path):
             found.append(Output(f"{FILES}/{path}", "file", size))
         else:
             left_out += 1
     return Listing(tuple(found), left_out)
+
+
+def is_text(name: str) -> bool:
+    """Tell whether a file's name is text: those of Linux may be any bytes, which no page can name."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def path_of(store: Store, key: RunKey, name: str) -> Path:

@@ -1,5 +1,6 @@
 /* Spark Jobs and Notebooks: durations that count, a list that is renewed while something runs or is waited for. */
 
+import { showChosen } from "./choose-two.js";
 import { counting } from "./seconds.js";
 import { localTimes } from "../common/page.js";
 
@@ -19,6 +20,7 @@ async function renew() {
   if (!fresh || inUse()) return;
   list().replaceWith(fresh);
   localTimes(fresh);
+  showChosen();
 }
 
 async function follow() {

@@ -113,7 +113,7 @@ def test_nobody_sees_a_run_of_a_dag_that_they_may_not_read(
     name = f"reader-{uuid.uuid4().hex[:8]}"
     add(store, dag, 1)
     add(store, f"{dag}-secret", 2)
-    _account_that_reads(api_server, name, dag)
+    account_that_reads(api_server, name, dag)
     reader = api_server.client(name)
 
     for sort in ("started", "duration"):
@@ -124,7 +124,7 @@ def test_nobody_sees_a_run_of_a_dag_that_they_may_not_read(
     assert listed(api_server.client("viewer"), q=dag) == ["run_2", "run_1"]
 
 
-def _account_that_reads(server: ApiServer, name: str, dag: str) -> None:
+def account_that_reads(server: ApiServer, name: str, dag: str) -> None:
     """Make an account whose role may read one DAG and task instances."""
 
     def row(table: str, **values: Any) -> int:
