@@ -37,8 +37,7 @@ _ERROR, _TRACEBACK = 2_000, 40_000
 #: machine needs many, and a dead kernel is noticed at once; after how many without a result it has no more.
 _START, _PATIENCE, _REST = 600, 3_600, 0.5
 #: Seconds after which a line is told that has not come to its end, and how what streams have is told.
-_PAUSE = 1.0
-_KINDS = {"stdout": "output", "stderr": "warning"}
+_PAUSE, _KINDS = 1.0, {"stdout": "output", "stderr": "warning"}
 #: Languages that the kernel of Python runs.
 _PYTHON = {"python", "python3", "ipython"}
 #: What reading or showing a notebook that is none raises.
@@ -353,6 +352,8 @@ def write_pages(request: dict[str, Any]) -> None:
             notebook = nbformat.reader.reads(Path(request["output"]).read_text(encoding="utf-8"))
             if any("state" not in each for each in notebook.metadata.get("widgets", {}).values()):
                 del notebook.metadata["widgets"]  # as others write it
+            for cell in notebook.cells:
+                cell.source = shortened(cell.source, _TRACEBACK)  # colours take much time and memory
             page, _ = HTMLExporter(embed_images=True, **options).from_notebook_node(notebook)
             Path(path).write_text(page, encoding="utf-8", errors="replace")
         except (*_WRONG, ConversionException, AttributeError, TypeError) as error:
@@ -385,9 +386,8 @@ def main(path: str) -> int:
     request = json.loads(Path(path).read_text(encoding="utf-8"))
     warnings.simplefilter("ignore")
     handler = Lines()
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.INFO if name == "papermill" else logging.WARNING)
+    for logger in map(logging.getLogger, _LOGGERS):
+        logger.setLevel(logging.INFO if logger.name == "papermill" else logging.WARNING)
         logger.addHandler(handler)
         logger.propagate = False
     ended = next(errors(request), {"kind": "done"})

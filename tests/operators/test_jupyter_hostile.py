@@ -267,6 +267,7 @@ def test_parameters_of_all_kinds_arrive(store: Store, jupyter: str, folder: Path
     digest = hashlib.sha256(str(VALUES["long"]).encode()).hexdigest()
     assert long == f"1000000 {digest}"
     assert max(len(line) for _, line in lines) < 5_000
+    assert Path(output).with_suffix(".html").stat().st_size < 2_000_000
     said = json.loads(Path(output).read_text(), parse_constant=pytest.fail)["metadata"]["papermill"]
     assert (said["parameters"]["nan"], said["parameters"]["infinite"]) == ("nan", "-inf")
 

@@ -21,10 +21,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services.notebooks import workspace
 from couture_workflow.services.runs import records
 from couture_workflow.store import atomic
@@ -126,21 +125,6 @@ def listed(own: Path) -> Listing:
 def is_text(name: str) -> bool:
     """Tell whether a file's name is text: those of Linux may be any bytes, which no page can name."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
-
-
-def path_of(store: Store, key: RunKey, name: str) -> Path:
-    """Return where an output is, or raise ``NotFoundError``: what is no regular file within is not given."""
-    own = folder(store, key)
-    parts = PurePosixPath(name).parts
-    inside = bool(parts) and not PurePosixPath(name).is_absolute() and ".." not in parts and "\0" not in name
-    if inside and (name in _KINDS or parts[0] == FILES):
-        path = own / name
-        if _size(path) is not None and path.parent.resolve().is_relative_to(own.resolve()):
-            return path
-    raise NotFoundError(
-        f"Try {key.try_number} of the task {key.task_id!r} has no output {name[:200]!r}. It may have been "
-        "deleted or swept; look at the list of its files."
-    )
 
 
 def delete(store: Store, key: RunKey) -> None:
