@@ -134,7 +134,8 @@ def test_no_script_of_an_output_gets_out(
     attack = attack.replace("API", f"{api_server.url}/api/runs/")
     attack = attack.replace("LOGOUT", f"{api_server.url}/auth/logout")
     ended(store, key, {outputs.NOTEBOOK: notebook(), outputs.HTML: f"<h1>Report</h1>{attack}".encode()})
-    page = open_page(at(key, part))
+    root = "/../api" if part == "/frame" else ""
+    page = open_page(root + at(key, part))
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     address = page.url
