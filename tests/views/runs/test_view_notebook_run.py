@@ -249,7 +249,7 @@ def test_two_runs_are_compared_the_older_one_first(client: httpx.Client, store: 
         assert SCRIPT not in page.text
         text = html.unescape(page.text)
         assert text.index("<dd>old</dd>") < text.index(f"<dd>{key.run_id}</dd>")
-        assert "1 cells differ" in text
+        assert "source or results differ: 1; the same: 0." in text
         assert f"- 1 {SCRIPT}" in text
         assert "+ 2" in text
         assert page.text.count("<mark>") == 2
