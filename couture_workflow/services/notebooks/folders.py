@@ -141,7 +141,7 @@ def _look(
         status = os.stat(name, dir_fd=number, follow_symlinks=False)
     except OSError:
         return
-    if stat.S_ISREG(status.st_mode):
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
         found.append(Beside(path=prefix + name, size=status.st_size))
     elif stat.S_ISDIR(status.st_mode) and depth < _DEEPEST:
         todo.append((f"{prefix}{name}/", depth + 1))
