@@ -17,6 +17,7 @@ import secrets
 import shutil
 import signal
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ from couture_workflow.services.jupyter.process import JupyterProcess, Surroundin
 from couture_workflow.services.jupyter.servers import Person
 from couture_workflow.services.notebooks import people
 from couture_workflow.services.runtimes import installed
+from couture_workflow.services.spark import notebook_session
+from couture_workflow.store.home import Store
 
 log = logging.getLogger(__name__)
 
@@ -246,8 +249,18 @@ def surroundings(home: Path) -> Surroundings:
         prefix=urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/"),
         idle=int(settings.jupyter_idle() * 60),
         kernels=settings.jupyter_path(),
-        readable=installed.readable_by_notebooks(),
+        readable=(*installed.readable_by_notebooks(), home / "cache" / "class-data"),
         walls=settings.jupyter_walls(),
+    )
+
+
+def spark_session(home: Path, person: Person, folder: Path) -> Mapping[str, str]:
+    """Write what sessions of a person's notebooks are made from; return the variables that tell where it is.
+
+    :param folder: of the person's server, to which notebooks have no right to write.
+    """
+    return notebook_session.write(
+        Store.open(home), folder / "spark-session.json", copies=folder / "spark-files", train=True
     )
 
 
@@ -262,6 +275,7 @@ def main() -> None:
         lambda: surroundings(home),
         most=settings.jupyter_servers(),
         memory=settings.jupyter_memory() << 20,
+        prepare=partial(spark_session, home),
     )
     asyncio.run(serve(host, home))
 
