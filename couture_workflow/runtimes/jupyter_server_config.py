@@ -66,6 +66,7 @@ c.ServerApp.trust_xheaders = True
 c.ServerApp.root_dir = _GIVEN["root"]
 c.ServerApp.preferred_dir = _GIVEN["preferred"]
 c.ServerApp.quit_button = False
+c.ServerApp.jpserver_extensions = {"jupyter_lsp": False}  # looks for language servers with npm at each start
 c.ServerApp.log_level = 30
 c.ContentsManager.allow_hidden = False
 c.MappingKernelManager.cull_idle_timeout = _GIVEN["idle"]

@@ -46,7 +46,6 @@ _KINDS = {"stdout": "output", "stderr": "warning"}
 _PYTHON = {"python", "python3", "ipython"}
 #: What reading or showing a notebook that is none raises.
 _WRONG = (nbformat.reader.NotJSONError, nbformat.ValidationError, OSError, ValueError, LookupError)
-#: What a cell has, and what its id may be.
 _FIELDS = {"cell_type", "id", "metadata", "source", "outputs", "execution_count", "attachments"}
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LOGGERS = ("papermill", "papermill.translators", "traitlets")

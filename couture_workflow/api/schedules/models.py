@@ -46,7 +46,7 @@ class FormModel(BaseModel):
     files: list[str] = Field(
         default_factory=list, description="Files that go with it: paths from the notebook's folder."
     )
-    keep_outputs: int = Field(0, description="How many outputs are kept, 0 for all.")
+    keep_outputs: int = Field(30, description="Of how many runs the outputs are kept, 0 for all.")
     keep_days: int = Field(0, description="For how many days outputs are kept, 0 for ever.")
     tags: list[str] = Field(default_factory=list, description="Tags of the DAG.")
     owner: str = Field("", description="Owner of the DAG; empty for whoever saves.")

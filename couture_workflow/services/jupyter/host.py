@@ -63,6 +63,7 @@ class Host:
         self._servers: dict[str, JupyterProcess] = {}
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._problems: dict[str, str] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
 
     async def answer(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Do what is asked and say how it went."""
@@ -84,7 +85,7 @@ class Host:
         if server is not None and not server.is_ending and not server.ended:
             await asyncio.to_thread(server.refresh)
             return
-        if len(self._servers) - (key in self._servers) >= self.most:
+        if len({*self._servers, *self._starts} - {key}) >= self.most:
             raise JupyterError(
                 f"{self.most} people have a Jupyter server, which is the most at once. Ask an administrator "
                 "to stop one (Jupyter Servers) or to raise [couture_workflow] jupyter_servers."
@@ -92,6 +93,11 @@ class Host:
         self._starts[key] = asyncio.create_task(self._start(key, person, server))
 
     async def _start(self, key: str, person: Person, former: JupyterProcess | None) -> None:
+        try:
+            await self._turn(key).acquire()
+        except asyncio.CancelledError:
+            self._starts.pop(key, None)
+            raise
         try:
             if former is not None:
                 await former.stop()
@@ -106,6 +112,11 @@ class Host:
                 await failed.stop()
         finally:
             self._starts.pop(key, None)
+            self._turn(key).release()
+
+    def _turn(self, key: str) -> asyncio.Lock:
+        """Return what only one start or stop of a person's server holds: both have the same folder."""
+        return self._turns.setdefault(key, asyncio.Lock())
 
     def _state(self, key: str) -> dict[str, Any]:
         server = self._servers.get(key)
@@ -126,9 +137,10 @@ class Host:
         if (task := self._starts.get(key)) is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        if (server := self._servers.pop(key, None)) is not None:
-            await server.stop()
-            log.info("JupyterLab of %s has ended", server.person.name)
+        async with self._turn(key):
+            if (server := self._servers.pop(key, None)) is not None:
+                await server.stop()
+                log.info("JupyterLab of %s has ended", server.person.name)
 
     async def _listed(self, server: JupyterProcess) -> dict[str, Any]:
         await server.look()
@@ -260,7 +272,11 @@ def spark_session(home: Path, person: Person, folder: Path) -> Mapping[str, str]
     :param folder: of the person's server, to which notebooks have no right to write.
     """
     return notebook_session.write(
-        Store.open(home), folder / "spark-session.json", copies=folder / "spark-files", train=True
+        Store.open(home),
+        folder / "spark-session.json",
+        scratch=folder / "tmp",
+        copies=folder / "spark-files",
+        train=True,
     )
 
 

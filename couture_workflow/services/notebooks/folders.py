@@ -104,11 +104,31 @@ def beside(top: Path, path: str) -> tuple[Beside, ...]:
 
     At most ``MOST_FILES``, and those in the folder itself first.
     """
+    *start, own = path.split("/")
+    return tuple(each for each in _files(top, start, path) if each.path != own)[:MOST_FILES]
+
+
+def notebooks(top: Path, account: str) -> tuple[str, ...]:
+    """Return paths of notebooks that the account may schedule: its own ones first, then the shared ones."""
+    found: list[str] = []
+    for folder in (folder_name(account), SHARED):
+        try:
+            found += (f"{folder}/{each.path}" for each in _files(top, [folder], folder, suffix=".ipynb"))
+        except NotFoundError:
+            continue  # nobody put anything there yet
+    return tuple(found)
+
+
+def _files(top: Path, start: list[str], path: str, *, suffix: str = "") -> list[Beside]:
+    """Return files in a folder and in folders of it, those in the folder itself first.
+
+    :param start: parts of the path of the folder.
+    :param path: what is looked for, for the sentence of an error.
+    """
     found: list[Beside] = []
     left = _MOST_ENTRIES
     todo = [("", 0)]
-    start = path.split("/")[:-1]
-    while todo and left > 0 and len(found) < MOST_FILES:
+    while todo and left > 0 and len(found) <= MOST_FILES:
         prefix, depth = todo.pop(0)
         number = _folder(top, [*start, *prefix.split("/")[:-1]], path)
         try:
@@ -123,8 +143,8 @@ def beside(top: Path, path: str) -> tuple[Beside, ...]:
                 _look(number, name, prefix, depth, found, todo)
         finally:
             os.close(number)
-    own = path.split("/")[-1]
-    return tuple(sorted((each for each in found if each.path != own), key=_order)[:MOST_FILES])
+        found = [each for each in found if each.path.endswith(suffix)]
+    return sorted(found, key=_order)[: MOST_FILES + 1]
 
 
 def _order(file: Beside) -> tuple[int, str]:
@@ -141,7 +161,7 @@ def _look(
         status = os.stat(name, dir_fd=number, follow_symlinks=False)
     except OSError:
         return
-    if stat.S_ISREG(status.st_mode):
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
         found.append(Beside(path=prefix + name, size=status.st_size))
     elif stat.S_ISDIR(status.st_mode) and depth < _DEEPEST:
         todo.append((f"{prefix}{name}/", depth + 1))

@@ -38,7 +38,7 @@ _FILES = 200
 _STRAY = 500_000
 #: What terminals are told: colours, the place of the cursor, titles of windows.
 _TERMINAL = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-Z\\^-~])"
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|[ -/]{1,9}[0-~]|[0-Z\\^-~])"
 )
 #: The error of a cell that asks for input.
 _INPUT = "StdinNotImplementedError"

@@ -10,7 +10,7 @@ from datetime import datetime
 from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError, InvalidError, InvalidNameError
 from couture_workflow.services.notebooks import document as notebook_document
-from couture_workflow.services.notebooks import folders, kernels
+from couture_workflow.services.notebooks import folders, kernels, people
 from couture_workflow.services.notebooks.document import Document
 from couture_workflow.services.schedules import library, timing, values
 from couture_workflow.services.schedules.form import Finding, Form
@@ -33,11 +33,13 @@ class Surroundings:
     :param taken: DAG -> where it is, for those that others must not use; without the schedules' own.
     :param ran: DAGs that Airflow has run by their schedule, now or earlier; ``@once`` never runs them again.
     :param connections: ids of connections; None if some may be where they cannot be listed.
+    :param templates: whether the account may write DAG files, and so templates that read what Airflow knows.
     """
 
     taken: Mapping[str, str] = field(default_factory=dict)
     ran: frozenset[str] = frozenset()
     connections: frozenset[str] | None = None
+    templates: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +86,18 @@ def describe(
             path = folders.checked(form.notebook, account)
             if not path.endswith(".ipynb"):
                 raise InvalidError(f"{quote(path)} is no notebook: its name does not end in .ipynb.")
-            document = notebook_document.read(store.root / "notebooks", path, copy=copy)
+            if values.is_template(path):
+                raise InvalidError(f"{quote(path)} would be taken for a template. Rename the notebook.")
+            top = people.top(store.root)
+            document = (
+                notebook_document.read(top, path, copy=True) if copy else notebook_document.glance(top, path)
+            )
         except CoutureError as error:
             findings.append(
                 Finding(field="notebook", message=str(error), level="warning" if keeps else "error")
             )
     known = document.parameters if document else ()
-    typed, problems = values.values(form.parameters, form.types, known)
+    typed, problems = values.values(form.parameters, form.types, known, templates=around.templates)
     form = replace(form, parameters=typed)
     when = timing.timing(form.when, now=now)
     findings += [

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from couture_workflow.services.schedules import timing
-from couture_workflow.services.schedules.form import Form
+from couture_workflow.services.schedules.form import KEPT, Form
 from couture_workflow.store.names import quote
 
 #: Id of the one task.
@@ -90,7 +90,7 @@ def _task(form: Form, notebook: str) -> Iterator[str]:
         yield "hide_code=True,"
     if form.kernel:
         yield f"kernel={_literal(form.kernel)},"
-    if form.keep_outputs:
+    if form.keep_outputs != KEPT:
         yield f"keep_outputs={form.keep_outputs},"
     if form.keep_days:
         yield f"keep_days={form.keep_days},"

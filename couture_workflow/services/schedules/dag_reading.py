@@ -10,7 +10,7 @@ from typing import Any
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.services.notebooks import parameters as notebook_parameters
 from couture_workflow.services.processes import apart
-from couture_workflow.services.schedules.form import Form, form_of
+from couture_workflow.services.schedules.form import KEPT, Form, form_of
 
 #: Seconds for one file, characters of one that is read.
 _PATIENCE, _LONGEST = 5.0, 2**20
@@ -37,6 +37,8 @@ _FIELDS = {
     "export_html": "html",
     "hide_code": "html",
 }
+#: What an argument is that a file does not have.
+_FALLBACKS = {"tags": [], "kernel": "", "retries": 0, "keep_outputs": KEPT, "keep_days": 0}
 #: Named by a function of the product, so there is nothing to be read in it.
 _RUN_PARAMETERS = "run_parameters"
 
@@ -74,6 +76,8 @@ def applied(form: Form, reading: Reading) -> tuple[Form, tuple[str, ...]]:
     unknown = {_FIELDS.get(name, name) for name in reading.unknown}
     if "input_nb" in unknown:
         unknown.remove("input_nb")
+    if not isinstance(reading.values.get("schedule"), str):
+        unknown.add("when")
     sent = form.json()
     for name, value in _told(reading.values).items():
         if name in unknown:
@@ -97,19 +101,19 @@ def _told(values: Mapping[str, Any]) -> dict[str, Any]:
         "owner": defaults.get("owner", "") if isinstance(defaults, dict) else "",
         "when": _when(values),
     }
-    for name in ("tags", "kernel", "retries", "keep_outputs", "keep_days"):
-        found[name] = values.get(name) or ([] if name == "tags" else "" if name == "kernel" else 0)
+    for name, fallback in _FALLBACKS.items():
+        found[name] = values.get(name, fallback)
     return found
 
 
 def _when(values: Mapping[str, Any]) -> Any:
     start = values.get("start_date") or {}
     schedule = values.get("schedule")
+    if not isinstance(schedule, str):
+        return None
     if schedule == "@once":
         return {"kind": "at", "at": start.get("at", ""), "zone": start.get("zone", "UTC")}
-    if isinstance(schedule, str):
-        return {"kind": "cron", "cron": schedule, "zone": start.get("zone", "UTC")}
-    return None if schedule is None else False
+    return {"kind": "cron", "cron": schedule, "zone": start.get("zone", "UTC")}
 
 
 def look(_: None, source: str) -> dict[str, Any]:

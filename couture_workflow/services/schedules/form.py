@@ -15,6 +15,8 @@ Level = Literal["error", "warning"]
 
 #: Characters of a line of text of the form, and entries of a list of it, at most.
 LONGEST, MOST = 1000, 200
+#: Runs whose outputs are kept where nothing else is said, here and by the operator.
+KEPT = 30
 #: Types that a value of a parameter can be typed in as.
 TYPES = ("int", "float", "bool", "str", "date", "list", "dict", "None")
 
@@ -59,7 +61,7 @@ class Form:
     :param email: addresses, separated by commas, that get a mail when a run fails.
     :param html: whether the output becomes a page too: with the code, or with the results alone.
     :param files: paths from the notebook's folder that are pinned with it.
-    :param keep_outputs: how many outputs are kept, 0 for all.
+    :param keep_outputs: of how many runs the outputs are kept, 0 for all.
     :param keep_days: for how many days outputs are kept, 0 for ever.
     :param owner: of the DAG; "" for whoever saves.
     """
@@ -75,7 +77,7 @@ class Form:
     email: str = ""
     html: Html = "none"
     files: tuple[str, ...] = ()
-    keep_outputs: int = 0
+    keep_outputs: int = KEPT
     keep_days: int = 0
     tags: tuple[str, ...] = ()
     owner: str = ""
@@ -108,7 +110,7 @@ def form_of(sent: Mapping[str, Any]) -> Form:
         owner=_text(sent, "owner"),
         retries=_number(sent, "retries"),
         time_limit=_number(sent, "time_limit"),
-        keep_outputs=_number(sent, "keep_outputs"),
+        keep_outputs=_number(sent, "keep_outputs", fallback=KEPT),
         keep_days=_number(sent, "keep_days"),
         files=_list(sent, "files"),
         tags=_list(sent, "tags"),
@@ -135,8 +137,9 @@ def _text(sent: Mapping[str, Any], name: str, path: str = "") -> str:
     return value.strip()
 
 
-def _number(sent: Mapping[str, Any], name: str) -> int:
-    value = sent.get(name) or 0
+def _number(sent: Mapping[str, Any], name: str, *, fallback: int = 0) -> int:
+    value = sent.get(name, fallback)
+    value = fallback if value is None or value == "" else value
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 10:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**9:

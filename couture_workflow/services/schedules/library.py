@@ -19,8 +19,9 @@ from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.dags.repository import DagFile
 from couture_workflow.services.notebooks import document as notebook_document
+from couture_workflow.services.notebooks import outputs as notebook_outputs
 from couture_workflow.services.notebooks.parameters import Parameter
-from couture_workflow.services.schedules import dag_reading
+from couture_workflow.services.schedules import dag_file, dag_reading
 from couture_workflow.services.schedules.form import Form, form_of
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import quote
@@ -30,6 +31,8 @@ FOLDER = "notebook_schedules"
 #: Where the origin of a schedule stands.
 ORIGIN = "schedule.json"
 _LARGEST = 2**20
+#: Endings of the newest output, which stands beside those of all runs.
+_NEWEST = (".ipynb", ".html", "-no-code.html")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +136,10 @@ def _parameters(content: bytes) -> tuple[Parameter, ...]:
 
 
 def delete_outputs(store: Store, schedule: Schedule) -> None:
-    """Delete what the runs of a schedule left."""
-    for suffix in (".ipynb", ".html"):
-        (store.outputs / "notebooks" / f"{schedule.name}{suffix}").unlink(missing_ok=True)
+    """Delete what the runs of a schedule left: the folder of each, and the newest output."""
+    notebook_outputs.delete_task(store, schedule.dag_id, dag_file.TASK)
+    for ending in _NEWEST:
+        (store.outputs / "notebooks" / f"{schedule.name}{ending}").unlink(missing_ok=True)
 
 
 def digest(content: bytes) -> str:

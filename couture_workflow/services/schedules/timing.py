@@ -16,6 +16,8 @@ from couture_workflow.store.names import quote
 _TIMES, _LONGEST = 5, 100
 _CRON = re.compile(r"[0-9A-Za-z*/,#?\- ]+")
 _DRAWN = re.compile(r"(?:^|[ ,])[hrHR](?:$|[ ,/(])")
+#: Years from now that a time may be.
+_YEARS = 50
 #: A time this far in the past still counts as now.
 _LATE = timedelta(minutes=1)
 _EXAMPLE = 'Give five fields, such as "0 6 * * 1-5": minute, hour, day of the month, month, day of the week.'
@@ -60,9 +62,9 @@ def time_of(when: When) -> datetime | None:
     """Return the time of *once at*, None if it is none."""
     try:
         found = datetime.fromisoformat(when.at)
-    except ValueError:
+        return (found if found.tzinfo else found.replace(tzinfo=zone_of(when))).astimezone(zone_of(when))
+    except (ValueError, OverflowError):
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=zone_of(when))).astimezone(zone_of(when))
 
 
 def zones() -> list[str]:
@@ -80,8 +82,9 @@ def _once(when: When, now: datetime) -> Timing:
     if at is None:
         message = f"{quote(when.at)} is no time. Give one such as 2026-12-01T06:00."
         return Timing(findings=(Finding(field="when.at", message=message),))
-    if at.year > now.year + 50:
-        return Timing(findings=(Finding(field="when.at", message=f"{quote(when.at)} is too far away."),))
+    if abs(at.year - now.year) > _YEARS:
+        message = f"{quote(when.at)} is too far away: {_YEARS} years at most."
+        return Timing(findings=(Finding(field="when.at", message=message),))
     found: list[Finding] = []
     if at < now - _LATE:
         found.append(
@@ -138,7 +141,7 @@ def _unfit(cron: str) -> str:
     if not cron or len(cron) > _LONGEST or not _CRON.fullmatch(cron):
         return f"{shown} is no cron expression. {_EXAMPLE}"
     if len(cron.split()) != 5:
-        return f"{shown} has {len(cron.split())} fields. {_EXAMPLE}"
+        return f"{shown} is no cron expression: its fields are {len(cron.split())}. {_EXAMPLE}"
     if _DRAWN.search(cron):
         return f"{shown} has a field that is drawn by lot (H or R), which Airflow cannot keep. {_EXAMPLE}"
     return ""

@@ -17,7 +17,14 @@ from couture_workflow.store.names import quote
 
 #: Characters of all values together, as JSON has them, and of a number that is typed.
 _LARGEST, _LONGEST_NUMBER = 100_000, 1000
-_TEMPLATE = re.compile(r"\{[{%]")
+_TEMPLATE = re.compile(r"\{[{%#]")
+#: Templates that tell nothing but when a run is; for whoever may not write DAG files.
+_PLAIN = re.compile(
+    r"[^{]*(?:\{\{ ?(?:ds|ds_nodash|ts|ts_nodash|run_id|logical_date|data_interval_(?:start|end)) ?\}\}"
+    r"[^{]*)+"
+)
+#: Characters of a text that may be a template.
+_LONGEST_TEMPLATE = 2_000
 _SECRETS = re.compile(r"\bconn\b[^}]{0,200}\b(password|extra|extra_dejson|get_password|get_uri)\b")
 _YES, _NO = ("true", "yes", "1", "on"), ("false", "no", "0", "off", "")
 
@@ -37,12 +44,19 @@ def is_template(value: Any) -> bool:
 
 
 def values(
-    given: Mapping[str, Any], types: Mapping[str, str], known: Sequence[Parameter]
+    given: Mapping[str, Any],
+    types: Mapping[str, str],
+    known: Sequence[Parameter],
+    *,
+    templates: bool = True,
+    literal: bool = False,
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return values of their types, and what is wrong with them.
 
     :param types: how a text was meant; else the type that the notebook's parameter has.
     :param known: parameters of the notebook.
+    :param templates: all templates may be used, not only those of the time of a run.
+    :param literal: texts are taken as they are; nothing is a template.
     """
     of_notebook = {parameter.name: parameter.type for parameter in known}
     found: dict[str, Any] = {}
@@ -54,8 +68,10 @@ def values(
             continue
         kind = types.get(name) or of_notebook.get(name, "any")
         try:
-            found[name] = _typed(name, value, kind)
+            template = is_template(value) and not literal
+            found[name] = value if template else _typed(name, value, kind)
             notebook_run.checked_parameters({name: found[name]})
+            _check_parts(name, found[name], templates=templates, literal=literal)
         except (_UnfitError, InvalidError) as error:
             found[name] = value
             findings.append(Finding(field=field, message=str(error)))
@@ -98,11 +114,43 @@ def _size(found: Mapping[str, Any]) -> int:
         return 0  # told of already
 
 
+def _check_parts(name: str, value: Any, *, templates: bool, literal: bool) -> None:
+    """Raise what is wrong with numbers and templates in a value, however deep."""
+    todo = [value]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            todo += part.values()
+        elif isinstance(part, list):
+            todo += part
+        elif isinstance(part, float) and not math.isfinite(part):
+            raise _UnfitError(f"{quote(name)} has a number that JSON cannot carry: {part}. Leave it out.")
+        elif is_template(part) and not literal:
+            _check_template(name, part, every=templates)
+
+
+def _check_template(name: str, text: str, *, every: bool) -> None:
+    from jinja2 import Environment, TemplateSyntaxError
+
+    if _SECRETS.search(text):
+        raise _UnfitError(f"{quote(name)} would be a secret of a connection. {_WAY_OUT}")
+    if len(text) > _LONGEST_TEMPLATE:
+        raise _UnfitError(
+            f"{quote(name)} has {{{{, {{% or {{#, which Airflow takes for a template, and more than "
+            f"{_LONGEST_TEMPLATE:,} characters. Put the text into a file beside the notebook."
+        )
+    if not every and not _PLAIN.fullmatch(text):
+        raise _UnfitError(
+            f"{quote(name)} has a template that needs the right to write DAG files. You may use "
+            "{{ ds }}, {{ ts }}, {{ run_id }}, {{ logical_date }} and {{ data_interval_start }}."
+        )
+    try:
+        Environment(autoescape=True).parse(text)
+    except (TemplateSyntaxError, RecursionError) as error:
+        raise _UnfitError(f"{quote(name)} is no template that Airflow can fill in: {error}.") from error
+
+
 def _typed(name: str, value: Any, kind: str) -> Any:
-    if is_template(value):
-        if _SECRETS.search(value):
-            raise _UnfitError(f"{quote(name)} would be a secret of a connection. {_WAY_OUT}")
-        return value
     if value is None or kind not in TYPES:
         return value
     read = _READERS.get(kind)

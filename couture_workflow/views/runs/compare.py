@@ -1,4 +1,4 @@
-"""The page *Compare Runs*: two runs of notebooks side by side."""
+"""The page *Compare runs*: two runs of notebooks side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CompareRunsPage(CouturePage):
     """The page."""
 
     route_base = "/runs"
-    title = "Compare Runs"
+    title = "Compare runs"
 
     @expose("/compare")
     @requires(RUNS)

@@ -37,7 +37,7 @@ class RunOutputPage(CouturePage):
     """The page around the frame, and what is in the frame."""
 
     route_base = "/runs"
-    title = "Output"
+    title = "Run output"
     default_view = "output"
 
     @expose("/<dag_id>/<run_id>/<task_id>/output")

@@ -54,7 +54,7 @@ def run_now(
             "can change roles."
         )
     known = library.parameters(store(), schedule)
-    conf, findings = values.values(parameters, types or {}, known)
+    conf, findings = values.values(parameters, types or {}, known, literal=True)
     if findings:
         raise ScheduleError(
             f"Nothing was started: {findings[0].message}",

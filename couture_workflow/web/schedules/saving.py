@@ -55,21 +55,21 @@ def schedule_of(user: Any, name: str) -> Schedule:
 def check(form: Form, user: Any, *, current: Schedule | None = None) -> Description:
     """Tell what is wrong with a form; nothing is saved."""
     return checking.describe(
-        store(), form, str(user.get_name()), around=surroundings(form.name), current=current
+        store(), form, str(user.get_name()), around=surroundings(form.name, user), current=current
     )
 
 
 def create(form: Form, user: Any) -> Done:
     """Make a schedule; ``ScheduleError`` names what is wrong with the form, and nothing is saved then."""
     account = str(user.get_name())
-    around = surroundings(form.name)
+    around = surroundings(form.name, user)
     description = checking.describe(store(), form, account, around=around, copy=True)
     _refuse(description)
     change = changes.created(store(), description, account)
     saved = _save(change, user, Permission(CREATE, NOTEBOOK_SCHEDULES))
     _unpause(form.name)
     audit("notebook_schedules.create", user, **_told(description.form))
-    return Done(name=form.name, saved=saved, findings=description.findings)
+    return Done(name=form.name, saved=saved, findings=(*description.findings, *_left_out(form, saved)))
 
 
 def update(
@@ -83,7 +83,7 @@ def update(
     account = str(user.get_name())
     form = form if form.name else replace(form, name=schedule.name)
     description = checking.describe(
-        store(), form, account, around=surroundings(schedule.dag_id), current=schedule, copy=True
+        store(), form, account, around=surroundings(schedule.dag_id, user), current=schedule, copy=True
     )
     _refuse(description)
     change = changes.updated(store(), schedule, description, account, replace_edited=replace_edited)
@@ -121,6 +121,17 @@ def _refuse(description: Description) -> None:
             field=first.field,
             problems=[vars(each) for each in description.findings],
         )
+
+
+def _left_out(form: Form, saved: Saved) -> list[Finding]:
+    """Return a warning if Airflow does not read the DAG file: ``.airflowignore`` leaves it out."""
+    if form.name in {graph.dag_id for graph in saved.report.graphs}:
+        return []
+    message = (
+        f"Airflow does not read the DAG file, so the notebook will not run: a .airflowignore leaves out "
+        f"{library.folder_of(store(), form.name)}. Take the line out that does."
+    )
+    return [Finding(field="name", message=message, level="warning")]
 
 
 def _unpause(dag_id: str) -> None:

@@ -13,7 +13,7 @@ from airflow.utils.session import create_session
 from airflow.utils.types import DagRunType
 from sqlalchemy import func, select
 
-from couture_workflow.permissions import AirflowPermission
+from couture_workflow.permissions import DAG_FILES, EDIT, AirflowPermission, Permission
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.schedules.checking import Surroundings
 from couture_workflow.services.schedules.library import Schedule
@@ -52,8 +52,8 @@ class Live:
     last_run: LastRun | None = None
 
 
-def surroundings(name: str) -> Surroundings:
-    """Return what a schedule of this name must fit to."""
+def surroundings(name: str, user: Any) -> Surroundings:
+    """Return what a schedule of this name must fit to, if the account saves it."""
     everywhere = known()
     taken = dict(everywhere.dag_ids)
     for path, state in states().items():
@@ -64,6 +64,7 @@ def surroundings(name: str) -> Surroundings:
     return Surroundings(
         taken=taken,
         ran=frozenset({name} if ran else ()),
+        templates=allowed(user, Permission(EDIT, DAG_FILES)),
         connections=everywhere.connections if everywhere.complete else None,
     )
 
