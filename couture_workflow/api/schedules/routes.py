@@ -38,7 +38,7 @@ def read_document(
 ) -> models.DocumentModel:
     """Return what a notebook of the caller's own folder, or the shared one, takes to be scheduled."""
     chosen = folders.checked(path, str(user.get_name()), field="path")
-    found = notebook_document.read(people.top(store().root), chosen)
+    found = notebook_document.glance(people.top(store().root), chosen)
     return models.DocumentModel(
         path=chosen,
         sha256=found.sha256,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,19 @@ def read(top: Path, path: str, *, copy: bool = False) -> Document:
     if kind := told.get("error"):
         raise _error(kind, told["message"])
     return _document(told)
+
+
+def glance(top: Path, path: str) -> Document:
+    """Return a notebook as ``read`` does, without a copy; a file that stayed the same is not read again."""
+    with folders.opened(top, path) as file:
+        status = os.fstat(file.fileno())
+    stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return replace(_known(top, path, settings.max_notebook_size(), stamp), beside=folders.beside(top, path))
+
+
+@lru_cache(maxsize=64)
+def _known(top: Path, path: str, _largest: int, _stamp: tuple[int, ...]) -> Document:
+    return read(top, path)
 
 
 def parameters_of(content: bytes) -> tuple[Parameter, ...]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError, InvalidError, InvalidNameError
 from couture_workflow.services.notebooks import document as notebook_document
-from couture_workflow.services.notebooks import folders, kernels
+from couture_workflow.services.notebooks import folders, kernels, people
 from couture_workflow.services.notebooks.document import Document
 from couture_workflow.services.schedules import library, timing, values
 from couture_workflow.services.schedules.form import Finding, Form
@@ -88,7 +88,10 @@ def describe(
                 raise InvalidError(f"{quote(path)} is no notebook: its name does not end in .ipynb.")
             if values.is_template(path):
                 raise InvalidError(f"{quote(path)} would be taken for a template. Rename the notebook.")
-            document = notebook_document.read(store.root / "notebooks", path, copy=copy)
+            top = people.top(store.root)
+            document = (
+                notebook_document.read(top, path, copy=True) if copy else notebook_document.glance(top, path)
+            )
         except CoutureError as error:
             findings.append(
                 Finding(field="notebook", message=str(error), level="warning" if keeps else "error")

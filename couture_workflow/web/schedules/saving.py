@@ -69,7 +69,7 @@ def create(form: Form, user: Any) -> Done:
     saved = _save(change, user, Permission(CREATE, NOTEBOOK_SCHEDULES))
     _unpause(form.name)
     audit("notebook_schedules.create", user, **_told(description.form))
-    return Done(name=form.name, saved=saved, findings=description.findings)
+    return Done(name=form.name, saved=saved, findings=(*description.findings, *_left_out(form, saved)))
 
 
 def update(
@@ -121,6 +121,17 @@ def _refuse(description: Description) -> None:
             field=first.field,
             problems=[vars(each) for each in description.findings],
         )
+
+
+def _left_out(form: Form, saved: Saved) -> list[Finding]:
+    """Return a warning if Airflow does not read the DAG file: ``.airflowignore`` leaves it out."""
+    if form.name in {graph.dag_id for graph in saved.report.graphs}:
+        return []
+    message = (
+        f"Airflow does not read the DAG file, so the notebook will not run: a .airflowignore leaves out "
+        f"{library.folder_of(store(), form.name)}. Take the line out that does."
+    )
+    return [Finding(field="name", message=message, level="warning")]
 
 
 def _unpause(dag_id: str) -> None:

@@ -35,6 +35,25 @@ def test_a_notebook_says_what_it_is(store: Store) -> None:
     assert [(each.path, each.size) for each in found.beside] == [("data.csv", 4), ("lib/deep.py", 6)]
 
 
+def test_a_glance_reads_a_file_again_only_if_it_changed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(store.root, "ann/a.ipynb", notebook(PARAMETERS))
+    read_before: list[str] = []
+    real = document.read
+    monkeypatch.setattr(document, "read", lambda top, path: read_before.append(path) or real(top, path))
+
+    def glance() -> document.Document:
+        return document.glance(people.top(store.root), "ann/a.ipynb")
+
+    assert glance() == glance() == real(people.top(store.root), "ann/a.ipynb")
+    write(store.root, "ann/b.csv", "1")
+    assert [each.path for each in glance().beside] == ["b.csv"]
+    assert len(read_before) == 1
+    path.write_text(path.read_text().replace("rows = 3", "rows = 4"))
+    assert [each.default for each in glance().parameters] == [4]
+
+
 def test_the_copy_has_no_outputs(store: Store) -> None:
     write(store.root, "ann/a.ipynb", notebook(PARAMETERS, "print('ü')"))
 

@@ -12,6 +12,9 @@ import pytest
 from couture_workflow.services.schedules import dag_file, dag_reading
 from couture_workflow.services.schedules.form import Form, When, form_of
 
+#: Airflow has a newer way for mails, which leaves its options for mails out.
+pytestmark = pytest.mark.filterwarnings("ignore:Setting email")
+
 NOW = datetime(2026, 11, 28, 17, 3, 9, tzinfo=UTC)
 FULL = form_of(
     {
@@ -161,6 +164,48 @@ def test_a_file_that_is_something_else_keeps_the_form(source: str) -> None:
 
     assert found == FULL
     assert {"when", "parameters", "retries"} <= set(unknown)
+
+
+def next_runs(source: str, count: int) -> list[str]:
+    """Return when Airflow's scheduler starts the first runs of the DAG of a file."""
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    names: dict[str, Any] = {}
+    exec(
+        compile(source.replace("with DAG(", "with (made := DAG(").replace("\n):", "\n)):"), "dag", "exec"),
+        names,
+    )
+    dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(names["made"]))
+    assert isinstance(dag, SerializedDAG)
+    found, last = [], None
+    for _ in range(count):
+        last = dag.next_dagrun_info(last_automated_run_info=last)
+        if last is None:
+            break
+        found.append(last.run_after.in_timezone("UTC").isoformat())
+    return found
+
+
+def test_airflow_runs_once_at_the_time_and_never_again() -> None:
+    form = replace(FULL, when=When(kind="at", at="2070-01-02T03:04", zone="Europe/Berlin"))
+    assert next_runs(written(form), 3) == ["2070-01-02T02:04:00+00:00"]
+
+    form = replace(FULL, when=When(kind="at", at="2027-10-31T02:30", zone="Europe/Berlin"))
+    assert next_runs(written(form), 3) == ["2027-10-31T00:30:00+00:00"]
+    form = replace(FULL, when=When(kind="at", at="2027-10-31T02:30+01:00", zone="Europe/Berlin"))
+    assert next_runs(written(form), 3) == ["2027-10-31T01:30:00+00:00"]
+
+
+def test_airflow_runs_once_now_at_once() -> None:
+    assert next_runs(written(Form(name="daily", when=When(kind="now"))), 3) == ["2026-11-28T17:03:09+00:00"]
+
+
+def test_airflow_makes_up_for_no_time_before_the_save() -> None:
+    later = datetime(2069, 12, 31, 23, 30, tzinfo=UTC)
+    source = dag_file.written(FULL, notebook="a.ipynb", account="ann", saved=later, started=later)
+
+    assert next_runs(source, 2) == ["2070-01-01T05:00:00+00:00", "2070-01-02T05:00:00+00:00"]
 
 
 def test_it_is_valid_python_and_short() -> None:
