@@ -184,6 +184,7 @@ class _Workbench:
                 "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
                 "dag-processor": [*airflow, "dag-processor"],
                 "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+                "jupyter": [sys.executable, "-P", "-m", "couture_workflow.services.jupyter.host"],
                 "dag-sync": [*cli, "dags", "sync", "--watch", "--home", str(self.layout.home)],
             },
             log_folder=str(self.layout.logs),
