@@ -8,6 +8,7 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
     ├── InvalidError            what somebody typed breaks a rule (``field`` names where)
     │   ├── InvalidNameError    a name breaks the naming rule of ``store.names``
     │   ├── ArchiveError        an archive cannot be imported (``member`` names which part of it)
+    │   ├── ScheduleError       the form of a schedule has errors (``problems`` lists them by field)
     │   └── GateError           the save gate found errors (``problems`` lists them)
     ├── NotFoundError           no such file, version, configuration or run
     ├── ConflictError           somebody else saved meanwhile
@@ -63,6 +64,17 @@ class GateError(InvalidError):
 
     def __init__(self, message: str, *, problems: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(message)
+        self.problems = tuple(dict(problem) for problem in problems)
+
+
+class ScheduleError(InvalidError):
+    """The form of a notebook's schedule has errors; nothing was saved.
+
+    :param problems: all that was found, as JSON objects of ``services.schedules.form.Finding``.
+    """
+
+    def __init__(self, message: str, *, field: str, problems: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(message, field=field)
         self.problems = tuple(dict(problem) for problem in problems)
 
 

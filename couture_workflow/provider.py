@@ -73,6 +73,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "max_archive_ratio": _option(
         "How many times its size an archive for import may have at most when it is unpacked.", "100"
     ),
+    "max_notebook_size": _option(
+        "Bytes that a notebook may have at most, with its outputs, to be scheduled.", str(64 * 2**20)
+    ),
+    "max_notebook_files_size": _option(
+        "Bytes that the files which go with a scheduled notebook may have together at most.", str(32 * 2**20)
+    ),
     "termination_grace_period": _option(
         "Seconds between SIGTERM and SIGKILL when a Spark job is killed.", "10"
     ),

@@ -113,6 +113,20 @@ def max_archive_ratio() -> int:
     return int(conf.getint(SECTION, "max_archive_ratio", fallback=100))
 
 
+def max_notebook_size() -> int:
+    """Return the bytes that a notebook may have at most, with its outputs, to be read for a schedule."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "max_notebook_size", fallback=64 * 2**20))
+
+
+def max_notebook_files_size() -> int:
+    """Return the bytes that the files which go with a scheduled notebook may have together at most."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "max_notebook_files_size", fallback=32 * 2**20))
+
+
 def termination_grace_period() -> float:
     """Return the seconds between SIGTERM and SIGKILL when a Spark job is killed."""
     from airflow.configuration import conf

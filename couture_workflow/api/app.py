@@ -28,8 +28,8 @@ _ROUTERS = {
     "dependencies": ("files.dependencies",),
     "artifacts": ("files.artifacts",),
     "dags": ("dags.routes",),
-    "notebooks": ("jupyter.routes",),
-    "runs": ("runs.routes",),
+    "notebooks": ("jupyter.routes", "schedules.routes"),
+    "runs": ("runs.routes", "runs.outputs"),
     "git_remote": ("git.routes",),
 }
 

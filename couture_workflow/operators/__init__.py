@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from couture_workflow.operators.dag import DagOperator
     from couture_workflow.operators.jupyter import CoutureJupyterOperator
+    from couture_workflow.operators.parameters import run_parameters
     from couture_workflow.operators.spark import CouturePySparkOperator, CoutureSparkOperator
 
-__all__ = ["CoutureJupyterOperator", "CouturePySparkOperator", "CoutureSparkOperator", "DagOperator"]
+__all__ = [
+    "CoutureJupyterOperator",
+    "CouturePySparkOperator",
+    "CoutureSparkOperator",
+    "DagOperator",
+    "run_parameters",
+]
 
 _MODULES = {
     "CoutureJupyterOperator": "jupyter",
     "CouturePySparkOperator": "spark",
     "CoutureSparkOperator": "spark",
     "DagOperator": "dag",
+    "run_parameters": "parameters",
 }
 
 

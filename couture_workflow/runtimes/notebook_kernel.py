@@ -7,12 +7,20 @@ is spent on it. Nothing that is sent is dropped: ipykernel's channel drops messa
 
 from __future__ import annotations
 
+import json
+import os
+import platform
+import re
 import sys
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any
 
+#: What the folder of an installed package is called; packages that are told at most.
+PACKAGES = 400
+_PACKAGE = re.compile(r"([A-Za-z0-9._]+)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 #: Characters that a cell prints at most into each of its two streams, and those of its end that are kept.
 LIMIT, TAIL = 500_000, 20_000
 #: Flushes of a stream by a cell that are done at once, and seconds between two later ones.
@@ -75,6 +83,21 @@ class Bounded:
         self._flush()
 
 
+def say_what_we_are(folder: str) -> None:
+    """Write which Python this is and which packages it has beside what the runner keeps of the kernel."""
+    packages: dict[str, str] = {}
+    for place in filter(os.path.isdir, sys.path):
+        for entry in os.scandir(place):
+            if match := _PACKAGE.fullmatch(entry.name):
+                packages.setdefault(match[1].lower()[:80], match[2][:40])
+    said = {
+        "python": sys.executable,
+        "python_version": platform.python_version(),
+        "packages": dict(sorted(packages.items())[:PACKAGES]),
+    }
+    Path(folder, "kernel.json").write_text(json.dumps(said), encoding="utf-8")
+
+
 def main() -> None:
     """Run the kernel to its end."""
     import zmq
@@ -89,6 +112,7 @@ def main() -> None:
 
     app = App.instance()
     app.initialize(sys.argv[1:])
+    app.log.addFilter(lambda record: "KeyboardInterrupt caught" not in record.getMessage())  # its end
     for stream in (sys.stdout, sys.stderr):
         app.shell.events.register("post_run_cell", Bounded(stream).end)
     app.start()
@@ -96,4 +120,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     sys.path.pop(0)  # the folder of this file: cells import what `python -m ipykernel_launcher` would
+    say_what_we_are(os.environ["JUPYTER_RUNTIME_DIR"])
     main()

@@ -1,8 +1,10 @@
 """Runs one notebook in the runtime ``jupyter`` and says what happens: a JSON object on each line.
 
-``python notebook_runner.py REQUEST.json``, where the request has ``input``, ``output``, ``html`` (path or
-null), ``parameters``, ``folder`` (where cells run) and ``kernel`` (name of the kernel). The output is written
-after each cell. The exit code is 0 for success and 1 for a failure that was told as an event ``error``.
+``python notebook_runner.py REQUEST.json``, where the request has ``input``, ``output``, ``pages`` (path and
+whether without code), ``parameters``, ``folder`` (where cells run), ``kernel`` (name; null: what the notebook
+needs), ``kernels`` (what ``kernel.json`` says, by name), ``own`` (name of the one for Python notebooks),
+``program`` (of Python kernels) and ``cell_timeout`` (seconds or null). The output is written after each cell.
+The exit code is 0 for success and 1 for a failure that was told as an event.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ import asyncio
 import json
 import logging
 import os
+import re
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
@@ -29,11 +34,20 @@ _PIECE = 4_000
 _CELL, _NOTEBOOK, _RESULTS = 10_000_000, 50_000_000, 2_000
 #: Characters of an error, of its traceback and of a cell's source that are told.
 _ERROR, _TRACEBACK = 2_000, 40_000
-#: Seconds that results of a cell are waited for after its end.
-_PATIENCE = 120
+#: Seconds that a kernel may take to start, and that results of a cell are waited for after its end: a busy
+#: machine needs many, and a kernel that has died is noticed at once.
+_START, _PATIENCE = 600, 3_600
+#: Seconds without a result after which a dead kernel has none left.
+_REST = 0.5
 #: Seconds after which a line is told that has not come to its end, and how what streams have is told.
 _PAUSE = 1.0
 _KINDS = {"stdout": "output", "stderr": "warning"}
+#: Languages that the kernel of Python runs.
+_PYTHON = {"python", "python3", "ipython"}
+#: What reading or showing a notebook that is none raises.
+_WRONG = (nbformat.reader.NotJSONError, nbformat.ValidationError, OSError, ValueError, LookupError)
+_FIELDS = {"cell_type", "id", "metadata", "source", "outputs", "execution_count", "attachments"}
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LOGGERS = ("papermill", "papermill.translators", "traitlets")
 
 
@@ -65,25 +79,60 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._kept = 0
-        self._of_cell: dict[int, tuple[int, int]] = {}
+        self._of_cell: dict[int, int] = {}
+        self._displays: dict[str, int] = {}
         self._told: set[int] = set()
+        self._seen = 0
         self._stream, self._rest = "stdout", ""
+        self._timer: asyncio.TimerHandle | None = None
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Take a message of the kernel."""
         kind, content = msg["msg_type"], msg["content"]
+        self._seen += 1
         if kind == "error" or (kind == "status" and content["execution_state"] == "idle"):
             self._tell_rest()
         if kind == "error":
             content["evalue"] = shortened(content["evalue"], _ERROR)
             content["traceback"] = shortened("\n".join(content["traceback"]), _TRACEBACK).split("\n")
         elif kind in {"stream", "display_data", "execute_result", "update_display_data"}:
-            if not self._has_room(cell_index, _size(content)):
+            more = 0 if kind in {"stream", "update_display_data"} else 1
+            if len(cell.outputs) + more > _RESULTS or not self._has_room(
+                cell_index, self._growth(kind, content)
+            ):
                 return self._leave_out(cell, cell_index)
         return super().process_message(msg, cell, cell_index)
 
+    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
+        """Keep a result; what is printed goes to the end of what was printed before."""
+        made = super().output(outs, msg, display_id, cell_index)
+        if made is not None and made.output_type == "stream":
+            last = len(outs) - 1
+            earliest = max(0, last - 1) if last < _RESULTS else 0
+            before = (each for each in reversed(outs[earliest:last]) if each.get("name") == made.name)
+            if (found := next(before, None)) is not None:
+                outs.pop()
+                found.text += made.text
+        return made
+
+    async def _async_poll_kernel_alive(self) -> None:
+        """Look for the death of the kernel; the results that it has sent before are still taken."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                await self._async_check_alive()
+            except DeadKernelError:
+                seen = -1
+                while seen != self._seen:
+                    seen = self._seen
+                    await asyncio.sleep(_REST)
+                self.task_poll_for_reply.cancel()
+                return
+
     def log_output_message(self, output: Any) -> None:
         """Tell an output; of a stream whole lines, so that none is told in two."""
+        if self._timer:
+            self._timer.cancel()
         stream = output.name if output.output_type == "stream" else ""
         if stream != self._stream:
             self._tell_rest()
@@ -97,18 +146,32 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         if len(self._rest) > _PIECE:
             self._tell_rest()
         elif self._rest:
-            asyncio.get_running_loop().call_later(_PAUSE, self._tell_rest)
+            self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._tell_rest)
 
     def _tell_rest(self) -> None:
         """Tell what has not come to the end of its line."""
         text, self._rest = self._rest, ""
         tell_text(_KINDS[self._stream or "stdout"], text)
 
+    def clear_output(self, outs: list[Any], msg: dict[str, Any], cell_index: int) -> None:
+        """Drop the results of a cell, or once there is another one."""
+        super().clear_output(outs, msg, cell_index)
+        self._kept -= self._of_cell.pop(cell_index, 0)
+
+    def _growth(self, kind: str, content: dict[str, Any]) -> int:
+        """Return how many characters a result adds; an update takes the place of what was displayed."""
+        size = _size(content)
+        display = (content.get("transient") or {}).get("display_id") or ""
+        before = self._displays.get(display, 0) if kind == "update_display_data" else 0
+        if display:
+            self._displays[display] = size
+        return size - before
+
     def _has_room(self, cell_index: int, size: int) -> bool:
-        count, kept = self._of_cell.get(cell_index, (0, 0))
-        fits = count < _RESULTS and kept + size <= _CELL and self._kept + size <= _NOTEBOOK
+        kept = self._of_cell.get(cell_index, 0) + size
+        fits = kept <= _CELL and self._kept + size <= _NOTEBOOK
         if fits:
-            self._of_cell[cell_index] = (count + 1, kept + size)
+            self._of_cell[cell_index] = kept
             self._kept += size
         return fits
 
@@ -144,96 +207,193 @@ class Lines(logging.Handler):
 
 
 class Engine(NBClientEngine):  # type: ignore[misc]
-    """Papermill's own engine, which also tells what cell begins."""
+    """Papermill's own engine, which also tells what cell begins, and how one ended."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
         """Run the cells."""
-        code = [index for index, cell in enumerate(nb_man.nb.cells) if cell.cell_type == "code"]
-        start = nb_man.cell_start
+        notebook = nb_man.nb
+        code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+        start, complete = nb_man.cell_start, nb_man.cell_complete
+        given = notebook.metadata.papermill.get("parameters")
+        notebook.metadata.papermill["parameters"] = plain(given)
 
         def begin(cell: Any, cell_index: int | None = None, **more: Any) -> None:
             if cell_index in code:
+                if cell_index == code[0]:
+                    tell_kernel()
                 tell("cell", number=code.index(cell_index) + 1, of=len(code), source=cell.source[:_PIECE])
             start(cell, cell_index, **more)
 
-        nb_man.cell_start = begin
+        def end(cell: Any, cell_index: int | None = None, **more: Any) -> None:
+            complete(cell, cell_index, **more)
+            if cell_index in code:
+                said = cell.metadata.get("papermill", {})
+                failed = bool(said.get("exception")) or sys.exc_info()[0] is not None
+                seconds = said.get("duration")
+                tell("cell-end", number=code.index(cell_index) + 1, seconds=seconds, failed=failed)
+
+        nb_man.cell_start, nb_man.cell_complete = begin, end
         return super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+
+def plain(value: Any) -> Any:
+    """Return a value with text for the numbers that JSON has not: no browser opens a notebook with them."""
+    if isinstance(value, float) and value - value != 0:
+        return str(value)
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list) else value
+
+
+def tell_kernel() -> None:
+    """Tell what the kernel says of itself; only ours does."""
+    said = Path(os.environ["JUPYTER_RUNTIME_DIR"], "kernel.json")
+    if said.is_file():
+        tell("kernel", **json.loads(said.read_text(encoding="utf-8")))
+
+
+class Refused(Exception):
+    """A notebook cannot be run; the text says why."""
+
+
+def read_notebook(request: dict[str, Any]) -> Any:
+    """Return the notebook in today's format, whatever wrote it."""
+    try:
+        text = Path(request["input"]).read_text(encoding="utf-8-sig")
+        notebook = nbformat.v4.upgrade(nbformat.convert(nbformat.reader.reads(text), 4))
+        for number, cell in enumerate(notebook.cells):
+            for name in set(cell) - _FIELDS:
+                del cell[name]
+            if not _ID.fullmatch(str(cell.get("id", ""))):
+                cell.id = f"cell-{number}"
+            cell.source = cell.source.replace("\r\n", "\n").replace("\r", "\n")
+            if cell.cell_type == "code":
+                cell.outputs = []
+        notebook = nbformat.validator.normalize(notebook)[1]
+        nbformat.validate(notebook, relax_add_props=True)
+        return notebook
+    except RecursionError:
+        raise Refused("its lists are in each other too deeply") from None
+    except (*_WRONG, AttributeError, TypeError) as error:
+        raise Refused(shortened(f"{type(error).__name__}: {error}", _ERROR)) from error
+
+
+def choose_kernel(notebook: Any, request: dict[str, Any]) -> str:
+    """Return the kernel of a notebook: the one that was asked for, ours for Python, else its own."""
+    kernel, language = (notebook.metadata.get(part, {}) for part in ("kernelspec", "language_info"))
+    language = kernel.get("language") or language.get("name") or "python"
+    if request["kernel"] or language.lower() in _PYTHON:
+        return str(request["kernel"] or request["own"])
+    name = str(kernel.get("name", "")).lower()
+    if name in request["kernels"]:
+        return name
+    there = ", ".join(sorted(set(request["kernels"]) - {request["own"]})) or "none"
+    raise Refused(
+        f"it is written in {language}, and only Python can be run without a kernel for it. Install one where "
+        f"JUPYTER_PATH leads, and name it in kernel (other kernels that there are: {there})"
+    )
+
+
+def write_kernel(name: str, request: dict[str, Any]) -> str:
+    """Put a kernel where it is looked for, and return its language; one of IPython is run by our program."""
+    said = dict(request["kernels"][name])
+    words = [str(word) for word in said["argv"]]
+    at = words.index("-m") if "-m" in words else len(words)
+    if words[at + 1 : at + 2] in (["ipykernel_launcher"], ["ipykernel"]):
+        words[at : at + 2] = [request["program"]]
+    place = said.pop("folder", "")
+    said["argv"] = [word.replace("{resource_dir}", place) for word in words]
+    folder = Path(os.environ["JUPYTER_PATH"], "kernels", name)
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(said), encoding="utf-8")
+    return str(said.get("language") or "python")
 
 
 def run(request: dict[str, Any]) -> None:
     """Run the notebook."""
+    notebook = read_notebook(request)
+    kernel = choose_kernel(notebook, request)
+    language = write_kernel(kernel, request)
+    path = Path(request["output"]).with_name("input.ipynb")
+    nbformat.write(notebook, path)
+    Path(os.environ["JUPYTER_RUNTIME_DIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)
     papermill_engines.register("couture", Engine)
     papermill.engines.PapermillNotebookClient = Client
     # Sockets of files: nobody else can listen. Without a path they would be in the current folder.
-    folder = Path(os.environ["JUPYTER_RUNTIME_DIR"])
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sockets = {"transport": "ipc", "ip": str(folder / "kernel")}
+    sockets = {"transport": "ipc", "ip": f"{os.environ['JUPYTER_RUNTIME_DIR']}/kernel"}
     papermill.execute_notebook(
-        request["input"],
+        path,
         request["output"],
         parameters=request["parameters"],
         engine_name="couture",
-        kernel_name=request["kernel"],
-        language="python",
+        kernel_name=kernel,
+        language=language,
         progress_bar=False,
         log_output=True,
         cwd=request["folder"],
         config=Config({"KernelManager": sockets}),
+        execution_timeout=request["cell_timeout"],
+        start_timeout=_START,
         iopub_timeout=_PATIENCE,
         raise_on_iopub_timeout=False,
     )
 
 
-def write_html(request: dict[str, Any]) -> None:
-    """Write the output as a page, if that was asked for."""
-    if not request["html"] or not Path(request["output"]).is_file():
+def write_pages(request: dict[str, Any]) -> None:
+    """Write the output as the pages that were asked for."""
+    if not request["pages"] or not Path(request["output"]).is_file():
         return
     from nbconvert import HTMLExporter
+    from nbconvert.utils.exceptions import ConversionException
 
-    page, _ = HTMLExporter(embed_images=True).from_filename(request["output"])
-    Path(request["html"]).write_text(page, encoding="utf-8")
+    notebook = nbformat.reader.reads(Path(request["output"]).read_text(encoding="utf-8"))  # whatever it has
+    if any("state" not in each for each in notebook.metadata.get("widgets", {}).values()):
+        del notebook.metadata["widgets"]  # as others write it
+    for path, without in request["pages"]:
+        options = dict.fromkeys(("exclude_input", "exclude_input_prompt", "exclude_output_prompt"), without)
+        try:
+            page, _ = HTMLExporter(embed_images=True, **options).from_notebook_node(notebook)
+            Path(path).write_text(page, encoding="utf-8", errors="replace")
+        except (*_WRONG, ConversionException, AttributeError, TypeError) as error:
+            tell("warning", text=f"The page {Path(path).name} could not be made: {error!r}"[:_ERROR])
+
+
+def errors(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Run a request; yield the event that says how it failed, if it did."""
+    try:
+        run(request)
+    except papermill.PapermillExecutionError as error:
+        tell_text("traceback", shortened("\n".join(error.traceback), _TRACEBACK))
+        told = shortened(f"{error.ename}: {error.evalue}", _ERROR)
+        yield {"kind": "error", "error": told, "name": error.ename}
+    except (CellTimeoutError, DeadKernelError) as error:
+        yield {"kind": "timeout" if isinstance(error, CellTimeoutError) else "died"}
+    except Refused as refused:
+        yield {"kind": "refused", "text": str(refused)}
+    except papermill.PapermillException as error:
+        yield {"kind": "refused", "text": shortened(f"it cannot be given parameters: {error}", _ERROR)}
+    except RuntimeError as error:
+        text = "its kernel does not start, and the Python of the kernel needs ipykernel: "
+        yield {"kind": "refused", "text": text + str(error)[-_ERROR:]}
+    except (OSError, ValueError) as error:
+        yield {"kind": "refused", "text": shortened(f"{type(error).__name__}: {error}", _ERROR)}
 
 
 def main(path: str) -> int:
     """Run a request and tell how it ended."""
     request = json.loads(Path(path).read_text(encoding="utf-8"))
+    warnings.simplefilter("ignore")
     handler = Lines()
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO if name == "papermill" else logging.WARNING)
         logger.addHandler(handler)
         logger.propagate = False
-    try:
-        notebook = nbformat.read(request["input"], as_version=4)
-        kernel, language = (notebook.metadata.get(part, {}) for part in ("kernelspec", "language_info"))
-        language = kernel.get("language") or language.get("name") or "python"
-        if language.lower() not in {"python", "ipython"}:
-            tell("refused", text=f"it is written in {language}, and only Python can be run")
-            return 1
-        run(request)
-    except papermill.PapermillExecutionError as error:
-        write_html(request)
-        tell_text("traceback", shortened("\n".join(error.traceback), _TRACEBACK))
-        tell("error", error=shortened(f"{error.ename}: {error.evalue}", _ERROR))
-        return 1
-    except DeadKernelError:
-        write_html(request)
-        tell("died")
-        return 1
-    except RuntimeError as error:
-        tell(
-            "refused",
-            text="its kernel does not start, and the Python of the kernel needs ipykernel: "
-            f"{str(error)[-_ERROR:]}",
-        )
-        return 1
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, OSError, ValueError) as error:
-        tell("refused", text=shortened(f"{type(error).__name__}: {error}", _ERROR))
-        return 1
-    write_html(request)
-    tell("done")
-    return 0
+    ended = next(errors(request), {"kind": "done"})
+    write_pages(request)
+    tell(**ended)
+    return 0 if ended["kind"] == "done" else 1
 
 
 if __name__ == "__main__":

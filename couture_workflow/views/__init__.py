@@ -15,9 +15,12 @@ from couture_workflow.views.hub import DeveloperHubPage
 from couture_workflow.views.jupyter.lab import JupyterNotebookPage
 from couture_workflow.views.jupyter.servers import JupyterServersPage
 from couture_workflow.views.review.review import DagReviewPage
+from couture_workflow.views.runs.compare import CompareRunsPage
 from couture_workflow.views.runs.details import RunsPage
 from couture_workflow.views.runs.listing import RunListPage
+from couture_workflow.views.runs.output import RunOutputPage
 from couture_workflow.views.runs.zoom import ZoomPage
+from couture_workflow.views.schedules.pages import NotebookSchedulesPage
 from couture_workflow.views.spark.configuration import SparkConfigurationPage
 
 PAGES: tuple[type[CouturePage], ...] = (
@@ -30,12 +33,15 @@ PAGES: tuple[type[CouturePage], ...] = (
     CodeArtifactsPage,
     JupyterNotebookPage,
     JupyterServersPage,
+    NotebookSchedulesPage,
     DagRepositoryPage,
     SparkConfigurationPage,
     SparkDependenciesPage,
     ImportExportPage,
     RunListPage,
     RunsPage,
+    RunOutputPage,
+    CompareRunsPage,
     ZoomPage,
 )
 

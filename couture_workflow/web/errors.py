@@ -11,6 +11,7 @@ from couture_workflow import exceptions as errors
 STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidNameError: (422, "invalid_name"),
     errors.GateError: (422, "gate"),
+    errors.ScheduleError: (422, "schedule"),
     errors.InvalidError: (422, "invalid"),
     errors.NotAllowedError: (403, "not_allowed"),
     errors.NotFoundError: (404, "not_found"),

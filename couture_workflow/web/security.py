@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
@@ -23,6 +23,7 @@ from couture_workflow.patches import account_permissions, ended_tokens, guard
 from couture_workflow.permissions import METHODS, AirflowPermission, Permission
 
 AnyPermission = Permission | AirflowPermission
+DagMethod = Literal["GET", "POST", "PUT", "DELETE"]
 
 
 async def user_of_token(token: str | None) -> BaseUser | None:
@@ -141,7 +142,22 @@ def _allowed_on_dag(user: BaseUser, permission: AirflowPermission, dag_id: str |
     if not dag_id and not permission.of_some:
         return False
     details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)) if dag_id else None
-    entity = DagAccessEntity[permission.entity]
     return bool(
-        get_auth_manager().is_authorized_dag(method="GET", access_entity=entity, details=details, user=user)
+        get_auth_manager().is_authorized_dag(
+            method="GET", access_entity=DagAccessEntity[permission.entity], details=details, user=user
+        )
+    )
+
+
+def allowed_on_dag(user: BaseUser | None, method: DagMethod, dag_id: str, *, entity: str = "") -> bool:
+    """Tell whether Airflow lets the account read, change or delete a DAG, or start a run of it.
+
+    :param entity: a member name of Airflow's ``DagAccessEntity``, "" for the DAG itself.
+    """
+    from airflow.models.dag import DagModel
+
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    access = DagAccessEntity[entity] if entity else None
+    return user is not None and bool(
+        get_auth_manager().is_authorized_dag(method=method, access_entity=access, details=details, user=user)
     )

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.support.api_server import ApiServer
+from tests.support.people_notebooks import notebook, write
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +70,19 @@ def archive(member: str) -> Way:
     return send
 
 
+def document(server: ApiServer, text: str) -> None:
+    """Make the text a notebook of the admin, and a cell of parameters of another one."""
+    home = server.store().root
+    write(home, "admin/text.ipynb", text)
+    write(home, "admin/cell.ipynb", notebook((text, ["parameters"])))
+
+
+def schedule(**fields: object) -> Way:
+    """Return the check of a form of a schedule in which ``TEXT`` stands for the text."""
+    form = {"name": "hostile", "notebook": "admin/cell.ipynb", "parameters": {"p": "TEXT"}, **fields}
+    return lambda client, _, text: client.post("/api/notebooks/schedules/check", json=filled(form, text))
+
+
 def put(path: str) -> Way:
     """Return the save of the text as a DAG file."""
     return lambda client, _, text: client.put(
@@ -78,17 +92,18 @@ def put(path: str) -> Way:
 
 def page(path: str, /, **fields: object) -> Way:
     """Return a call of a page in which ``TEXT`` stands for the text."""
-
-    def fill(value: object, text: str) -> object:
-        if isinstance(value, dict):
-            return {name: fill(each, text) for name, each in value.items()}
-        if isinstance(value, list):
-            return [fill(each, text) for each in value]
-        return text if value == "TEXT" else value
-
     return lambda client, headers, text: client.post(
-        f"/couture{path}", json=fill(fields, text), headers=headers
+        f"/couture{path}", json=filled(fields, text), headers=headers
     )
+
+
+def filled(value: object, text: str) -> object:
+    """Return a body with the text in place of ``TEXT``."""
+    if isinstance(value, dict):
+        return {name: filled(each, text) for name, each in value.items()}
+    if isinstance(value, list):
+        return [filled(each, text) for each in value]
+    return text if value == "TEXT" else value
 
 
 BRICK = {"name": "a", "title": "A", "parameters": [], "code": "TEXT"}
@@ -119,6 +134,18 @@ WAYS: dict[str, Way] = {
         arguments=[{"name": "driver-java-options", "value": "TEXT"}],
         configurations=[{"name": "spark.driver.extraJavaOptions", "value": "TEXT"}],
     ),
+    "read a notebook": lambda client, _, __: client.get(
+        "/api/notebooks/documents", params={"path": "admin/text.ipynb"}
+    ),
+    "read the parameters of a notebook": lambda client, _, __: client.get(
+        "/api/notebooks/documents", params={"path": "admin/cell.ipynb"}
+    ),
+    "check a text of a schedule": schedule(types={"p": "str"}),
+    "check a list of a schedule": schedule(types={"p": "list"}),
+    "check a number of a schedule": schedule(types={"p": "float"}),
+    "check an expression of a schedule": lambda client, headers, text: schedule(
+        when={"kind": "cron", "cron": text[:1000]}, name=text[:1000], email=text[:1000]
+    )(client, headers, text),
     "search": lambda client, _, text: client.get(
         "/couture/manage-dags/search", params={"text": text[:10_000], "regex": "1"}
     ),
@@ -153,6 +180,7 @@ def test_the_server_answers_others_meanwhile(way: str, server: ApiServer, pool: 
         )
         headers = {"X-CSRFToken": token[0]}
         for name, text in TEXTS.items():
+            document(server, text)
             began = time.monotonic()
             answer = pool.submit(WAYS[way], client, headers, text)
             waits = list(health(other, answer))

@@ -18,63 +18,11 @@ from couture_workflow.operators import CoutureJupyterOperator
 from couture_workflow.services.notebooks import run as notebook_run
 from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.runs.records import RunKey
-from couture_workflow.services.runtimes import installed
 from couture_workflow.store.home import Store
+from tests.support.notebooks import HOSTILE, execute, notebook, printed
 from tests.support.spark import processes_of, until
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-HOSTILE = "a'b\"<&>ü"
-
-
-@pytest.fixture
-def jupyter() -> str:
-    """Return the Python of the runtime; skip where there is none."""
-    try:
-        return installed.jupyter()
-    except RuntimeMissingError as error:
-        pytest.skip(f"needs Jupyter: {error}")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return the folder of a DAG file."""
-    path = tmp_path / "repository" / "dags"
-    path.mkdir(parents=True)
-    return path
-
-
-def notebook(path: Path, *cells: str, **metadata: Any) -> Path:
-    """Write a notebook of code cells; one that begins with "# parameters" is tagged so."""
-    made = [
-        {
-            "cell_type": "code",
-            "id": f"cell{number}",
-            "execution_count": None,
-            "metadata": {"tags": ["parameters"]} if source.startswith("# parameters") else {},
-            "outputs": [],
-            "source": source,
-        }
-        for number, source in enumerate(cells)
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": made}))
-    return path
-
-
-def execute(folder: Path, lines: list[tuple[str, str]], bundle: Path | None = None, **options: Any) -> str:
-    """Run a task of a DAG file in the folder; its log lines go to the list."""
-    task = CoutureJupyterOperator(task_id="task", **options)
-    instance = SimpleNamespace(bundle_instance=SimpleNamespace(path=bundle) if bundle else None)
-    task._show = lambda kind, line: lines.append((kind, line))  # type: ignore[method-assign]
-    return task.execute(
-        {"dag": SimpleNamespace(fileloc=str(folder / "dag.py")), "ti": instance}  # type: ignore[typeddict-item]
-    )
-
-
-def printed(path: str) -> str:
-    """Return what the cells of a notebook printed."""
-    cells = json.loads(Path(path).read_text())["cells"]
-    return "".join("".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", ()))
 
 
 def test_the_manuals_signature_is_taken_and_templated() -> None:
@@ -104,7 +52,7 @@ def test_a_notebook_runs_with_its_parameters_and_is_kept_with_its_results(
         folder / name,
         "# parameters\na = 1\ntext = ''",
         "import os\nprint('a', a * 2, text, [name for name in os.environ if name.startswith('AIRFLOW__')])",
-        "print(os.getcwd())",
+        "print(os.path.basename(os.getcwd()), os.environ['COUTURE_NOTEBOOK_FOLDER'])",
     )
     before = source.read_bytes()
     lines: list[tuple[str, str]] = []
@@ -119,7 +67,7 @@ def test_a_notebook_runs_with_its_parameters_and_is_kept_with_its_results(
     )
 
     assert output == str(store.outputs / "notebooks" / "of the day" / name)
-    assert f"a 42 {HOSTILE} []\n{folder}\n" in printed(output)
+    assert f"a 42 {HOSTILE} []\nwork {folder}\n" in printed(output)
     assert source.read_bytes() == before
     assert "a 42" in Path(output).with_suffix(".html").read_text()
     assert ("cell", "Cell 3 of 4: import os") in lines
@@ -182,7 +130,6 @@ def test_output_of_any_size_is_cut_with_a_word_and_never_an_error(
         "import sys\nfor number in range(20_000): print('number', number, file=sys.stderr, flush=True)",
         "print('y' * 50_000_000)",
         "import os\nfor number in range(300): sys.stdout.write(os.urandom(60_000).decode('latin-1'))",
-        "import time\nprint('wait', end='', flush=True)\ntime.sleep(0.5)\nprint('ing', end='')",
         "import subprocess\nsubprocess.run('head -c 5000000 /dev/zero | base64 -w 70', shell=True)",
         "print('\\ud800 and more')",
         "for number in range(300): display('z' * 60_000)",
@@ -200,13 +147,87 @@ def test_output_of_any_size_is_cut_with_a_word_and_never_an_error(
     assert [line for line in told if line.startswith("number ")] == [f"number {n}" for n in range(20_000)]
     assert any("[Results are left out from here on" in line for line in told)
     assert any("and more" in line for line in told)
-    assert "waiting" in told
     assert max(map(len, told)) <= 4_100
     assert not [line for line in told if line.startswith('{"event"')]
     kept = Path(output).read_text()
     assert len(kept) < 20_000_000
     assert kept.count("characters left out here") >= 3
     assert "the last line" in kept
+
+
+#: Takes what two cells print in pieces, with a pause after which half a line is told.
+PIECES = """
+import asyncio, json, sys
+from types import SimpleNamespace
+sys.path.insert(0, sys.argv[1])
+import notebook_runner as runner
+from nbformat import v4
+runner._PAUSE = float(sys.argv[2])
+client = runner.Client(SimpleNamespace(nb=v4.new_notebook()))
+told = []
+runner.tell = lambda kind, **fields: told.append([kind, fields["text"]])
+
+async def main():
+    for name, text in [("stdout", "wait"), ("stdout", "ing\\nfor"), ("stderr", "oh\\n"), ("stdout", "it")]:
+        client.log_output_message(v4.new_output("stream", name=name, text=text))
+        while runner._PAUSE == 0 and client._rest:
+            await asyncio.sleep(0)
+    client._tell_rest()
+    print(json.dumps(told))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("pause", "told"),
+    [
+        pytest.param(1e6, ["waiting\n", "for", "oh\n", "it"], id="quick"),
+        pytest.param(0, ["wait", "ing\n", "for", "oh\n", "it"], id="slow"),
+    ],
+)
+def test_a_line_is_told_whole_unless_its_end_is_long_in_coming(
+    jupyter: str, pause: float, told: list[str]
+) -> None:
+    folder = str(notebook_run._RUNNER.parent)
+
+    made = subprocess.run(
+        [jupyter, "-c", PIECES, folder, str(pause)], capture_output=True, text=True, check=True
+    )
+
+    assert [text for _, text in json.loads(made.stdout)] == told
+
+
+@pytest.mark.slow
+def test_what_a_cell_prints_over_a_long_time_or_displays_anew_is_kept(
+    store: Store, jupyter: str, folder: Path
+) -> None:
+    notebook(
+        folder / "steady.ipynb",
+        "import os\nkernel = get_ipython().kernel\n"
+        "for number in range(2_500):\n"
+        "    content = {'name': ['stdout', 'stderr'][number % 2], 'text': f'step {number}\\n'}\n"
+        "    kernel.session.send(kernel.iopub_socket, 'stream', content, parent=kernel.get_parent())",
+        "from IPython.display import display, clear_output\n"
+        "shown = display(0, display_id=True)\nfor number in range(2_500): shown.update(number)",
+        "for number in range(2_500):\n    clear_output(wait=True)\n    display(f'at {number}')",
+        "for number in range(450): print('-', end='', flush=True)",
+        "print('the very last words', flush=True)\nos.kill(os.getpid(), 9)",
+    )
+    lines: list[tuple[str, str]] = []
+
+    with pytest.raises(NotebookError, match="The kernel died"):
+        execute(folder, lines, input_nb="steady.ipynb")
+
+    told = [line for _, line in lines]
+    assert [line for line in told if line.startswith("step")] == [f"step {n}" for n in range(2_500)]
+    assert "the very last words" in told
+    assert not any("left out" in line for line in told)
+    kept = json.loads((store.outputs / "notebooks" / "steady.ipynb").read_text())["cells"]
+    assert sum(len(output["text"]) for output in kept[0]["outputs"]) == 2_500
+    assert [output["data"]["text/plain"] for output in kept[1]["outputs"]] == [["2499"]]
+    assert [output["data"]["text/plain"] for output in kept[2]["outputs"]] == [["'at 2499'"]]
+    assert [output["text"] for output in kept[3]["outputs"]] == [["-" * 450]]
 
 
 @pytest.mark.slow
@@ -226,15 +247,11 @@ def test_an_error_of_any_size_is_cut_too(store: Store, jupyter: str, folder: Pat
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (float("nan"), "The parameter 'share' is nan, which is no number"),
-        (float("-inf"), "The parameter 'share' is -inf"),
-        ({"a": [1, {"b": float("inf")}]}, r"The parameter 'share'\['a'\]\[1\]\['b'\] is inf"),
-        ((1, [float("nan")]), r"The parameter 'share'\[1\]\[0\] is nan"),
         ([object()], r"The parameter 'share'\[0\] is a object"),
         ({"a": {1: 2}}, r"The parameter 'share'\['a'\] has the key 1, which is not a text"),
     ],
 )
-def test_a_parameter_that_json_cannot_hold_is_named(value: Any, says: str) -> None:
+def test_a_parameter_that_no_notebook_can_be_given_is_named(value: Any, says: str) -> None:
     with pytest.raises(InvalidError, match=says):
         notebook_run.checked_parameters({"good": 1.5, "share": value})
 

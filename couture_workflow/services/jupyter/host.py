@@ -17,6 +17,7 @@ import secrets
 import shutil
 import signal
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ from couture_workflow.services.jupyter.process import JupyterProcess, Surroundin
 from couture_workflow.services.jupyter.servers import Person
 from couture_workflow.services.notebooks import people
 from couture_workflow.services.runtimes import installed
+from couture_workflow.services.spark import notebook_session
+from couture_workflow.store.home import Store
 
 log = logging.getLogger(__name__)
 
@@ -263,6 +266,17 @@ def surroundings(home: Path) -> Surroundings:
     )
 
 
+def _prepare(store: Store, _person: Person, folder: Path) -> Mapping[str, str]:
+    """Write what the Spark sessions of a server's notebooks are made from."""
+    return notebook_session.write(
+        store,
+        folder / "spark-session.json",
+        scratch=folder / "tmp",
+        copies=folder / "spark-files",
+        train=True,
+    )
+
+
 def main() -> None:
     """Run the host of the configured home."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(message)s")
@@ -274,6 +288,7 @@ def main() -> None:
         lambda: surroundings(home),
         most=settings.jupyter_servers(),
         memory=settings.jupyter_memory() << 20,
+        prepare=partial(_prepare, Store(home)),
     )
     asyncio.run(serve(host, home))
 

@@ -1,40 +1,47 @@
 """One run of a notebook: papermill in the runtime ``jupyter``, below the reaper, so a kill leaves nothing.
 
 The output appears below ``outputs/notebooks`` of the home when the run has ended by itself, and not before:
-the cells that ran and, in the one that failed, the error. A run that is killed leaves what was there.
+the cells that ran and, in the one that failed, the error. A run that is killed leaves what was there. The
+run's own folder (``outputs``) gets the same, and what the cells wrote.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from couture_workflow import settings
-from couture_workflow.exceptions import InvalidError, NotebookError, NotFoundError
+from couture_workflow.exceptions import NotebookError, StorageError
+from couture_workflow.services.notebooks import kernel_choice, outputs, workspace
+from couture_workflow.services.notebooks.places import find_input, input_folders, output_path, surroundings
+from couture_workflow.services.notebooks.report import Report, first_line
+from couture_workflow.services.notebooks.values import checked_parameters, shown
 from couture_workflow.services.processes.led_command import OUTPUT, LedCommand, private_folder
+from couture_workflow.services.runs.notebook_use import NotebookUse, OutputFile
 from couture_workflow.services.runtimes import installed
 from couture_workflow.store import atomic
-from couture_workflow.store.home import Store
 from couture_workflow.store.names import printable
 
 _RUNNER = Path(__file__).parents[2] / "runtimes" / "notebook_runner.py"
-_KERNEL_PROGRAM = _RUNNER.with_name("notebook_kernel.py")
-_SUFFIX = ".ipynb"
-_KERNEL = "couture"
 #: Not for a notebook to see: Airflow's secrets, and what belongs to the Python of Airflow.
 _HIDDEN = ("AIRFLOW__", "AIRFLOW_CONN_", "_AIRFLOW_", "PYTHON", "VIRTUAL_ENV", "JUPYTER")
 _SHOWN_LINES = 12
+#: Files that a record names.
+_FILES = 200
 #: Characters printed past the kernel that are handed on at most.
 _STRAY = 500_000
-#: Lists and dicts in each other that a parameter has at most.
-_DEEPEST = 100
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+#: What terminals are told: colours, the place of the cursor, titles of windows.
+_TERMINAL = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|[ -/]{1,9}[0-~]|[0-Z\\^-~])"
+)
+#: The error of a cell that asks for input.
+_INPUT = "StdinNotImplementedError"
 
 OnLine = Callable[[str, str], None]
 
@@ -43,101 +50,52 @@ OnLine = Callable[[str, str], None]
 class NotebookRequest:
     """What is to be run.
 
-    :param source: the notebook; its cells run in its folder.
+    :param source: the notebook.
     :param output: where the notebook with its results goes, below ``outputs/notebooks``.
     :param parameters: values for the cell that is tagged ``parameters``.
     :param html: write the output as a page too, beside it.
+    :param hide_code: the page is without code; "both": there is another one that is.
+    :param kernel: name of an installed kernel; None: the one of Python, or of the notebook's language.
     :param python: the Python of the kernel, which must have ipykernel; None: the one of the runtime.
+    :param cell_timeout: seconds that a cell may take.
+    :param top: the DAG repository or the person's folder that the notebook is in, which its cells see; None:
+        its own folder.
+    :param limits: what of it is copied.
+    :param own: the run's own folder; None: there is none, and what cells write is lost.
     """
 
     source: Path
     output: Path
     parameters: Mapping[str, Any] = field(default_factory=dict)
     html: bool = False
+    hide_code: bool | str = False
+    kernel: str | None = None
     python: str | None = None
+    cell_timeout: float | None = None
+    top: Path | None = None
+    limits: workspace.Limits = workspace.OF_REPOSITORY
+    own: Path | None = None
+
+    def pages(self) -> Iterator[tuple[str, Path, bool]]:
+        """Yield the pages: the name in the run's own folder, where else it goes, whether without code."""
+        if not (self.html or self.hide_code):
+            return
+        beside = self.output.with_suffix(".html")
+        if self.hide_code is not True:
+            yield outputs.HTML, beside, False
+        if self.hide_code:
+            without = beside.with_name(f"{beside.stem}-no-code.html")
+            yield outputs.HTML_WITHOUT_CODE, beside if self.hide_code is True else without, True
 
 
-def find_input(name: str, folders: Sequence[Path]) -> Path:
-    """Return a notebook by its name in the first folder that has it, or raise ``NotFoundError``.
-
-    :param name: path below one of the folders, with or without ``.ipynb``.
-    """
-    relative = _relative(name, "input_nb")
-    for folder in folders:
-        path = folder / relative
-        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-            return path
-    looked = ", ".join(str(folder) for folder in folders)
-    raise NotFoundError(
-        f"There is no notebook {str(relative)!r}. Put it beside the DAG file, or correct input_nb. "
-        f"Looked in: {looked}."
-    )
-
-
-def input_folders(dag_file: Path, *, top: Path | None, home: Path | None) -> list[Path]:
-    """Return where the notebook of a task may be, the likeliest place first.
-
-    :param top: the top of the DAG repository, None if there is none.
-    :param home: None: what is below the home is not looked at.
-    """
-    beside = dag_file.parent
-    found = [beside, beside / "notebooks", beside.parent / "notebooks"]
-    found += [top, top / "notebooks"] if top else []
-    found += [home / "notebooks"] if home else []
-    return list(dict.fromkeys(found))
-
-
-def output_path(store: Store, name: str) -> Path:
-    """Return where an output of this name goes."""
-    return store.outputs / "notebooks" / _relative(name, "output_nb")
-
-
-def _relative(name: str, argument: str) -> PurePosixPath:
-    path = PurePosixPath(name if name.endswith(_SUFFIX) else name + _SUFFIX)
-    if not name.strip() or path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise InvalidError(
-            f"{argument} is {name!r}: give a path without .. that does not begin with a slash, such as "
-            "'reports/day.ipynb'.",
-            field=argument,
-        )
-    return path
-
-
-def checked_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return parameters as a notebook can be given them, or raise ``InvalidError`` for one that cannot."""
-    for name, value in (parameters or {}).items():
-        if found := _unfit(value, f"parameter {name!r}", set()):
-            raise InvalidError(
-                f"The {found}. Give text, numbers, True, False, None, and lists and dicts of these; a "
-                "date as text, such as '{{ ds }}', and None where there is no number.",
-                field="parameters",
-            )
-        if not str(name).isidentifier():
-            raise InvalidError(f"The parameter {name!r} is no name of Python.", field="parameters")
-    return dict(parameters or {})
-
-
-def _unfit(value: Any, name: str, above: set[int]) -> str:
-    """Return which part of a value JSON cannot hold and why, "" if there is none.
-
-    :param name: what the value is called in the sentence.
-    :param above: ids of the lists and dicts that the value is in.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{name} is {value}, which is no number of JSON"
-    if value is None or isinstance(value, (str, int, float)):
-        return ""
-    if not isinstance(value, (list, tuple, dict)):
-        return f"{name} is a {type(value).__name__}"
-    if id(value) in above or len(above) > _DEEPEST:
-        return f"{name} is nested in itself, or too deep"
-    parts = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, each in parts:
-        if isinstance(value, dict) and not isinstance(key, str):
-            return f"{name} has the key {key!r}, which is not a text"
-        if found := _unfit(each, f"{name}[{key!r}]", above | {id(value)}):
-            return found
-    return ""
+def identified(use: NotebookUse, request: NotebookRequest, *, repository: Path | None) -> NotebookUse:
+    """Return what a record says of a notebook: which one it is, in which version."""
+    source, top = request.source.resolve(), repository.resolve() if repository else None
+    inside = top is not None and source.is_relative_to(top)
+    path = source.relative_to(top).as_posix() if top is not None and inside else str(request.source)
+    with atomic.reading_errors(source):
+        sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    return replace(use, path=path, sha256=sha256, in_repository=inside)
 
 
 class NotebookRun:
@@ -145,43 +103,91 @@ class NotebookRun:
 
     :param on_line: called with "output", "log" or "cell" and each line for the task's log.
     :param keep_going: asked often; once it says no, the run is stopped.
+    :param redact: masks what is secret in a text that pages show.
+    :param on_kernel: called when the kernel runs, and so ``used`` knows more.
+    :param surround: given the run's private folder, returns more environment variables of the kernel.
     """
 
     def __init__(
-        self, request: NotebookRequest, *, on_line: OnLine, keep_going: Callable[[], bool] = lambda: True
+        self,
+        request: NotebookRequest,
+        *,
+        on_line: OnLine,
+        keep_going: Callable[[], bool] = lambda: True,
+        redact: Callable[[str], str] = str,
+        on_kernel: Callable[[], None] = lambda: None,
+        surround: Callable[[Path], Mapping[str, str]] = lambda folder: {},
     ) -> None:
         self.request = request
+        self.on_kernel = on_kernel
+        self._surround = surround
         self.on_line = on_line
         self.keep_going = keep_going
+        self.report = Report(request.own, redact=redact)
         self._command: LedCommand | None = None
         self._stopped = False
         self._ended: dict[str, Any] = {}
-        self._cell: dict[str, Any] = {}
         self._stray = 0
 
     def run(self) -> Path:
         """Run the notebook and return its output, or raise ``NotebookError``; its last line is the cause."""
         runner = installed.jupyter()
-        python = self.request.python or runner
-        if not os.access(python, os.X_OK):
-            raise NotebookError(f"There is no Python {python} to run here. Correct python.")
+        kernels = kernel_choice.Kernels(self.request.python or runner)
+        kernels.check(self.request.kernel, python=self.request.python)
         with private_folder() as folder:
-            self._command = LedCommand(
-                [runner, "-I", str(_RUNNER), str(self._write_request(folder, python))],
-                environment=_environment(folder),
-                folder=folder,
-                grace=settings.termination_grace_period(),
-                on_line=self._read,
-                keep_going=self.keep_going,
-            )
-            if self._stopped:
-                raise NotebookError(
-                    f"The notebook {self.request.source.name!r} was killed before it started."
+            try:
+                made = self._workspace(self.request.own or folder)
+                self._command = LedCommand(
+                    [runner, "-I", str(_RUNNER), str(self._write_request(folder, made.folder, kernels))],
+                    environment={
+                        **_environment(folder, self.request.source.parent),
+                        **self._surround(folder),
+                    },
+                    folder=folder,
+                    grace=settings.termination_grace_period(),
+                    on_line=self._read,
+                    keep_going=self._goes_on,
                 )
-            outcome = self._command.run()
-            self._publish(folder)
+                if self._stopped:
+                    raise NotebookError(
+                        f"The notebook {self.request.source.name!r} was killed before it started."
+                    )
+                outcome = self._command.run()
+                self._publish(folder)
+            finally:
+                self._keep(folder)
         self._judge(outcome.exit_code, stopped=outcome.stopped, log=outcome.log)
         return self.request.output
+
+    def _goes_on(self) -> bool:
+        self.report.tell()
+        return self.keep_going()
+
+    def _workspace(self, own: Path) -> workspace.Made:
+        """Make the folder of the cells, and say what in it is no copy."""
+        self.report.tell()
+        with atomic.storage_errors(own):
+            made = workspace.make(own, self.request.source, top=self.request.top, limits=self.request.limits)
+        if made.linked:
+            names = ", ".join(made.linked[:5]) + (", ..." if len(made.linked) > 5 else "")
+            self.on_line(
+                "log",
+                f"Too large to be copied, so the cells see the originals and must not write to them: {names}",
+            )
+        return made
+
+    def used(self, use: NotebookUse) -> NotebookUse:
+        """Return what a record says of the run, with what is known of it by now."""
+        use = self.report.use(replace(use, output=str(self.request.output)))
+        if self.request.own is None:
+            return use
+        found = outputs.listed(self.request.own)
+        shown = found.outputs[:_FILES]
+        return replace(
+            use,
+            files=tuple(OutputFile(each.name, each.size) for each in shown),
+            files_left_out=found.left_out + len(found.outputs) - len(shown),
+        )
 
     def stop(self) -> None:
         """Ask for the end of the run; ``run`` raises when nothing of it is left."""
@@ -189,25 +195,21 @@ class NotebookRun:
         if self._command is not None:
             self._command.stop()
 
-    def _write_request(self, folder: Path, python: str) -> Path:
-        """Write what the runner is to do, and the kernel that it shall use."""
-        kernel = folder / "jupyter" / "kernels" / _KERNEL
-        kernel.mkdir(parents=True)
-        words = [python, str(_KERNEL_PROGRAM), "-f", "{connection_file}"]
-        (kernel / "kernel.json").write_text(
-            json.dumps({"argv": words, "display_name": "Python 3", "language": "python"})
-        )
+    def _write_request(self, folder: Path, cells: Path, kernels: kernel_choice.Kernels) -> Path:
+        """Write what the runner is to do."""
         path = folder / "request.json"
         path.touch(mode=0o600)
+        timeout = self.request.cell_timeout
         path.write_text(
             json.dumps(
                 {
                     "input": str(self.request.source),
-                    "output": str(folder / "output.ipynb"),
-                    "html": str(folder / "output.html") if self.request.html else None,
+                    "output": str(folder / outputs.NOTEBOOK),
+                    "pages": [[str(folder / name), without] for name, _, without in self.request.pages()],
                     "parameters": dict(self.request.parameters),
-                    "folder": str(self.request.source.parent),
-                    "kernel": _KERNEL,
+                    "folder": str(cells),
+                    "cell_timeout": None if timeout is None else max(1, round(timeout)),
+                    **kernels.asked(self.request.kernel),
                 }
             )
         )
@@ -223,12 +225,17 @@ class NotebookRun:
                 event = {}
         kind = event.get("event", "")
         if kind == "cell":
-            self._cell = event
-            first = next((each for each in event["source"].splitlines() if each.strip()), "").strip()
-            self.on_line("cell", f"Cell {event['number']} of {event['of']}: {first[:100]}")
+            self.report.took_cell(event)
+            self.on_line("cell", f"Cell {event['number']} of {event['of']}: {first_line(event['source'])}")
         elif kind in {"output", "warning", "traceback"}:
-            for each in printable(_COLOUR.sub("", event["text"])).splitlines():
+            for each in printable(_TERMINAL.sub("", event["text"])).splitlines():
+                self.report.took_line(each)
                 self.on_line("output" if kind == "output" else "log", each)
+        elif kind == "cell-end":
+            self.report.took_end(event)
+        elif kind == "kernel":
+            self.report.took_kernel(event)
+            self.on_kernel()
         elif kind:
             self._ended = event
         elif line.strip():
@@ -243,14 +250,26 @@ class NotebookRun:
         self._stray += len(line)
 
     def _publish(self, folder: Path) -> None:
-        """Put what the runner wrote in its place, whole."""
-        for name, target in (
-            ("output.ipynb", self.request.output),
-            ("output.html", self.request.output.with_suffix(".html")),
-        ):
+        """Put what the runner wrote where ``output_nb`` asks, whole."""
+        pages = [(name, target) for name, target, _ in self.request.pages()]
+        for name, target in ((outputs.NOTEBOOK, self.request.output), *pages):
             if (folder / name).is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
+                with atomic.storage_errors(target):
+                    target.parent.mkdir(parents=True, exist_ok=True)
                 atomic.write(target, (folder / name).read_bytes())
+
+    def _keep(self, folder: Path) -> None:
+        """Put what the runner and the cells wrote into the run's own folder, also after a kill."""
+        self.report.end()
+        if self.request.own is None:
+            return
+        try:
+            for name in (outputs.NOTEBOOK, *(name for name, _, _ in self.request.pages())):
+                if (folder / name).is_file():
+                    atomic.write(self.request.own / name, (folder / name).read_bytes())
+            workspace.collect(self.request.own)
+        except (StorageError, OSError) as error:
+            self.on_line("log", f"The run's own folder does not have everything: {error}")
 
     def _judge(self, exit_code: int, *, stopped: bool, log: Sequence[str]) -> None:
         """Raise what the end of the runner means, if it is not success."""
@@ -264,9 +283,15 @@ class NotebookRun:
             raise NotebookError(self._failure())
         if kind == "refused":
             raise NotebookError(f"The notebook {name!r} cannot be run: {self._ended['text']}.")
+        if kind == "timeout":
+            raise NotebookError(
+                f"{self._where()}\n{self._source()}\nThe cell took longer than cell_timeout, "
+                f"{self.request.cell_timeout:g} seconds. Give it more, or let it do less."
+            )
         if kind == "died":
             raise NotebookError(
-                f"The notebook {name!r} failed in cell {self._cell.get('number', 1)}.\n{self._source()}\n"
+                f"The notebook {name!r} failed in cell {self.report.cell.get('number', 1)}.\n"
+                f"{self._source()}\n"
                 "The kernel died. It may have used more memory than there is: give the worker more, or read "
                 "less at a time."
             )
@@ -277,21 +302,33 @@ class NotebookRun:
         )
 
     def _failure(self) -> str:
+        error = printable(_TERMINAL.sub("", self._ended["error"])).strip()
+        asks = (
+            "\nNobody is there to answer input() or getpass() of a cell: make what it asks for a parameter, "
+            "or take it from a connection of Airflow."
+        )
+        asked = asks if self._ended.get("name") == _INPUT else ""
+        return f"{self._where()}\n{self._source()}{asked}\n{error}"
+
+    def _where(self) -> str:
+        cell = self.report.cell
         return (
-            f"The notebook {self.request.source.name!r} failed in cell {self._cell.get('number', '?')} of "
-            f"{self._cell.get('of', '?')}. The cells with their results: {self.request.output}\n"
-            f"{self._source()}\n{printable(_COLOUR.sub('', self._ended['error'])).strip()}"
+            f"The notebook {self.request.source.name!r} failed in cell {cell.get('number', '?')} of "
+            f"{cell.get('of', '?')}. The cells with their results: {self.request.output}"
         )
 
     def _source(self) -> str:
         """Return the first lines of the cell that ran last, indented."""
-        lines = str(self._cell.get("source", "")).rstrip().splitlines()
+        lines = str(self.report.cell.get("source", "")).rstrip().splitlines()
         shown = [*lines[:_SHOWN_LINES], *(["..."] if len(lines) > _SHOWN_LINES else [])]
         return "\n".join("    " + line for line in shown)
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Return this process's environment without Airflow's secrets and Python, Jupyter's folders private."""
+def _environment(folder: Path, beside: Path) -> dict[str, str]:
+    """Return this process's environment without Airflow's secrets and Python, Jupyter's folders private.
+
+    :param beside: the folder of the notebook, of which the cells see a copy.
+    """
     result = {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)}
     private = {
         "JUPYTER_PATH": folder / "jupyter",
@@ -303,9 +340,20 @@ def _environment(folder: Path) -> dict[str, str]:
     return {
         **result,
         **{name: str(path) for name, path in private.items()},
+        "COUTURE_NOTEBOOK_FOLDER": str(beside),
         "PYTHONUNBUFFERED": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
 
 
-__all__ = ["NotebookRequest", "NotebookRun", "checked_parameters", "find_input", "output_path"]
+__all__ = [
+    "NotebookRequest",
+    "NotebookRun",
+    "checked_parameters",
+    "find_input",
+    "identified",
+    "input_folders",
+    "output_path",
+    "shown",
+    "surroundings",
+]

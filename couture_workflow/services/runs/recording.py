@@ -21,13 +21,19 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def recorded(
-    store: Store, run: Run, *, redact: Callable[[str], str] = str, stopped: Callable[[], bool] = lambda: False
+    store: Store,
+    run: Run,
+    *,
+    redact: Callable[[str], str] = str,
+    stopped: Callable[[], bool] = lambda: False,
+    known: Callable[[Run], Run] = lambda run: run,
 ) -> Iterator[None]:
     """Keep the record of what is done within: a success, or the error that it ends with.
 
     :param run: as it begins.
     :param redact: masks what is secret in a text.
     :param stopped: tells whether somebody asked for the end.
+    :param known: adds what has become known of the run meanwhile.
     """
     keep(store, run)
     state: State = "killed"
@@ -42,7 +48,9 @@ def recorded(
         error = f"The task was ended by {type(problem).__name__}: {problem}".rstrip(": ")
         raise
     finally:
-        keep(store, replace(run, state=state, ended_at=datetime.now(UTC), error=error and redact(error)))
+        keep(
+            store, replace(known(run), state=state, ended_at=datetime.now(UTC), error=error and redact(error))
+        )
 
 
 def keep(store: Store, run: Run) -> None:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from couture_workflow.exceptions import CorruptError, NotFoundError
-from couture_workflow.services.runs import index
+from couture_workflow.services.runs import index, notebook_use
+from couture_workflow.services.runs.notebook_use import NotebookUse
 from couture_workflow.store import atomic
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Run:
     :param configuration: ``{"arguments": {...}, "configurations": {...}}`` after the task's overrides.
     :param configuration_commit: commit of the Spark Configuration page that the run started with.
     :param command: the final command as one line for a shell, secrets masked.
+    :param notebook: what else is known of a notebook's run; None for other kinds and old records.
     :param application_arguments: what the application was given, secrets masked.
     :param error: the root cause on the first line, what else is known below it.
     """
@@ -95,6 +97,7 @@ class Run:
     host: str = ""
     pid: int | None = None
     user: str = ""
+    notebook: NotebookUse | None = None
 
     @property
     def duration(self) -> float | None:
@@ -236,6 +239,17 @@ def details(store: Store, key: RunKey) -> Details:
     )
 
 
+def place(key: RunKey) -> str:
+    """Return a relative path for a try, of safe names: ``<dag>/<task>/<map index>/run=<run>/<try>``."""
+    run = f"run={_quote(key.run_id)}/{int(key.try_number)}"
+    return f"{task_place(key.dag_id, key.task_id)}/{int(key.map_index)}/{run}"
+
+
+def task_place(dag_id: str, task_id: str | None = None) -> str:
+    """Return the relative path of all tries of a task, or of a DAG."""
+    return _quote(dag_id) if task_id is None else f"{_quote(dag_id)}/{_quote(task_id)}"
+
+
 def _all(store: Store) -> Iterator[Run]:
     for path in store.runs.glob("*/*/*/run=*/*.json"):
         try:
@@ -331,11 +345,11 @@ def _quote(name: str) -> str:
 
 
 def _task_folder(store: Store, key: RunKey) -> Path:
-    return store.runs / _quote(key.dag_id) / _quote(key.task_id) / str(int(key.map_index))
+    return (store.runs / place(key)).parent.parent
 
 
 def _path(store: Store, key: RunKey) -> Path:
-    return _task_folder(store, key) / f"run={_quote(key.run_id)}" / f"{int(key.try_number)}.json"
+    return store.runs / f"{place(key)}.json"
 
 
 def _stamp(when: datetime) -> str:
@@ -375,20 +389,16 @@ def _load(path: Path) -> Run:
 
 def _decode(record: Mapping[str, Any]) -> Run:
     """Build a run from a record of this or a newer format: fields that are not known are passed over."""
-    given = _known(Run, record)
+    given = notebook_use.known(Run, record)
     if given["state"] not in get_args(State):
         raise ValueError(f"{given['state']!r} is not a state")
-    given["key"] = RunKey(**_known(RunKey, given["key"]))
-    given["files"] = tuple(FileUse(**_known(FileUse, use)) for use in given.get("files", ()))
+    given["key"] = RunKey(**notebook_use.known(RunKey, given["key"]))
+    given["files"] = tuple(FileUse(**notebook_use.known(FileUse, use)) for use in given.get("files", ()))
     given["application_arguments"] = tuple(given.get("application_arguments", ()))
+    given["notebook"] = notebook_use.decoded(given.get("notebook"))
     given["started_at"] = datetime.fromisoformat(given["started_at"])
     given["ended_at"] = datetime.fromisoformat(given["ended_at"]) if given.get("ended_at") else None
     return Run(**given)
-
-
-def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
-    names = {known.name for known in dataclasses.fields(kind)}
-    return {name: value for name, value in record.items() if name in names}
 
 
 def _damaged(path: Path, why: str) -> CorruptError:

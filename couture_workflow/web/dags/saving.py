@@ -47,6 +47,7 @@ def save_dags(
     base: str | None,
     override: bool = False,
     imported: bool = False,
+    instead: Permission | None = None,
 ) -> Saved:
     """Save DAG files for an account and return what was done.
 
@@ -54,10 +55,12 @@ def save_dags(
     :param base: the commit that the caller started from.
     :param override: save in spite of errors that the gate finds.
     :param imported: the permission to import DAGs stands for those to create, edit and delete files.
+    :param instead: so does this one, for files that the product writes; names may be any, as in an import.
 
     Raises ``NotAllowedError``, ``GateError``, ``ConflictError`` or ``InvalidError``; nothing is saved then.
     """
-    _check_permissions(changes, user=user, override=override, imported=imported)
+    instead = Permission(CREATE, DAG_IMPORTS) if imported else instead
+    _check_permissions(changes, user=user, override=override, instead=instead)
     told: dict[str, Any] = {"paths": sorted(changes)[:_MOST], "files": len(changes), "message": message}
     try:
         saved = dag_saving.save(
@@ -68,7 +71,7 @@ def save_dags(
             base=base,
             known=known(),
             override=override,
-            pushed=imported,
+            pushed=instead is not None,
         )
     except (GateError, ConflictError) as error:
         why = "gate" if isinstance(error, GateError) else "conflict"
@@ -82,8 +85,8 @@ def save_dags(
     return saved
 
 
-def _check_permissions(changes: Changes, *, user: Any, override: bool, imported: bool) -> None:
-    needed = {Permission(CREATE, DAG_IMPORTS)} if imported else set(_needed(changes))
+def _check_permissions(changes: Changes, *, user: Any, override: bool, instead: Permission | None) -> None:
+    needed = {instead} if instead is not None else set(_needed(changes))
     if override:
         needed.add(Permission(EDIT, SAVE_GATE))
     for permission in sorted(needed, key=str):

@@ -1,0 +1,1 @@
+"""``/api/notebooks/schedules`` and ``/api/notebooks/documents``."""

@@ -1,0 +1,78 @@
+"""The kernels that notebooks can name: that of the runtime ``jupyter``, and what ``JUPYTER_PATH`` adds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from couture_workflow import settings
+
+#: Name of the kernel of the runtime, and names that notebooks use for the same.
+DEFAULT, _SAME = "python3", ("python", "python3", "")
+_LARGEST, _MOST = 100_000, 200
+_SYSTEM = (Path("/usr/local/share/jupyter"), Path("/usr/share/jupyter"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """A kernel that is installed.
+
+    :param name: of its folder, by which notebooks name it.
+    :param title: for people, such as "Python 3 (ipykernel)".
+    """
+
+    name: str
+    title: str
+    language: str
+
+
+def installed() -> tuple[Kernel, ...]:
+    """Return the kernels by name; of two of one name the first on the path counts, as in Jupyter."""
+    found: dict[str, Kernel] = {}
+    for path in specifications():
+        kernel = _kernel(path)
+        if kernel is not None:
+            found.setdefault(kernel.name, kernel)
+    default = Kernel(name=DEFAULT, title="Python 3", language="python")
+    found.setdefault(DEFAULT, default)
+    return tuple(found[name] for name in sorted(found))
+
+
+def is_installed(name: str) -> bool:
+    """Tell whether there is a kernel of this name; "python" and "" mean the one of the runtime."""
+    return name in _SAME or any(kernel.name == name for kernel in installed())
+
+
+def specifications() -> Iterator[Path]:
+    """Yield the files that describe kernels, in the order of the path."""
+    for folder in _folders():
+        try:
+            yield from sorted(folder.glob("*/kernel.json"))[:_MOST]
+        except OSError:
+            continue
+
+
+def _folders() -> list[Path]:
+    given = [Path(path) for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if path]
+    tops = [*given, settings.runtimes_path() / "jupyter" / "share" / "jupyter", *_SYSTEM]
+    return [top / "kernels" for top in tops]
+
+
+def _kernel(path: Path) -> Kernel | None:
+    try:
+        with path.open("rb") as file:
+            data: Any = json.loads(file.read(_LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict) or not isinstance(data.get("argv"), list):
+        return None
+    title, language = data.get("display_name"), data.get("language")
+    return Kernel(
+        name=path.parent.name.lower(),
+        title=title if isinstance(title, str) else path.parent.name,
+        language=language if isinstance(language, str) else "",
+    )

@@ -1,0 +1,248 @@
+"""What runs of notebooks leave: a folder for each try, its files, and when they go.
+
+Below ``outputs/notebook-runs/<dag>/<task>/<map index>/run=<run>/<try>`` of the home ::
+
+    output.ipynb           the notebook with its results
+    output.html            the same as a page
+    output-no-code.html    without the code
+    files/...              what the cells wrote
+
+An output that ``output_nb`` names lies below ``outputs/notebooks`` besides: it is not deleted or swept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
+
+from couture_workflow.exceptions import NotFoundError
+from couture_workflow.services.notebooks import workspace
+from couture_workflow.services.runs import records
+from couture_workflow.store import atomic
+
+if TYPE_CHECKING:
+    from couture_workflow.services.runs.records import RunKey
+    from couture_workflow.store.home import Store
+
+Kind = Literal["notebook", "html", "html without code", "file"]
+
+FILES = workspace.FILES
+NOTEBOOK, HTML, HTML_WITHOUT_CODE = "output.ipynb", "output.html", "output-no-code.html"
+_KINDS: dict[str, Kind] = {NOTEBOOK: "notebook", HTML: "html", HTML_WITHOUT_CODE: "html without code"}
+
+#: What a run says of its progress, and seconds without a word after which it has been killed.
+PROGRESS, _SILENCE = "progress.json", 3_600
+_ABOUT, _KEEP = "about.json", "keep.json"
+
+#: A list has no more files than that, and looks at no more entries of folders.
+MOST, _MOST_LOOKED_AT = 1_000, 20_000
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file that a run left.
+
+    :param name: path from the run's own folder, such as ``output.html`` or ``files/plots/a.png``.
+    """
+
+    name: str
+    kind: Kind
+    size: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a run, the notebook and its pages first.
+
+    :param left_out: how many more there are at least.
+    """
+
+    outputs: tuple[Output, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Room:
+    """What outputs take: how many tries have any, and their bytes."""
+
+    tries: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How long the outputs of a task are kept, those of each map index by themselves.
+
+    :param outputs: of how many runs; 0: of all.
+    :param days: those that began earlier go; 0: none.
+    """
+
+    outputs: int = 30
+    days: float = 0
+
+
+def top(store: Store) -> Path:
+    """Return the folder of all runs' outputs."""
+    return store.outputs / "notebook-runs"
+
+
+def folder(store: Store, key: RunKey) -> Path:
+    """Return the own folder of a try, which need not be there."""
+    return top(store) / records.place(key)
+
+
+def listing(store: Store, key: RunKey) -> Listing:
+    """Return what a try left; links and the like that cells made are not among it."""
+    return listed(folder(store, key))
+
+
+def listed(own: Path) -> Listing:
+    """Return what the own folder of a run has."""
+    found = [
+        Output(name, kind, size) for name, kind in _KINDS.items() if (size := _size(own / name)) is not None
+    ]
+    left_out = 0
+    for number, (path, size) in enumerate(_files(own / FILES)):
+        if number >= _MOST_LOOKED_AT:
+            break
+        if len(found) < MOST:
+            found.append(Output(f"{FILES}/{path}", "file", size))
+        else:
+            left_out += 1
+    return Listing(tuple(found), left_out)
+
+
+def path_of(store: Store, key: RunKey, name: str) -> Path:
+    """Return where an output is, or raise ``NotFoundError``: what is no regular file within is not given."""
+    own = folder(store, key)
+    parts = PurePosixPath(name).parts
+    inside = bool(parts) and not PurePosixPath(name).is_absolute() and ".." not in parts and "\0" not in name
+    if inside and (name in _KINDS or parts[0] == FILES):
+        path = own / name
+        if _size(path) is not None and path.parent.resolve().is_relative_to(own.resolve()):
+            return path
+    raise NotFoundError(
+        f"Try {key.try_number} of the task {key.task_id!r} has no output {name[:200]!r}. It may have been "
+        "deleted or swept; look at the list of its files."
+    )
+
+
+def delete(store: Store, key: RunKey) -> None:
+    """Delete what one try left; its record stays."""
+    _remove(folder(store, key))
+
+
+def delete_task(store: Store, dag_id: str, task_id: str | None = None) -> None:
+    """Delete what all tries of a task left, or of a DAG's tasks."""
+    _remove(top(store) / records.task_place(dag_id, task_id))
+
+
+def room(store: Store, dag_id: str, task_id: str | None = None) -> Room:
+    """Return what the outputs of a task, or of a DAG's tasks, take."""
+    place = top(store) / records.task_place(dag_id, task_id)
+    tries = list(place.glob("*/run=*/*" if task_id is not None else "*/*/run=*/*"))
+    return Room(len(tries), sum(size for own in tries for _, size in _files(own)))
+
+
+def begin(store: Store, key: RunKey, keep: Keep) -> Path:
+    """Make the own folder of a try, empty, and return it; what its task keeps holds from now on."""
+    own = folder(store, key)
+    with atomic.storage_errors(own):
+        _remove(own)
+        own.mkdir(parents=True)
+        began = {"run": asdict(key), "began_at": datetime.now(UTC).isoformat()}
+        atomic.write(own / _ABOUT, json.dumps(began).encode())
+        atomic.write(_keep_file(store, key.dag_id, key.task_id), json.dumps(asdict(keep)).encode())
+    return own
+
+
+def sweep_task(store: Store, dag_id: str, task_id: str) -> int:
+    """Delete what a task need not keep, and return of how many runs; never that of its newest run."""
+    return _sweep(_keep_file(store, dag_id, task_id).parent)
+
+
+def sweep(store: Store) -> int:
+    """Do so for all tasks, and put in order what killed runs left."""
+    for work in top(store).glob(f"*/*/*/run=*/*/{workspace.WORK}"):
+        if not _runs(work.parent):
+            workspace.collect(work.parent)
+    return sum(_sweep(task) for task in top(store).glob("*/*") if task.is_dir())
+
+
+def _sweep(task: Path) -> int:
+    keep = _kept(task / _KEEP)
+    return sum(_sweep_runs(list(index.glob("run=*")), keep) for index in task.glob("*") if index.is_dir())
+
+
+def _sweep_runs(runs: list[Path], keep: Keep) -> int:
+    newest_first = sorted(((_began(run), run) for run in runs), reverse=True)
+    gone = 0
+    for number, (began, run) in enumerate(newest_first):
+        many = keep.outputs and number >= keep.outputs
+        old = keep.days and (datetime.now(UTC) - began).total_seconds() > keep.days * 86400
+        if number and (many or old) and not any(map(_runs, run.iterdir())):
+            _remove(run)
+            gone += 1
+    return gone
+
+
+def _began(run: Path) -> datetime:
+    """Return when the newest try of a run began."""
+    moments = [datetime.fromtimestamp(0, UTC)]
+    for about in run.glob(f"*/{_ABOUT}"):
+        try:
+            moments.append(datetime.fromisoformat(json.loads(about.read_bytes())["began_at"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return max(moments)
+
+
+def _runs(own: Path) -> bool:
+    """Tell whether a try still runs: it says so again and again."""
+    try:
+        said = (own / PROGRESS).stat().st_mtime
+    except OSError:
+        return False
+    return datetime.now(UTC).timestamp() - said < _SILENCE
+
+
+def _keep_file(store: Store, dag_id: str, task_id: str) -> Path:
+    return top(store) / records.task_place(dag_id, task_id) / _KEEP
+
+
+def _kept(path: Path) -> Keep:
+    try:
+        said = json.loads(path.read_bytes())
+        return Keep(int(said["outputs"]), float(said["days"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return Keep()
+
+
+def _size(path: Path) -> int | None:
+    """Return the bytes of a regular file, None if there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _files(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield path and bytes of each regular file below a folder, by name; links are not followed."""
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent, name)
+            if (size := _size(path)) is not None:
+                yield path.relative_to(folder).as_posix(), size
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

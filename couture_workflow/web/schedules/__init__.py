@@ -1,0 +1,1 @@
+"""Schedules of notebooks for an account: saved through the gate, run and paused in Airflow."""
