@@ -39,6 +39,10 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks at the servers.
 _LOOK = 2.0
 _LONGEST = 64 * 1024
+_NO_ROOM = (
+    "JupyterLab of %s has no namespaces of its own, since this machine lets this account make none: notebooks "
+    "can open sockets and terminals of this account, also other people's. docs/jupyter.md says what that means."
+)
 
 
 class Host:
@@ -105,6 +109,8 @@ class Host:
             self._servers[key] = server
             await server.start()
             log.info("JupyterLab of %s is there", person.name)
+            if not server.has_room:
+                log.warning(_NO_ROOM, person.name)
         except (CoutureError, OSError) as error:
             log.warning("JupyterLab of %s did not start: %s", person.name, error)
             self._problems[key] = str(error)

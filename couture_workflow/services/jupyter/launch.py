@@ -1,7 +1,7 @@
 """The start of one person's Jupyter server: walls first, then JupyterLab in this process's place.
 
 ``python -m couture_workflow.services.jupyter.launch SPECIFICATION.json``, which has ``read``
-and ``write`` (paths), ``needs_walls`` and ``command``. The reaper starts it.
+and ``write`` (paths), ``hidden`` (folders), ``needs_walls`` and ``command``. The reaper starts it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from pathlib import Path
 from couture_workflow.services.processes import walls
 
 NO_WALLS = 71
+#: File beside the specification that says that sockets and terminals of others are in sight.
+NO_ROOM = "no-room"
 
 
 def main(path: str) -> int:
     """Raise the walls and become the command."""
     given = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not walls.enter_room(hidden=given["hidden"], kept=[*given["read"], *given["write"]]):
+        Path(path).with_name(NO_ROOM).touch()
     if "files" not in walls.confine(read=given["read"], write=given["write"]) and given["needs_walls"]:
         return NO_WALLS
     os.execv(given["command"][0], given["command"])  # noqa: S606 - a shell would read the words

@@ -43,6 +43,8 @@ _HIDDEN = re.compile(
 )
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sys", "/opt")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "fd", "stdin", "stdout")
+#: Where the machine's services have their sockets: Docker's would give the machine away.
+_SOCKETS = ("/run",)
 #: Where files of /etc lead to, with the machine's name servers.
 _BESIDE_ETC = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/var/lib/extrausers")
 
@@ -180,6 +182,11 @@ class JupyterProcess:
         """Tell whether it has ended."""
         return self._process is None or self._process.poll() is not None
 
+    @property
+    def has_room(self) -> bool:
+        """Tell whether sockets and terminals of others are out of its sight."""
+        return not (self._folder / launch.NO_ROOM).exists()
+
     def last_activity(self) -> datetime:
         """Return when the person, or a kernel, last did something."""
         try:
@@ -283,7 +290,8 @@ class JupyterProcess:
             *(str(self._folder / name) for name in ("runtime", "tmp")),
             *(f"/dev/{name}" for name in _DEVICES),
         ]
-        return {"read": read, "write": write, "needs_walls": given.walls}
+        hidden = [str(given.state), *_SOCKETS]
+        return {"read": read, "write": write, "hidden": hidden, "needs_walls": given.walls}
 
     def _variables(self, own: Path, server: Path) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not _HIDDEN.search(name)}

@@ -35,6 +35,7 @@ _CAPABILITY_VERSION = 0x20080522
 # linux/sched.h, linux/mount.h
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
+_MS_BIND = 0x1000
 _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = -100, 0x8000, 0x1
 # linux/landlock.h
 _READ = 0x1 | 0x4 | 0x8  # execute, read a file, read a folder
@@ -151,6 +152,60 @@ def confine(*, read: Iterable[str], write: Iterable[str]) -> set[str]:
     return found
 
 
+def enter_room(*, hidden: Iterable[str], kept: Iterable[str]) -> bool:
+    """Give this process terminals, shared memory and queues of its own, and take folders from its sight.
+
+    Landlock does not guard connections to sockets with a path, nor one terminal from another.
+
+    :param hidden: folders with sockets that it must not reach.
+    :param kept: files and folders that it needs, also below hidden ones.
+    :return: whether all of that could be done; the system need not let it.
+    """
+    wanted = ([*hidden], {os.path.realpath(path) for path in kept})
+    if (child := os.fork()) == 0:  # half a room would be a prison: nobody could write a file
+        os._exit(0 if _make_room(*wanted) else 1)
+    return os.waitpid(child, 0)[1] == 0 and _make_room(*wanted)
+
+
+def _make_room(hidden: list[str], kept: set[str]) -> bool:
+    try:
+        try:
+            _call("unshare", _NEWNS | _NEWIPC)
+        except OSError:
+            ids = os.geteuid(), os.getegid()
+            _call("unshare", _NEWUSER | _NEWNS | _NEWIPC)
+            _stay(*ids)
+        _mount("none", "/", "", _MS_REC | _MS_PRIVATE, "")
+        _mount("devpts", "/dev/pts", "devpts", _MS_NOSUID | _MS_NOEXEC, "newinstance,ptmxmode=666,mode=600")
+        _mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")  # noqa: S108
+        for folder in hidden:
+            _cover(os.path.realpath(folder), kept)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+def _cover(folder: str, kept: set[str]) -> None:
+    """Put an empty file system over a folder; what is kept of it stays where it is."""
+    if not Path(folder).is_dir() or folder in kept:
+        return
+    inside = sorted(path for path in kept if path.startswith(f"{folder}/") and Path(path).exists())
+    opened = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in inside]
+    try:
+        _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "size=1m,mode=755")
+        for path, number in opened:
+            target, is_folder = Path(path), Path(f"/proc/self/fd/{number}").is_dir()
+            if target.exists():
+                continue  # it came with a folder above it
+            (target if is_folder else target.parent).mkdir(parents=True, exist_ok=True)
+            if not is_folder:
+                target.touch()
+            _mount(f"/proc/self/fd/{number}", path, "", _MS_BIND | _MS_REC, "")
+    finally:
+        for _, number in opened:
+            os.close(number)
+
+
 def die_with_parent() -> None:
     """Let the kernel kill this process when the thread that made it ends."""
     if sys.platform == "linux":
@@ -190,14 +245,19 @@ def _unshare() -> bool:
         with contextlib.suppress(
             OSError
         ):  # without it files cannot be made; Landlock lets none be made either
-            Path("/proc/self/setgroups").write_text("deny")
-            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+            _stay(user, group)
         return True
     with contextlib.suppress(OSError, AttributeError):  # root of a machine without user namespaces
         _call("unshare", spaces)
         return True
     return False
+
+
+def _stay(user: int, group: int) -> None:
+    """Be the same user in a new namespace of users."""
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
 def _hide(grants: Grants, limits: Limits) -> None:

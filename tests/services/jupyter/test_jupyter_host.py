@@ -278,11 +278,47 @@ def test_walls_keep_a_notebook_to_its_own_files(host: RunningHost) -> None:
 
     refused, names, wrote = run(try_all, host)
 
-    assert refused.split() == ["PermissionError"] * 9
+    assert refused.split() == [*["PermissionError"] * 5, "FileNotFoundError", *["PermissionError"] * 3]
     assert not [name for name in names.split() if "AIRFLOW" in name or "TOKEN" in name or "KEY" in name]
     assert wrote.strip() == "0"
     assert (host.home / "notebooks" / "ann" / "mine.txt").read_text() == "1"
     assert (host.home / "notebooks" / "shared" / "all.txt").read_text() == "2"
+
+
+def test_a_notebook_reaches_neither_sockets_nor_terminals_of_others(host: RunningHost) -> None:
+    shared = Path("/dev/shm") / f"couture-{os.getpid()}"
+
+    async def try_all(servers: HostedServers) -> str:
+        of_bob = await ready(servers, BOB)
+        await execute(servers, BOB, "1")
+        folder = Path(of_bob.address.removeprefix("unix:")).parent
+        endpoint = place.read_endpoint(host.home)
+        assert endpoint is not None
+        sockets = [*(str(path) for path in folder.iterdir() if path.is_socket()), endpoint.socket]
+        assert len(sockets) >= 7  # the server's, five of its kernel, the host's
+        code = f"""
+            import os, pathlib, pty, socket
+            def tried(path):
+                try:
+                    socket.socket(socket.AF_UNIX).connect(path)
+                except OSError as error:
+                    return type(error).__name__
+            print(*{{tried(path) for path in {sockets!r}}})
+            print(os.stat('/dev/pts').st_dev == {Path("/dev/pts").stat().st_dev}, end=' ')
+            print(os.path.exists({str(shared)!r}), os.path.exists('/run/docker.sock'))
+            ours, theirs = pty.openpty()
+            print(os.ttyname(theirs)[:9])
+            print(socket.getaddrinfo('localhost', 1) != [])
+            """
+        return await execute(servers, ANN, "\n".join(line[12:] for line in code.splitlines()))
+
+    shared.write_text("x")
+    try:
+        said = run(try_all, host)
+    finally:
+        shared.unlink()
+
+    assert said.split() == ["FileNotFoundError", *["False"] * 3, "/dev/pts/", "True"]
 
 
 def test_the_host_answers_nobody_without_the_secret(host: RunningHost) -> None:
