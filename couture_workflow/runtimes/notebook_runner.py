@@ -34,8 +34,8 @@ _CELL, _NOTEBOOK, _RESULTS = 10_000_000, 50_000_000, 2_000
 #: Characters of an error, of its traceback and of a cell's source that are told.
 _ERROR, _TRACEBACK = 2_000, 40_000
 #: Seconds that a kernel may take to start, and that results of a cell are waited for after its end: a busy
-#: machine needs many, and a dead kernel is noticed at once; after how many without a result it has no more.
-_START, _PATIENCE, _REST = 600, 3_600, 0.5
+#: machine needs many, and a dead kernel is noticed at once. Milliseconds in which another result of it comes.
+_START, _PATIENCE, _REST = 600, 3_600, 1_000
 #: Seconds after which a line is told that has not come to its end, and how what streams have is told.
 _PAUSE, _KINDS = 1.0, {"stdout": "output", "stderr": "warning"}
 #: Languages that the kernel of Python runs.
@@ -80,13 +80,12 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         self._of_cell: dict[int, int] = {}
         self._displays: dict[str, int] = {}
         self._told: set[int] = set()
-        self._seen, self._stream, self._rest = 0, "stdout", ""
+        self._stream, self._rest = "stdout", ""
         self._timer: asyncio.TimerHandle | None = None
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Take a message of the kernel."""
         kind, content = msg["msg_type"], msg["content"]
-        self._seen += 1
         if kind == "error" or (kind == "status" and content["execution_state"] == "idle"):
             self._tell_rest()
         if kind == "error":
@@ -119,10 +118,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             try:
                 await self._async_check_alive()
             except DeadKernelError:
-                seen = -1
-                while seen != self._seen:
-                    seen = self._seen
-                    await asyncio.sleep(_REST)
+                while await self.kc.iopub_channel.socket.poll(_REST):
+                    await asyncio.sleep(0)  # it is being read
                 self.task_poll_for_reply.cancel()
                 return
 

@@ -181,6 +181,8 @@ def named(store: Store, own: Path, paths: Iterable[Path]) -> None:
 
 def _sweep(store: Store, task: Path) -> int:
     keep = _kept(task / _KEEP)
+    if not keep.outputs and not keep.days:
+        return 0
     return sum(_sweep_runs(store, index, keep) for index in task.glob("*") if index.is_dir())
 
 
