@@ -20,6 +20,7 @@ pytestmark = pytest.mark.workbench
 
 SCHEDULES = "/api/notebooks/schedules/"
 PARAMETERS = ("rows = 1  # how many\nday = ''\nnames = []\nnothing = 0", ["parameters"])
+HOSTILE = "a'b\"<&>ü"
 PRINTS = "print('told', rows + 1, day, names, nothing, open('data.txt').read())"
 #: Seconds within which Airflow has read a DAG that was saved, on a machine that does something else as well.
 PATIENCE = 120.0
@@ -75,7 +76,7 @@ def test_once_now_runs_at_once_and_again_with_other_parameters(
     form = {
         "name": "once.now",
         "notebook": f"{people.folder_name('developer')}/report.ipynb",
-        "parameters": {"rows": "41", "day": "{{ ds }}", "names": ["a'b\"<&>ü"], "nothing": None},
+        "parameters": {"rows": "41", "day": "{{ ds }}", "names": [HOSTILE], "nothing": None},
         "files": ["data.txt"],
         "html": "code",
     }
@@ -86,25 +87,21 @@ def test_once_now_runs_at_once_and_again_with_other_parameters(
 
     first = ended(developer, "once.now")
     assert first["state"] == "success"
-    told = printed(workbench.home, "once.now")
-    day = first["start"][:10]
-    assert told.strip().startswith("told 42 20") and told.strip().endswith('["a\'b\\"<&>ü"] None beside'), (
-        told
-    )
+    told = printed(workbench.home, "once.now").strip()
+    assert told == f"told 42 {first['start'][:10]} {[HOSTILE]} None beside"
     assert (workbench.home / "outputs" / "notebooks" / "once.now.html").is_file()
-    assert day[:2] == "20"
 
     refused = developer.put(
         f"{SCHEDULES}once.now", json={**form, "when": {"kind": "at", "at": "2070-01-01T00:00"}}
     )
     assert (refused.status_code, refused.json()["field"]) == (422, "when.kind")
 
-    body = {"parameters": {"rows": "9", "day": "{{ ds }}", "more": 1}}
+    body = {"parameters": {"rows": "9", "day": "{{ run_id }}", "more": 1}}
     started = developer.post(f"{SCHEDULES}once.now/run", json=body)
     assert started.status_code == 201, started.text
     second = ended(developer, "once.now", but=first["run_id"])
     assert (second["run_id"], second["state"]) == (started.json()["run_id"], "success")
-    assert "told 10 {{ ds }}" in printed(workbench.home, "once.now")
+    assert "told 10 {{ run_id }}" in printed(workbench.home, "once.now")
 
     assert developer.delete(f"{SCHEDULES}once.now", params={"outputs": "delete"}).status_code == 200
     left = [
