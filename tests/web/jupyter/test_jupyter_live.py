@@ -101,6 +101,26 @@ def test_user_files_are_in_a_sandbox(dev: Lab) -> None:
     assert "sandbox allow-scripts; frame-ancestors 'self'" in shown.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    "path", ["secret", "../secret", "%2e%2e/secret", "dev/../../secret", "dev/out/passwd", "dev/.hidden"]
+)
+def test_no_file_from_elsewhere_is_given_out(dev: Lab, path: str, with_host: ApiServer) -> None:
+    with dev.channels(dev.kernel()) as socket:
+        made = "import os; os.path.lexists('out') or os.symlink('/etc', 'out'); open('.hidden', 'w').close()"
+        execute(socket, made)
+    (with_host.home / "couture" / "notebooks" / "secret").write_text("x")
+
+    answer = httpx.Request("GET", dev.url)
+    answer.extensions["target"] = f"{with_host.prefix}/jupyter/dev/files/{path}".encode()
+
+    assert dev.http.send(_with_cookies(dev, answer)).status_code in (400, 403, 404)
+
+
+def _with_cookies(lab: Lab, request: httpx.Request) -> httpx.Request:
+    request.headers.update(lab.http.headers)
+    return request
+
+
 def test_a_notebook_is_saved_and_read_again(dev: Lab) -> None:
     cell = {"cell_type": "code", "metadata": {}, "source": "1" * 3_000_000, "outputs": [], "id": "a"}
     notebook = {
@@ -188,12 +208,3 @@ def test_an_administrator_sees_and_stops_a_server(dev: Lab, with_host: ApiServer
     )
     assert stopped[0][0] == "admin"
     assert json.loads(stopped[0][1])["account"] == "dev"
-
-
-def test_without_a_host_everything_says_so(api_server: ApiServer) -> None:
-    if (api_server.home / "couture" / "cache" / "jupyter-host.json").exists():
-        pytest.skip("the host of the other tests runs")
-    with api_server.client("dev", headers=ASKED) as client:
-        for answer in (client.post(MINE), client.get(MINE), client.get("/jupyter/dev/lab")):
-            assert answer.status_code == 503
-            assert "service jupyter" in answer.json()["detail"]
