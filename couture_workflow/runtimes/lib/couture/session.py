@@ -133,7 +133,8 @@ def _again(
         else:
             fixed.append(name)
     if fixed:
+        names = ", ".join(sorted(fixed))
         warn(
-            f"The session is there already, and {', '.join(sorted(fixed))} cannot be changed while it runs: it goes "
-            "on as it was. Call stop() of it, then spark_session() again."
+            f"The session is there already, and {names} cannot be changed while it runs: it goes on "
+            "as it was. Call stop() of it, then spark_session() again."
         )
