@@ -28,7 +28,7 @@ _ROUTERS = {
     "dependencies": ("files.dependencies",),
     "artifacts": ("files.artifacts",),
     "dags": ("dags.routes",),
-    "notebooks": ("schedules.routes",),
+    "notebooks": ("jupyter.routes", "schedules.routes"),
     "runs": ("runs.routes", "runs.outputs", "runs.frame"),
     "git_remote": ("git.routes",),
 }

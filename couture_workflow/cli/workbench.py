@@ -76,7 +76,7 @@ def _collect(store: Store) -> None:
 
 def install(arguments: argparse.Namespace) -> int:
     """Install what does not come with the package: Java, git, the Spark and the Jupyter runtime."""
-    from couture_workflow.services.runtimes import install, system_packages
+    from couture_workflow.services.runtimes import install, joined, system_packages
     from couture_workflow.services.runtimes.progress import Progress
 
     programs = system_packages.FOR_TESTS if arguments.tests else system_packages.FOR_RUNNING
@@ -87,6 +87,7 @@ def install(arguments: argparse.Namespace) -> int:
             system_packages.ensure(programs, report=progress.doing)
         install.install_spark(progress=progress)
         install.install_jupyter(progress=progress)
+        joined.join(report=progress.report)
     except KeyboardInterrupt:
         progress.report(f"Stopped in {progress.name}. Type {install.INSTALL_COMMAND!r} to go on from there.")
         raise

@@ -154,6 +154,7 @@ class CoutureJupyterOperator(BaseOperator):
             redact=lambda text: str(redact(text)),
             on_kernel=lambda: keep(store, self._known(record)) if record else None,
             on_published=lambda paths: self._name(store, paths),
+            surround=lambda folder: _spark_session(store, source, folder),
         )
         try:
             output = self._run.run()
@@ -256,6 +257,21 @@ def _bare(shown: str) -> str:
         return str(json.loads(shown))
     except ValueError:  # shortened
         return shown
+
+
+def _spark_session(store: Store, source: Path, folder: Path) -> Mapping[str, str]:
+    """Write what ``spark_session()`` of a cell makes a session from."""
+    from airflow.sdk.log import mask_secret
+
+    from couture_workflow.services.spark import notebook_session
+
+    return notebook_session.write(
+        store,
+        folder / "spark-session.json",
+        app_name=source.stem,
+        scratch=folder / "spark",
+        keep_secret=mask_secret,
+    )
 
 
 def _supervised() -> Any:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from werkzeug.security import generate_password_hash
 
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
@@ -142,6 +143,39 @@ class ApiServer:
         data = {"username": account, "password": account, "csrf_token": found.group(1) if found else ""}
         client.post("/auth/login/", data=data)
         return client
+
+    def add_account(self, name: str, *permissions: tuple[str, str]) -> None:
+        """Make an account, whose password is its name, with a role of its own.
+
+        :param permissions: actions and resources, such as ("can_read", "DAG:x").
+        """
+        role = self._row("ab_role", name=name)
+        for action, resource in permissions:
+            names = {
+                "permission_id": self._id("ab_permission", action),
+                "view_menu_id": self._id("ab_view_menu", resource),
+            }
+            found = self.sql(
+                "select id from ab_permission_view where permission_id = ? and view_menu_id = ?",
+                *names.values(),
+            )
+            both = found[0][0] if found else self._row("ab_permission_view", **names)
+            self._row("ab_permission_view_role", permission_view_id=both, role_id=role)
+        password = generate_password_hash(name, "pbkdf2:sha256:1000")
+        columns = {"first_name": name, "last_name": "x", "email": f"{name}@example.org", "active": 1}
+        user = self._row("ab_user", username=name, password=password, **columns)
+        self._row("ab_user_role", user_id=user, role_id=role)
+
+    def _id(self, table: str, name: str) -> int:
+        found = self.sql(f"select id from {table} where name = ?", name)
+        return int(found[0][0]) if found else self._row(table, name=name)
+
+    def _row(self, table: str, **values: Any) -> int:
+        number = 1 + int(self.sql(f"select max(id) from {table}")[0][0] or 0)
+        columns = {"id": number, **values}
+        marks = ", ".join("?" * len(columns))
+        self.sql(f"insert into {table} ({', '.join(columns)}) values ({marks})", *columns.values())
+        return number
 
     def store(self) -> Store:
         """Return the store of the server, made if it is not there."""

@@ -30,7 +30,7 @@ _HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; "
     "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
     "font-src data:; media-src data: blob:; connect-src 'none'; frame-src 'none'; worker-src 'none'; "
-    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "object-src 'none'; base-uri 'none'; form-action 'none'; webrtc 'block'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, no-store",
     "Referrer-Policy": "no-referrer",

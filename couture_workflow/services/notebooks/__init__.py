@@ -4,6 +4,7 @@ __all__ = [
     "comparison",
     "differences",
     "document",
+    "examples",
     "folders",
     "kernels",
     "opening",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -31,6 +32,11 @@ LARGEST_COPY, _MOST_CELLS = 16 * 2**20, 10_000
 _NAME = 100
 #: Languages whose cells are read, "" where a notebook names none.
 _PYTHON = ("", "python", "python3", "ipython")
+#: What is known of a file without reading it; digests of copies by that, and how many; seconds after which a
+#: change of a file shows in its times for certain.
+_FileState = tuple[str | int, ...]
+_digests: dict[_FileState, str] = {}
+_MOST_DIGESTS, _SETTLED = 2_000, 2.0
 _OUTPUTS = ("outputs", "execution_count", "prompt_number")
 _ERRORS: dict[str, type[CoutureError]] = {
     "missing": NotFoundError,
@@ -120,12 +126,34 @@ def look_at_parameters(_: None, text: str) -> list[dict[str, Any]]:
 
 
 def copy_digests(top: Path, paths: Sequence[str]) -> list[str]:
-    """Return the digest of what the copy of each notebook would be, "" for one that cannot be read."""
-    if not paths:
-        return []
-    common = {"top": str(top), "largest": settings.max_notebook_size()}
-    answers = apart.each("notebooks.document.look_at_copy", common, paths, seconds=PATIENCE)
-    return [str(answer.value or "") for answer in answers]
+    """Return the digest of what the copy of each notebook would be, "" for one that cannot be read.
+
+    A file that is the same as it was when it was read last is not read again: lists ask every few seconds.
+    """
+    states = {path: _file_state(top, path) for path in paths}
+    found = {path: known for path, state in states.items() if (known := _digests.get(state)) is not None}
+    if unread := [path for path in states if path not in found]:
+        common = {"top": str(top), "largest": settings.max_notebook_size()}
+        answers = apart.each("notebooks.document.look_at_copy", common, unread, seconds=PATIENCE)
+        read = {path: str(answer.value or "") for path, answer in zip(unread, answers, strict=True)}
+        found |= read
+        if len(_digests) + len(read) > _MOST_DIGESTS:
+            _digests.clear()
+        for path, digest in read.items():
+            if digest and (state := states[path]) and state == _file_state(top, path):
+                _digests[state] = digest
+    return [found[path] for path in paths]
+
+
+def _file_state(top: Path, path: str) -> _FileState:
+    """Return what changes with the content of a file; () if it was changed only just, or is not there."""
+    try:
+        status = (top / path).lstat()
+    except (OSError, ValueError):
+        return ()
+    if abs(time.time() - max(status.st_mtime, status.st_ctime)) < _SETTLED:
+        return ()
+    return (str(top), path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def look_at_copy(common: Mapping[str, Any], path: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from couture_workflow.exceptions import InvalidError, NotFoundError, TooLargeError
-from couture_workflow.services.notebooks.people import SHARED, folder_name
+from couture_workflow.services.notebooks.people import EXAMPLES, SHARED, folder_name
 from couture_workflow.store.names import MAX_PATH_BYTES, quote
 
 #: Files that are listed of a folder, entries that are looked at for that, and folders in each other.
@@ -39,7 +39,7 @@ class Beside:
 def may_read(path: str, account: str) -> bool:
     """Tell whether a path below the folder of all notebooks is the account's own, or everybody's."""
     first, _, rest = path.partition("/")
-    return bool(rest) and first in (SHARED, folder_name(account))
+    return bool(rest) and first in (SHARED, EXAMPLES, folder_name(account))
 
 
 def checked(path: str, account: str, *, field: str = "notebook") -> str:
@@ -104,11 +104,31 @@ def beside(top: Path, path: str) -> tuple[Beside, ...]:
 
     At most ``MOST_FILES``, and those in the folder itself first.
     """
+    *start, own = path.split("/")
+    return tuple(each for each in _files(top, start, path) if each.path != own)[:MOST_FILES]
+
+
+def notebooks(top: Path, account: str) -> tuple[str, ...]:
+    """Return paths of notebooks that the account may schedule: its own ones first, then the shared ones."""
+    found: list[str] = []
+    for folder in (folder_name(account), SHARED):
+        try:
+            found += (f"{folder}/{each.path}" for each in _files(top, [folder], folder, suffix=".ipynb"))
+        except NotFoundError:
+            continue  # nobody put anything there yet
+    return tuple(found)
+
+
+def _files(top: Path, start: list[str], path: str, *, suffix: str = "") -> list[Beside]:
+    """Return files in a folder and in folders of it, those in the folder itself first.
+
+    :param start: parts of the path of the folder.
+    :param path: what is looked for, for the sentence of an error.
+    """
     found: list[Beside] = []
     left = _MOST_ENTRIES
     todo = [("", 0)]
-    start = path.split("/")[:-1]
-    while todo and left > 0 and len(found) < MOST_FILES:
+    while todo and left > 0 and len(found) <= MOST_FILES:
         prefix, depth = todo.pop(0)
         number = _folder(top, [*start, *prefix.split("/")[:-1]], path)
         try:
@@ -123,8 +143,8 @@ def beside(top: Path, path: str) -> tuple[Beside, ...]:
                 _look(number, name, prefix, depth, found, todo)
         finally:
             os.close(number)
-    own = path.split("/")[-1]
-    return tuple(sorted((each for each in found if each.path != own), key=_order)[:MOST_FILES])
+        found = [each for each in found if each.path.endswith(suffix)]
+    return sorted(found, key=_order)[: MOST_FILES + 1]
 
 
 def _order(file: Beside) -> tuple[int, str]:

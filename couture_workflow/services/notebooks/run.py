@@ -106,6 +106,7 @@ class NotebookRun:
     :param redact: masks what is secret in a text that pages show.
     :param on_published: called with what was written where ``output_nb`` asks.
     :param on_kernel: called when the kernel runs, and so ``used`` knows more.
+    :param surround: given the run's private folder, returns more environment variables of the kernel.
     """
 
     def __init__(
@@ -117,10 +118,12 @@ class NotebookRun:
         redact: Callable[[str], str] = str,
         on_kernel: Callable[[], None] = lambda: None,
         on_published: Callable[[Sequence[Path]], None] = lambda paths: None,
+        surround: Callable[[Path], Mapping[str, str]] = lambda folder: {},
     ) -> None:
         self.request = request
         self.on_kernel = on_kernel
         self.on_published = on_published
+        self._surround = surround
         self.on_line = on_line
         self.keep_going = keep_going
         self.report = Report(request.own, redact=redact)
@@ -139,7 +142,10 @@ class NotebookRun:
                 made = self._workspace(self.request.own or folder)
                 self._command = LedCommand(
                     [runner, "-I", str(_RUNNER), str(self._write_request(folder, made.folder, kernels))],
-                    environment=_environment(folder, self.request.source.parent),
+                    environment={
+                        **_environment(folder, self.request.source.parent),
+                        **self._surround(folder),
+                    },
                     folder=folder,
                     grace=settings.termination_grace_period(),
                     on_line=self._read,

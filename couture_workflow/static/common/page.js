@@ -2,17 +2,24 @@
 
 import { confirm, notice } from "./dialog.js";
 
-const host = (() => {
+const framing = (around) => {
   try {
-    return window.parent === window ? null : window.parent.document;
+    return around === window ? null : around.document;
   } catch {
     return null;
   }
-})();
+};
+
+/* The page around this one, and the outermost one: Airflow's, whether or not JupyterLab is between them. */
+const host = framing(window.parent);
+const outer = framing(window.top) ?? host;
+
+/* A tab of JupyterLab: what is typed in the other tabs of Lab must stay, so links lead out of it into a new tab. */
+export const inLab = host?.body?.dataset.jpThemeLight !== undefined;
 
 /* The sandbox forbids the frame to navigate the page around it; a link that belongs to that page may. */
-function leave(href, { tab = false } = {}) {
-  const owner = host ?? document;
+export function leave(href, { tab = false } = {}) {
+  const owner = outer ?? document;
   const link = owner.createElement("a");
   link.href = href;
   if (tab) link.target = "_blank";
@@ -23,16 +30,16 @@ function leave(href, { tab = false } = {}) {
 
 document.getElementById("login")?.addEventListener("click", (event) => {
   event.preventDefault();
-  const owner = host ?? document;
+  const owner = outer ?? document;
   leave(`${event.currentTarget.href}?next=${encodeURIComponent(owner.location.href)}`);
 });
 
-/* <a data-airflow href="dags/x">: a link to one of Airflow's own pages, which opens around the frame. */
+/* <a data-airflow href="dags/x">: a link to one of Airflow's own pages, which opens around the frame, or in a tab. */
 document.addEventListener("click", (event) => {
   const link = host && event.target.closest?.("a[data-airflow]");
   if (!link || event.defaultPrevented) return;
   event.preventDefault();
-  leave(link.href, { tab: event.ctrlKey || event.metaKey });
+  leave(link.href, { tab: inLab || event.ctrlKey || event.metaKey || link.target === "_blank" });
 });
 
 for (const { name, value } of document.getElementById("notices").attributes) {

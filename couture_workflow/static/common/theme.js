@@ -1,4 +1,7 @@
-/* Runs first, before anything is painted: the colours of Airflow's page around the frame become ours, and follow it. */
+/*
+ * Runs first, before anything is painted: the colours of Airflow's page around the frame become ours, and follow it.
+ * In a tab of JupyterLab they are light or dark as Lab is.
+ */
 (function () {
   "use strict";
   const root = document.documentElement;
@@ -25,7 +28,11 @@
     }
   };
 
+  /* JupyterLab says it on its body, once its theme is loaded. */
+  const lab = () => ({ true: "light", false: "dark" })[host?.ownerDocument.body?.dataset.jpThemeLight];
+
   function mode() {
+    if (lab()) return lab();
     for (const name of ["dark", "light"]) {
       if (host ? host.classList.contains(name) : chosen() === name) return name;
     }
@@ -49,7 +56,9 @@
   }
 
   apply();
-  if (host) new MutationObserver(apply).observe(host, { attributes: true, attributeFilter: ["class", "style"] });
+  const watch = (node, names) => new MutationObserver(apply).observe(node, { attributes: true, attributeFilter: names });
+  if (host) watch(host, ["class", "style"]);
+  if (host?.ownerDocument.body) watch(host.ownerDocument.body, ["data-jp-theme-light"]);
   window.addEventListener("storage", (event) => event.key === "theme" && apply());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
 })();

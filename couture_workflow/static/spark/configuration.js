@@ -3,8 +3,8 @@
 import { page, post } from "../common/api.js";
 import { copy } from "../common/copy.js";
 import { confirm, notice } from "../common/dialog.js";
+import { makeDraft } from "../common/draft.js";
 import { conflict, reviewChanges } from "./changes.js";
-import { makeDraft } from "./draft.js";
 import { FileRow } from "./files.js";
 import { failure, outdated, tell } from "./messages.js";
 import { ValueRow } from "./values.js";
@@ -12,7 +12,7 @@ import { ValueRow } from "./values.js";
 const form = document.getElementById("configuration");
 const given = JSON.parse(form.dataset.state);
 const secret = new RegExp(given.secret, "i");
-const draftStore = makeDraft(given.user);
+const draftStore = makeDraft("spark-configuration", given.user);
 const SECTIONS = ["arguments", "configurations", "jars", "py_files"];
 const CHECK_DELAY = 250;
 

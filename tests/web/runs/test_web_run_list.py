@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from werkzeug.security import generate_password_hash
 
 from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.runs.records import Run, RunKey
@@ -113,7 +112,8 @@ def test_nobody_sees_a_run_of_a_dag_that_they_may_not_read(
     name = f"reader-{uuid.uuid4().hex[:8]}"
     add(store, dag, 1)
     add(store, f"{dag}-secret", 2)
-    account_that_reads(api_server, name, dag)
+    read = (f"DAG:{dag}", "DAG Runs", "Task Instances")
+    api_server.add_account(name, *(("can_read", resource) for resource in read))
     reader = api_server.client(name)
 
     for sort in ("started", "duration"):
@@ -122,38 +122,6 @@ def test_nobody_sees_a_run_of_a_dag_that_they_may_not_read(
     assert f">{dag}<" in page
     assert f"{dag}-secret" not in page
     assert listed(api_server.client("viewer"), q=dag) == ["run_2", "run_1"]
-
-
-def account_that_reads(server: ApiServer, name: str, dag: str) -> None:
-    """Make an account whose role may read one DAG and task instances."""
-
-    def row(table: str, **values: Any) -> int:
-        number = 1 + int(server.sql(f"select max(id) from {table}")[0][0] or 0)
-        columns = {"id": number, **values}
-        marks = ", ".join("?" * len(columns))
-        server.sql(f"insert into {table} ({', '.join(columns)}) values ({marks})", *columns.values())
-        return number
-
-    (read,) = server.sql("select id from ab_permission where name = 'can_read'")[0]
-    role = row("ab_role", name=name)
-    for resource in (f"DAG:{dag}", "DAG Runs", "Task Instances"):
-        found = server.sql("select id from ab_view_menu where name = ?", resource)
-        menu = found[0][0] if found else row("ab_view_menu", name=resource)
-        both = server.sql(
-            "select id from ab_permission_view where permission_id = ? and view_menu_id = ?", read, menu
-        )
-        permission = both[0][0] if both else row("ab_permission_view", permission_id=read, view_menu_id=menu)
-        row("ab_permission_view_role", permission_view_id=permission, role_id=role)
-    user = row(
-        "ab_user",
-        username=name,
-        first_name=name,
-        last_name="x",
-        email=f"{name}@example.org",
-        active=1,
-        password=generate_password_hash(name, "pbkdf2:sha256:1000"),
-    )
-    row("ab_user_role", user_id=user, role_id=role)
 
 
 def test_who_may_read_no_task_instance_is_refused(api_server: ApiServer) -> None:
