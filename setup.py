@@ -11,7 +11,7 @@ setup(
             "static/**/*",
             "services/spark/data/*",
             "bricks/*",
-            "runtimes/*",
+            "runtimes/**/*",
             "web/migrations/**/*",
         ],
         "couture_workflow.examples": ["**/*"],

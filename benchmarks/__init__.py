@@ -8,6 +8,7 @@ NAMES = (
     "operator_import",
     "reaper_start",
     "spark_task",
+    "notebook_task",
     "files_page",
     "upload",
     "dag_bundle",

@@ -41,7 +41,8 @@ class CouturePlugin(AirflowPlugin):
         from couture_workflow.patches import client_address, ended_tokens, signing_key
         from couture_workflow.web import audit, log_in_limit
         from couture_workflow.web.app import pages_app
-        from couture_workflow.web.paths import APIS, PAGES
+        from couture_workflow.web.jupyter.proxy import jupyter_app
+        from couture_workflow.web.paths import APIS, JUPYTER, PAGES
 
         audit.listen_to_log_ins()
         log_in_limit.listen()
@@ -50,6 +51,7 @@ class CouturePlugin(AirflowPlugin):
         ended_tokens.end()
         return [
             {"name": "Couture Workflow pages", "url_prefix": PAGES, "app": pages_app(_flask_app)},
+            {"name": "Couture Workflow JupyterLab", "url_prefix": JUPYTER, "app": jupyter_app()},
             *(
                 {"name": f"Couture Workflow API: {noun}", "url_prefix": APIS[noun], "app": app}
                 for noun, app in api_apps().items()

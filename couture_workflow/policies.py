@@ -92,7 +92,7 @@ def _is_no_matter() -> bool:
     """
     frame: Any = sys._getframe()
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).endswith((".task_runner", ".gate.sandbox_parse")):
+        if str(frame.f_globals.get("__name__")).endswith((".task_runner", ".gate.inside.parse")):
             return True
         frame = frame.f_back
     return False

@@ -85,6 +85,24 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "spark_history_server": _option(
         "Address of a history server of Spark, such as http://history:18080. Empty: none.", ""
     ),
+    "jupyter_idle": _option(
+        "Minutes after which a person's Jupyter server ends that nobody uses; a kernel that runs is use.",
+        "60",
+    ),
+    "jupyter_servers": _option("How many people may have a Jupyter server at once.", "8"),
+    "jupyter_memory": _option(
+        "MiB that one Jupyter server and its kernels may have; beyond it the largest kernel is killed. "
+        "0: any number.",
+        "4096",
+    ),
+    "jupyter_path": _option(
+        "Folders of further kernels for JupyterLab, separated by colons, as in ``JUPYTER_PATH``.",
+        "",
+        example="/opt/kernels/share/jupyter",
+    ),
+    "jupyter_walls": _option(
+        "Start Jupyter servers only where the machine can keep their files apart (Landlock).", "True"
+    ),
     "status_poll_interval": _option(
         "Seconds between two looks at the state of a job that runs in cluster mode.", "1"
     ),

@@ -146,3 +146,36 @@ def status_poll_interval() -> float:
     from airflow.configuration import conf
 
     return float(conf.getfloat(SECTION, "status_poll_interval", fallback=1.0))
+
+
+def jupyter_idle() -> float:
+    """Return the minutes after which a Jupyter server that nobody uses is ended."""
+    from airflow.configuration import conf
+
+    return max(0.1, float(conf.getfloat(SECTION, "jupyter_idle", fallback=60.0)))
+
+
+def jupyter_servers() -> int:
+    """Return how many people may have a Jupyter server at once."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "jupyter_servers", fallback=8))
+
+
+def jupyter_memory() -> int:
+    """Return the MiB that one Jupyter server and its kernels may have, 0 for any number."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "jupyter_memory", fallback=4096))
+
+
+def jupyter_path() -> tuple[Path, ...]:
+    """Return the folders of further kernels, as in ``JUPYTER_PATH``."""
+    return tuple(Path(each).expanduser() for each in _text("jupyter_path").split(os.pathsep) if each.strip())
+
+
+def jupyter_walls() -> bool:
+    """Tell whether Jupyter servers are refused where nothing keeps people's files apart."""
+    from airflow.configuration import conf
+
+    return bool(conf.getboolean(SECTION, "jupyter_walls", fallback=True))

@@ -45,6 +45,8 @@ EXPECTED: dict[str, set[str]] = {
     "can read on DAG Repository": {"Admin"},
     "can edit on DAG Repository": {"Admin"},
     "can read on Import and Export": {"Admin"},
+    "can read on Jupyter": {"Admin", "Developer"},
+    "can edit on Jupyter": {"Admin"},
     "knows the secret of the web hook": set(),
     "can read on the DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
     "can read on a DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
@@ -65,6 +67,8 @@ MENU: dict[str, list[str] | None] = {
         "Import/Export",
         "Code Bricks",
         "Code Artifacts",
+        "Jupyter Notebook",
+        "Jupyter Servers",
         "Notebook Schedules",
         EDIT,
         *ZOOM,
@@ -76,6 +80,7 @@ MENU: dict[str, list[str] | None] = {
         "Manage DAGs",
         "Code Bricks",
         "Code Artifacts",
+        "Jupyter Notebook",
         "Notebook Schedules",
         EDIT,
         *ZOOM,
@@ -202,12 +207,23 @@ def test_no_call_of_somebody_who_may_ends_in_a_server_error(
     assert [str(route) for route in routes if call(clients["Admin"], route) >= 500] == []
 
 
+@pytest.mark.parametrize("role", [*ROLES, "anonymous"])
+def test_jupyterlab_is_for_those_who_may(role: str, clients: dict[str, httpx.Client]) -> None:
+    may = role in EXPECTED["can read on Jupyter"]
+    refused = 401 if role == "anonymous" else 403
+
+    answer = clients[role].get("/jupyter/", headers={"Accept": "application/json"})
+
+    assert answer.status_code == (303 if may else refused)
+
+
 def test_reading_and_writing_differ(routes: list[Route]) -> None:
     wrong = [
         f"{route} asks for {route.permission}"
         for route in routes
         if isinstance(route.permission, permissions.Permission)
         and (route.method == "DELETE" and route.permission.action != permissions.DELETE)
+        and route.permission.resource != permissions.JUPYTER  # a server is stopped: nothing is deleted
     ]
 
     assert wrong == []

@@ -28,8 +28,8 @@ _ROUTERS = {
     "dependencies": ("files.dependencies",),
     "artifacts": ("files.artifacts",),
     "dags": ("dags.routes",),
-    "notebooks": ("schedules.routes",),
-    "runs": ("runs.routes",),
+    "notebooks": ("jupyter.routes", "schedules.routes"),
+    "runs": ("runs.routes", "runs.outputs", "runs.frame"),
     "git_remote": ("git.routes",),
 }
 

@@ -61,18 +61,22 @@ def gc(arguments: argparse.Namespace) -> int:
 def _collect(store: Store) -> None:
     from couture_workflow.services.dags import repository as dag_repository
     from couture_workflow.services.dags import worktrees as dag_worktrees
+    from couture_workflow.services.notebooks import outputs as notebook_outputs
     from couture_workflow.services.workbench import doctor as service
 
     removed = service.collect_garbage(store)
     versions = dag_worktrees.sweep_bundle(dag_repository.BUNDLE)
+    runs = notebook_outputs.sweep(store)
     report(f"{store.root}: removed {len(removed.paths)} file(s), {removed.size} bytes.")
     if versions:
         report(f"Removed the folders of {len(versions)} version(s) of the DAGs that no run needs.")
+    if runs:
+        report(f"Removed the outputs of {runs} run(s) of notebooks, as their tasks say what is kept.")
 
 
 def install(arguments: argparse.Namespace) -> int:
     """Install what does not come with the package: Java, git, the Spark and the Jupyter runtime."""
-    from couture_workflow.services.runtimes import install, system_packages
+    from couture_workflow.services.runtimes import install, joined, system_packages
     from couture_workflow.services.runtimes.progress import Progress
 
     programs = system_packages.FOR_TESTS if arguments.tests else system_packages.FOR_RUNNING
@@ -83,6 +87,7 @@ def install(arguments: argparse.Namespace) -> int:
             system_packages.ensure(programs, report=progress.doing)
         install.install_spark(progress=progress)
         install.install_jupyter(progress=progress)
+        joined.join(report=progress.report)
     except KeyboardInterrupt:
         progress.report(f"Stopped in {progress.name}. Type {install.INSTALL_COMMAND!r} to go on from there.")
         raise

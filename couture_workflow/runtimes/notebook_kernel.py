@@ -18,7 +18,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-#: What the folder of an installed package is called.
+#: What the folder of an installed package is called; packages that are told at most.
+PACKAGES = 400
 _PACKAGE = re.compile(r"([A-Za-z0-9._]+)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 #: Characters that a cell prints at most into each of its two streams, and those of its end that are kept.
 LIMIT, TAIL = 500_000, 20_000
@@ -89,7 +90,11 @@ def say_what_we_are(folder: str) -> None:
         for entry in os.scandir(place):
             if match := _PACKAGE.fullmatch(entry.name):
                 packages.setdefault(match[1].lower()[:80], match[2][:40])
-    said = {"python": sys.executable, "python_version": platform.python_version(), "packages": packages}
+    said = {
+        "python": sys.executable,
+        "python_version": platform.python_version(),
+        "packages": dict(sorted(packages.items())[:PACKAGES]),
+    }
     Path(folder, "kernel.json").write_text(json.dumps(said), encoding="utf-8")
 
 
@@ -107,6 +112,7 @@ def main() -> None:
 
     app = App.instance()
     app.initialize(sys.argv[1:])
+    app.log.addFilter(lambda record: "KeyboardInterrupt caught" not in record.getMessage())  # its end
     for stream in (sys.stdout, sys.stderr):
         app.shell.events.register("post_run_cell", Bounded(stream).end)
     app.start()

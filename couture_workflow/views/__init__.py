@@ -12,9 +12,13 @@ from couture_workflow.views.files.artifacts import CodeArtifactsPage
 from couture_workflow.views.files.dependencies import SparkDependenciesPage
 from couture_workflow.views.git.repository import DagRepositoryPage
 from couture_workflow.views.hub import DeveloperHubPage
+from couture_workflow.views.jupyter.lab import JupyterNotebookPage
+from couture_workflow.views.jupyter.servers import JupyterServersPage
 from couture_workflow.views.review.review import DagReviewPage
+from couture_workflow.views.runs.compare import CompareRunsPage
 from couture_workflow.views.runs.details import RunsPage
 from couture_workflow.views.runs.listing import RunListPage
+from couture_workflow.views.runs.output import RunOutputPage
 from couture_workflow.views.runs.zoom import ZoomPage
 from couture_workflow.views.schedules.pages import NotebookSchedulesPage
 from couture_workflow.views.spark.configuration import SparkConfigurationPage
@@ -27,6 +31,8 @@ PAGES: tuple[type[CouturePage], ...] = (
     DagHistoryPage,
     CodeBricksPage,
     CodeArtifactsPage,
+    JupyterNotebookPage,
+    JupyterServersPage,
     NotebookSchedulesPage,
     DagRepositoryPage,
     SparkConfigurationPage,
@@ -34,6 +40,8 @@ PAGES: tuple[type[CouturePage], ...] = (
     ImportExportPage,
     RunListPage,
     RunsPage,
+    RunOutputPage,
+    CompareRunsPage,
     ZoomPage,
 )
 

@@ -182,19 +182,26 @@ def too_large(most: int) -> Refusal:
 slots = Slots()
 
 
-async def streamed(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, account: str) -> None:
-    """Let an application read a body as it arrives; it counts as under way until it is whole."""
+async def streamed(
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, account: str, most: int | None = None
+) -> None:
+    """Let an application read a body as it arrives; it counts as under way until it is whole.
+
+    :param most: bytes, None: the application counts.
+    """
     if not has_body(scope):
         await app(scope, receive, send)
         return
     held = not _is_small(scope)
     try:
+        if most is not None and announced(scope) > most:
+            raise too_large(most)
         if held:
             slots.take(account)
     except Refusal as refusal:
         await refusal.answer(scope, receive, send)
         return
-    paced = Paced(scope, receive, send)
+    paced = Paced(scope, receive, send, most=most)
 
     async def following() -> Message:
         nonlocal held

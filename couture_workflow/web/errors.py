@@ -21,6 +21,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.StorageFullError: (507, "storage_full"),
     errors.CorruptError: (500, "corrupt"),
     errors.RemoteError: (502, "remote"),
+    errors.JupyterError: (503, "jupyter"),
     errors.RuntimeMissingError: (500, "runtime_missing"),
     errors.SecretKeyError: (500, "secret_key"),
     errors.StorageError: (500, "storage"),
@@ -57,6 +58,7 @@ PLAIN: dict[int, tuple[str, str, str]] = {
     429: ("too_many_requests", "Too many requests", "Wait a moment and try again."),
     500: ("server_error", "Something went wrong", "The log of the API server has the details."),
     502: ("bad_gateway", "Another server does not answer as it should", "Try again in a moment."),
+    503: ("unavailable", "Not available now", "Try again in a moment."),
     507: ("storage_full", "The disk is full", "Nothing was changed. Free some space and try again."),
 }
 

@@ -10,7 +10,9 @@ from couture_workflow.permissions import (
     DAG_FILES,
     DAG_REPOSITORY,
     DEVELOPER_HUB,
+    EDIT,
     IMPORT_EXPORT,
+    JUPYTER,
     NOTEBOOK_SCHEDULES,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
@@ -32,6 +34,8 @@ def entries() -> list[dict[str, Any]]:
         _framed("Import/Export", "import-export", IMPORT_EXPORT),
         _framed("Code Bricks", "code-bricks", CODE_BRICKS),
         _framed("Code Artifacts", "code-artifacts", CODE_ARTIFACTS),
+        _framed("Jupyter Notebook", "jupyter-notebook", JUPYTER),
+        _framed("Jupyter Servers", "jupyter-servers", JUPYTER, **{paths.NAV_ACTION: EDIT}),
         _framed("Notebook Schedules", "notebook-schedules", NOTEBOOK_SCHEDULES),
         # Who may open the hub finds it there; the others may read runs too.
         _entry("Spark Jobs and Notebooks", "runs", paths.NAV_OUTSIDE_HUB, "runs", category="browse"),
@@ -50,9 +54,9 @@ def entries() -> list[dict[str, Any]]:
     ]
 
 
-def _framed(name: str, page: str, resource: str) -> dict[str, Any]:
+def _framed(name: str, page: str, resource: str, **more: Any) -> dict[str, Any]:
     """Return a page that Airflow shows in its frame at ``/plugin/<page>``, and names in no menu."""
-    return _entry(name, page, resource, "developer", destination="base")
+    return _entry(name, page, resource, "developer", destination="base", **more)
 
 
 def _entry(name: str, page: str, resource: str, icon: str, **more: Any) -> dict[str, Any]:

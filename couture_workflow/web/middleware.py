@@ -20,6 +20,8 @@ from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.assets import AssetsFirst
 from couture_workflow.web.audit import audit
 from couture_workflow.web.errors import plain
+from couture_workflow.web.jupyter.proxy import JupyterFirst
+from couture_workflow.web.jupyter.proxy import proxy as jupyter_proxy
 from couture_workflow.web.paths import is_ours, route_path
 from couture_workflow.web.runs import children as child_runs
 from couture_workflow.web.security import user_of_request
@@ -86,6 +88,7 @@ class StartMiddleware:
         async def started(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 root = scope["app"]
+                static_files.put_first(root, partial(JupyterFirst, proxy=jupyter_proxy()))
                 static_files.put_first(root, AssetsFirst)
                 branding.apply()
                 await to_thread.run_sync(partial(selftest.run, root, entries=self._entries))

@@ -17,16 +17,22 @@ APIS = {
 }
 APIS["git_remote"] = "/api/git-remote"
 
+#: Prefix of people's own JupyterLab: their server's addresses are below ``/jupyter/<folder>/``.
+JUPYTER = "/jupyter"
+
 #: Key of a menu entry of ours that names the resource which whoever sees it must be able to read.
 NAV_RESOURCE = "couture_resource"
 
 #: In its place: the entry is for every account; its page asks for the DAG that it shows.
 NAV_EVERYBODY = "*"
 
+#: Key beside it that names another action than to read.
+NAV_ACTION = "couture_action"
+
 
 def is_ours(path: str) -> bool:
     """Tell whether a path leads to our pages or our REST API."""
-    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in (PAGES, *APIS.values()))
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in (PAGES, JUPYTER, *APIS.values()))
 
 
 def route_path(scope: Mapping[str, Any]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -15,7 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import lazyload
 from starlette.requests import Request
 
-from couture_workflow.patches import account_permissions
+from couture_workflow import patches
+from couture_workflow.patches import account_permissions, ended_tokens, guard
 from couture_workflow.permissions import METHODS, AirflowPermission, Permission
 
 AnyPermission = Permission | AirflowPermission
@@ -26,11 +30,47 @@ async def user_of_token(token: str | None) -> BaseUser | None:
     """Return the account behind one of Airflow's tokens, None if it is no longer (or never was) good."""
     if not token:
         return None
+    manager: Any = get_auth_manager()
     try:
-        user = await get_auth_manager().get_user_from_token(token)
+        if not _is_fab(manager):
+            user: BaseUser = await manager.get_user_from_token(token)
+            return user
+        # As Airflow's own get_user_from_token, which would ask the database on the event loop.
+        claims = await manager._get_token_validator().avalidated_claims(token)
     except InvalidTokenError:
         return None
-    return await to_thread.run_sync(fresh_user, user)
+    return await to_thread.run_sync(_account_of, claims)
+
+
+def _is_fab(manager: Any) -> bool:
+    from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
+
+    return isinstance(manager, FabAuthManager)
+
+
+def _account_of(claims: Mapping[str, Any]) -> BaseUser | None:
+    """Return the account that a token of the FAB auth manager is for, None if the token has ended."""
+    from airflow.models.revoked_token import RevokedToken
+
+    if (token_id := claims.get("jti")) and RevokedToken.is_revoked(token_id):
+        return None
+    try:
+        account = _account(int(claims["sub"]))
+    except (KeyError, ValueError):
+        return None
+    if account is None or not _tokens_end():
+        return account
+    marked, mark = (
+        str(claims.get(ended_tokens.CLAIM, "")),
+        ended_tokens.mark(getattr(account, "password", None)),
+    )
+    return account if hmac.compare_digest(marked.encode(), mark.encode()) else None
+
+
+@cache
+def _tokens_end() -> bool:
+    """Tell whether a token ends with the password that it was given for."""
+    return guard.is_needed(patches.named("ended-tokens")) and guard.fits("ended-tokens")
 
 
 async def user_of_request(request: Request) -> BaseUser | None:
@@ -49,10 +89,15 @@ def fresh_user(user: BaseUser | None) -> BaseUser | None:
     """
     from airflow.providers.fab.auth_manager.models import User
 
-    if not isinstance(user, User):
-        return user
+    return _account(user.id) if isinstance(user, User) else user
+
+
+def _account(number: int) -> BaseUser | None:
+    """Return an account with its permissions as they are now, None if it is deactivated or gone."""
+    from airflow.providers.fab.auth_manager.models import User
+
     with create_session(scoped=False) as session:
-        account = session.scalar(select(User).where(User.id == user.id).options(lazyload(User.roles)))
+        account = session.scalar(select(User).where(User.id == number).options(lazyload(User.roles)))
         if account is None or not account.is_active:
             return None
         account_permissions.keep(account, _permissions(session, account))

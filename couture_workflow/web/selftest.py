@@ -15,7 +15,7 @@ from typing import Any
 from starlette.routing import BaseRoute, Match, Mount
 
 from couture_workflow.web import navigation
-from couture_workflow.web.paths import APIS, PAGES
+from couture_workflow.web.paths import APIS, JUPYTER, PAGES
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,10 @@ def run(root: Any, *, entries: Collection[str]) -> list[str]:
     :param root: Airflow's root application.
     :param entries: names of the menu entries of ours.
     """
-    problems = [*unreachable(root.routes, (PAGES, *APIS.values())), *menu_problems(_plugins(), entries)]
+    problems = [
+        *unreachable(root.routes, (PAGES, JUPYTER, *APIS.values())),
+        *menu_problems(_plugins(), entries),
+    ]
     for problem in problems:
         log.error("Couture Workflow cannot show its menu entries: %s", problem)
     navigation.close(bool(problems))

@@ -40,9 +40,7 @@ def quiet(new_page: Callable[..., Page]) -> Iterator[Callable[[], Page]]:
         page = new_page()
 
         def note(text: str) -> None:
-            # The log-in page is Flask-AppBuilder's; a script of it misses a library on every installation.
-            if "/auth/login" not in page.url:
-                errors.append(f"{page.url}: {text}")
+            errors.append(f"{page.url}: {text}")
 
         def answered(response: Response) -> None:
             # Airflow's own pages ask for some things that a viewer may not have; ours must not.

@@ -219,7 +219,7 @@ class Cluster:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.page_port}/json/", timeout=10) as answer:
                 return dict(json.load(answer))
-        except OSError:
+        except (OSError, ValueError):  # a master that begins to listen answers with an empty page
             return {}
 
     def drivers(self) -> dict[str, str]:

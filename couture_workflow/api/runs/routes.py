@@ -43,10 +43,47 @@ class FileModel(_Model):
     size: int = Field(description="Size in bytes.")
 
 
+class CellModel(_Model):
+    """A code cell of a notebook that has begun."""
+
+    number: int = Field(description="From 1, counting code cells alone.")
+    first_line: str = Field(description="Of its source.")
+    state: str = Field(description='"running", "success", "failed" or "not run".')
+    seconds: float | None = Field(description="How long it took, null while it runs.")
+
+
+class OutputModel(_Model):
+    """A file that a notebook's run left."""
+
+    name: str = Field(description="Its name in the route of outputs.")
+    size: int = Field(description="Size in bytes.")
+
+
+class NotebookModel(_Model):
+    """What the record of a notebook's run says beside the rest."""
+
+    path: str = Field(description="The notebook: from the top of the DAG repository, or whole.")
+    sha256: str = Field(description="Hash of its file when the run began.")
+    in_repository: bool = Field(description="Whether it belongs to the DAG repository.")
+    parameters: dict[str, str] = Field(description="Each value as JSON.")
+    kernel: str = Field(description="Name of the kernel that the task asks for.")
+    language: str = Field(description="Language of its cells.")
+    python: str = Field(description="Program that they ran in.")
+    python_version: str = Field(description="Version of Python.")
+    packages: dict[str, str] = Field(description="Packages with their versions.")
+    of: int = Field(description="How many code cells there are.")
+    cells: list[CellModel] = Field(description="Those that have begun.")
+    failed_cell: int | None = Field(description="Number of the cell that failed.")
+    output: str = Field(description="Where the notebook with its results is.")
+    files: list[OutputModel] = Field(description="What the run left; some may have been swept since.")
+    files_left_out: int = Field(description="How many more files there are.")
+
+
 class RunModel(_Model):
     """The record of one try; secrets are masked in it."""
 
     key: KeyModel = Field(description="Which try of which task.")
+    kind: str = Field(description='"spark" or "notebook".')
     state: str = Field(description='"running", "success", "failed" or "killed".')
     started_at: datetime = Field(description="When the task started.")
     ended_at: datetime | None = Field(description="When it ended, null while it runs.")
@@ -70,6 +107,7 @@ class RunModel(_Model):
     host: str = Field(description="Host of the task.")
     pid: int | None = Field(description="Process id of the submission.")
     user: str = Field(description="Account of the operating system that it ran as.")
+    notebook: NotebookModel | None = Field(description="More of a notebook's run; null for other kinds.")
 
 
 class ChangeModel(_Model):
@@ -154,7 +192,7 @@ def run_details(
     ] = None,
     user: User = requires(RUN_DETAILS),  # noqa: B008
 ) -> DetailsModel:
-    """Return one try of a Spark task."""
+    """Return one try of a task."""
     key = RunKey(dag_id, run_id, task_id, map_index, try_number or 1)
     return _model(task_instances.details(store(), key, newest=try_number is None))
 

@@ -1,6 +1,6 @@
 """Parse DAG files where they can do no harm: in processes of their own, behind the walls of the sandbox.
 
-This is the side that asks. It keeps one *nursery* (``sandbox_child``) with Airflow loaded, writes the
+This is the side that asks. It keeps one *nursery* (``inside.child``) with Airflow loaded, writes the
 tree into a folder (``places``), and for each file lets the nursery fork a process that parses it. What comes
 back is data from a hostile process: of limited size, read with care, never executed.
 """
@@ -43,7 +43,7 @@ _PATIENCE = 15.0
 _READ_ONLY = frozenset({"landlock", "mounts", "seccomp"})
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from couture_workflow.services.gate.sandbox_child import main; main()"
+    "from couture_workflow.services.gate.inside.child import main; main()"
 )
 
 
@@ -69,7 +69,7 @@ class Question:
 class Parsed:
     """What became of one file.
 
-    :param found: the answer of ``sandbox_parse.run``, empty if there is none.
+    :param found: the answer of ``inside.parse.run``, empty if there is none.
     :param why: why there is none: "time", "memory", "threads", "scratch", "output", "ended", "forged",
         "failed", or "late" if it was not begun.
     :param status: how the process ended: an exit code, or a signal as a negative number.

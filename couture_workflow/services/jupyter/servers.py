@@ -72,6 +72,9 @@ class Servers(Protocol):
     async def start(self, person: Person) -> Progress:
         """Begin to start the person's server, if it does not run, and say how far it is; it does not wait."""
 
+    async def progress(self, person: Person) -> Progress:
+        """Say how far the person's server is, and raise why its start failed; nothing is started."""
+
     async def find(self, person: Person) -> Server | None:
         """Return the person's server if it answers; cheap enough to be asked at each request."""
 

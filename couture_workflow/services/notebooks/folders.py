@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from couture_workflow.exceptions import InvalidError, NotFoundError, TooLargeError
-from couture_workflow.services.notebooks.people import SHARED, folder_name
+from couture_workflow.services.notebooks.people import EXAMPLES, SHARED, folder_name
 from couture_workflow.store.names import MAX_PATH_BYTES, quote
 
 #: Files that are listed of a folder, entries that are looked at for that, and folders in each other.
@@ -39,7 +39,7 @@ class Beside:
 def may_read(path: str, account: str) -> bool:
     """Tell whether a path below the folder of all notebooks is the account's own, or everybody's."""
     first, _, rest = path.partition("/")
-    return bool(rest) and first in (SHARED, folder_name(account))
+    return bool(rest) and first in (SHARED, EXAMPLES, folder_name(account))
 
 
 def checked(path: str, account: str, *, field: str = "notebook") -> str:

@@ -49,7 +49,7 @@ def surroundings(
     notebooks = people.top(home).resolve()
     if source.resolve().is_relative_to(notebooks):
         first, *rest = source.resolve().relative_to(notebooks).parts
-        return (notebooks / first if rest else None), workspace.OF_PERSON
+        return (notebooks / first, workspace.OF_PERSON) if rest else (None, workspace.OF_ALL)
     return repository, workspace.OF_REPOSITORY
 
 

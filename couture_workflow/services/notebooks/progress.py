@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from couture_workflow.services.notebooks import outputs
+from couture_workflow.exceptions import CoutureError
+from couture_workflow.services.notebooks import folders, opening, outputs
 from couture_workflow.services.runs import notebook_use
 from couture_workflow.services.runs.notebook_use import CellRun
-from couture_workflow.store import atomic
 
 if TYPE_CHECKING:
     from couture_workflow.services.runs.records import RunKey
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PACE, PULSE = 0.5, 60.0
 #: Last lines of the running cell's output, and characters of each, that are kept at most.
 LINES, LONGEST_LINE = 20, 500
+#: Bytes that are read at most: cells can write there too.
+_LARGEST = 2 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,8 @@ class Progress:
 def read(store: Store, key: RunKey) -> Progress | None:
     """Return how far a run is, None if nothing is known: it has not begun, or has ended."""
     try:
-        record = json.loads(_path(outputs.folder(store, key)).read_bytes())
+        path = opening.place(store, key, outputs.PROGRESS)
+        record = json.loads(folders.read(store.outputs, path, largest=_LARGEST))
         begun = record["cell_started_at"]
         return Progress(
             of=int(record["of"]),
@@ -62,7 +65,7 @@ def read(store: Store, key: RunKey) -> Progress | None:
             cell_started_at=datetime.fromisoformat(begun) if begun else None,
             updated_at=datetime.fromisoformat(record["updated_at"]),
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (CoutureError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
@@ -76,7 +79,11 @@ def write(folder: Path, progress: Progress) -> None:
         "cell_started_at": progress.cell_started_at and progress.cell_started_at.isoformat(),
         "updated_at": progress.updated_at.isoformat(),
     }
-    atomic.write(_path(folder), json.dumps(record).encode())
+    new = folder / ".progress.json"
+    new.unlink(missing_ok=True)
+    with new.open("x", encoding="utf-8", errors="replace") as file:  # not synced: it is old in a second
+        json.dump(record, file, ensure_ascii=False)
+    new.replace(_path(folder))
 
 
 def end(folder: Path) -> None:

@@ -37,7 +37,9 @@ _FILES = 200
 #: Characters printed past the kernel that are handed on at most.
 _STRAY = 500_000
 #: What terminals are told: colours, the place of the cursor, titles of windows.
-_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|[@-Z\\^_])")
+_TERMINAL = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|[ -/]{1,9}[0-~]|[0-Z\\^-~])"
+)
 #: The error of a cell that asks for input.
 _INPUT = "StdinNotImplementedError"
 
@@ -102,7 +104,9 @@ class NotebookRun:
     :param on_line: called with "output", "log" or "cell" and each line for the task's log.
     :param keep_going: asked often; once it says no, the run is stopped.
     :param redact: masks what is secret in a text that pages show.
+    :param on_published: called with what was written where ``output_nb`` asks.
     :param on_kernel: called when the kernel runs, and so ``used`` knows more.
+    :param surround: given the run's private folder, returns more environment variables of the kernel.
     """
 
     def __init__(
@@ -113,9 +117,13 @@ class NotebookRun:
         keep_going: Callable[[], bool] = lambda: True,
         redact: Callable[[str], str] = str,
         on_kernel: Callable[[], None] = lambda: None,
+        on_published: Callable[[Sequence[Path]], None] = lambda paths: None,
+        surround: Callable[[Path], Mapping[str, str]] = lambda folder: {},
     ) -> None:
         self.request = request
         self.on_kernel = on_kernel
+        self.on_published = on_published
+        self._surround = surround
         self.on_line = on_line
         self.keep_going = keep_going
         self.report = Report(request.own, redact=redact)
@@ -134,7 +142,10 @@ class NotebookRun:
                 made = self._workspace(self.request.own or folder)
                 self._command = LedCommand(
                     [runner, "-I", str(_RUNNER), str(self._write_request(folder, made.folder, kernels))],
-                    environment=_environment(folder, self.request.source.parent),
+                    environment={
+                        **_environment(folder, self.request.source.parent),
+                        **self._surround(folder),
+                    },
                     folder=folder,
                     grace=settings.termination_grace_period(),
                     on_line=self._read,
@@ -244,11 +255,14 @@ class NotebookRun:
     def _publish(self, folder: Path) -> None:
         """Put what the runner wrote where ``output_nb`` asks, whole."""
         pages = [(name, target) for name, target, _ in self.request.pages()]
+        written = []
         for name, target in ((outputs.NOTEBOOK, self.request.output), *pages):
             if (folder / name).is_file():
                 with atomic.storage_errors(target):
                     target.parent.mkdir(parents=True, exist_ok=True)
                 atomic.write(target, (folder / name).read_bytes())
+                written.append(target)
+        self.on_published(written)
 
     def _keep(self, folder: Path) -> None:
         """Put what the runner and the cells wrote into the run's own folder, also after a kill."""

@@ -27,16 +27,19 @@ _SKIPPED = frozenset({".git", "__pycache__", ".ipynb_checkpoints", ".virtual_doc
 
 @dataclass(frozen=True)
 class Limits:
-    """What is copied at most, in bytes; files and folders that are looked at."""
+    """What is copied at most, in bytes; files and folders that are looked at; whether folders are, too."""
 
     file: int
     total: int
     entries: int
+    folders: bool = True
 
 
 #: Of the DAG repository, which is what git holds, and of a person's folder, which may hold all their data.
 OF_REPOSITORY = Limits(file=500 * 2**20, total=2 * 2**30, entries=20_000)
 OF_PERSON = Limits(file=20 * 2**20, total=200 * 2**20, entries=5_000)
+#: Of the folder that has everybody's folders.
+OF_ALL = Limits(file=20 * 2**20, total=200 * 2**20, entries=5_000, folders=False)
 
 
 @dataclass
@@ -66,7 +69,7 @@ def make(own: Path, source: Path, *, top: Path | None, limits: Limits) -> Made:
     inner = beside.relative_to(above)
     made = Made(own / WORK / inner)
     made.folder.mkdir(parents=True)
-    copying = _Copying(above, own / WORK, limits, made)
+    copying = _Copying(above, (own / WORK).resolve(), limits, made)
     copying.copy(beside)
     if above != beside:
         copying.copy(above, without=beside)
@@ -111,15 +114,15 @@ class _Copying:
         while waiting:
             for entry in _entries(waiting.popleft()):
                 path = Path(entry.path)
-                if entry.name in _SKIPPED or path == without:
-                    continue
+                if entry.name in _SKIPPED or path == without or self._target.is_relative_to(path):
+                    continue  # the home itself is not for cells
                 target = self._target / path.relative_to(self._top)
                 if entry.is_symlink():
                     self._link_alike(path, target)
                 elif entry.is_dir(follow_symlinks=False):
                     if without is not None and without.is_relative_to(path):
                         waiting.append(path)
-                    elif self._entries > 0:
+                    elif self._entries > 0 and self._limits.folders:
                         self._entries -= 1
                         target.mkdir(exist_ok=True)
                         waiting.append(path)
@@ -143,7 +146,8 @@ class _Copying:
 
     def _link(self, path: Path, target: Path) -> None:
         target.symlink_to(path)
-        self._made.linked.append(path.relative_to(self._top).as_posix())
+        if self._limits.folders or not path.is_dir():
+            self._made.linked.append(path.relative_to(self._top).as_posix())
 
     def _link_alike(self, path: Path, target: Path) -> None:
         """Make a link like another one: within the tree it leads to the copy."""
@@ -166,7 +170,9 @@ def _written(work: Path, copied: dict[str, list[int]]) -> Iterator[Path]:
 
 
 def _name(path: Path, folder: Path) -> Path:
-    return path.relative_to(folder) if path.is_relative_to(folder) else Path(ELSEWHERE) / path
+    """Return what a file is called from now on: a name that is no text becomes one."""
+    inner = path.relative_to(folder) if path.is_relative_to(folder) else Path(ELSEWHERE) / path
+    return Path(os.fsencode(inner).decode(errors="replace"))
 
 
 def _stamp(path: Path) -> list[int]:

@@ -41,10 +41,11 @@ _NOT_FOR_TRAINING = (
 )
 
 
-def class_data_archive(runtime: SparkRuntime, cache: Path) -> Path | None:
+def class_data_archive(runtime: SparkRuntime, cache: Path, *, build: bool = True) -> Path | None:
     """Return the archive that fits this Spark and Java; None while there is none, and then one is being made.
 
     :param cache: folder of the archives; where it cannot be written, only what lies there is used.
+    :param build: False: none is made.
     """
     if ":" in str(cache):  # separates archives in the JVM's option
         return None
@@ -54,7 +55,7 @@ def class_data_archive(runtime: SparkRuntime, cache: Path) -> Path | None:
             with contextlib.suppress(OSError):
                 os.utime(archive)  # the last use, for the choice of which to keep
             return archive
-        if _may_build(archive):
+        if build and _may_build(archive):
             _start_builder(runtime, archive)
     except OSError as error:
         log.debug("No class-data archive in %s: %s", cache, error)

@@ -26,7 +26,7 @@ JUPYTER_PINS = _PINS / "jupyter.txt"
 
 _STAMP = ".complete"
 #: Disk that making a runtime takes, in bytes.
-_NEEDED_BYTES = {"spark": 2 << 30, "jupyter": 1 << 30}
+_NEEDED_BYTES = {"spark": 2 << 30, "jupyter": 2 << 30}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class _Kind:
 
 
 _SPARK = _Kind("spark", "Spark", 450)
-_JUPYTER = _Kind("jupyter", "Jupyter", 30)
+_JUPYTER = _Kind("jupyter", "Jupyter", 230)
 
 
 def install_jupyter(

@@ -60,6 +60,25 @@ def jupyter() -> str:
     raise RuntimeMissingError(f"There is no Jupyter runtime in {runtime}. Type: {INSTALL_COMMAND}")
 
 
+def jupyterlab() -> str:
+    """Return the Python that has JupyterLab; RuntimeMissingError says what to type."""
+    python = jupyter()
+    if any(Path(python).parents[1].glob("lib/python3.*/site-packages/jupyterlab")):
+        return python
+    raise RuntimeMissingError(
+        f"The Jupyter runtime in {Path(python).parents[1]} has no JupyterLab. Type: {INSTALL_COMMAND}"
+    )
+
+
+def readable_by_notebooks() -> tuple[Path, ...]:
+    """Return the folders that a notebook reads beside its own: Spark, Java, Hadoop's files, example data."""
+    found = [settings.runtimes_path() / "spark", settings.spark_home(), os.environ.get("JAVA_HOME")]
+    found += [os.environ.get(name) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "SPARK_CONF_DIR")]
+    package = Path(__file__).parents[2]
+    found += [folder / "examples" / "data" for folder in (package, package.parent)]
+    return tuple(Path(each).resolve() for each in found if each)
+
+
 def java(spark_version: str = "") -> tuple[str, str]:
     """Return path and version of the ``java`` to use, checked against what that Spark needs."""
     program = _java_program()

@@ -7,6 +7,7 @@ __all__ = [
     "document",
     "draft",
     "jobs",
+    "notebook_session",
     "options",
     "pages",
     "rules",

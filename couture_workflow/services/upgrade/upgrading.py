@@ -168,7 +168,7 @@ def upgrade_bytes(content: bytes, *, path: str = "") -> tuple[bytes, Upgrade]:
 
 def _template(source: str) -> Upgrade:
     """Return a file of templates; what lies between two runs is not known here, nor who renders it."""
-    from couture_workflow.services.upgrade.strings import told
+    from couture_workflow.services.upgrade.rewriting.strings import told
     from couture_workflow.services.upgrade.templates import Rules, rewrite
 
     done = rewrite(source, Rules(quote="'"))
@@ -187,8 +187,8 @@ def _template(source: str) -> Upgrade:
 
 
 def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> Upgrade:
-    from couture_workflow.services.upgrade.python import rewrite
     from couture_workflow.services.upgrade.remaining import Remaining, remaining
+    from couture_workflow.services.upgrade.rewriting.python import rewrite
 
     rewritten = rewrite(text, old=bool(done) or _is_old(text))
     last = Remaining(text) if rewritten.refused else remaining(rewritten.text, before=text)

@@ -88,7 +88,7 @@ class _Demo:
 
     def __post_init__(self) -> None:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
-        self.day = Day(self.examples, self.client, self.report, ADMIN, self.password)
+        self.day = Day(self.examples, self.client, self.report, ADMIN, self.password, whole=True)
 
     @contextlib.contextmanager
     def workbench(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from couture_workflow.exceptions import DemoError
+from couture_workflow.services.workbench import demo_notebook
 
 Report = Callable[[str], None]
 Json = dict[str, Any]
@@ -47,6 +48,7 @@ class Day:
     :param examples: folder of the shipped examples.
     :param client: a client of the installation; the day logs it in.
     :param report: gets each line that a person should read.
+    :param whole: the installation has everything, so nothing is left out.
     """
 
     examples: Path
@@ -54,6 +56,7 @@ class Day:
     report: Report
     user: str
     password: str
+    whole: bool = False
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -83,8 +86,10 @@ class Day:
         self._check_table(table)
         self._check_provenance(record, commit=commit, application=artifact, py_file=dependency)
         self._show(table, record)
+        self._work_with_notebook()
 
-    def _json(self, answer: httpx.Response) -> Json:
+    def json(self, answer: httpx.Response) -> Json:
+        """Return what an answer has, or raise what it says is wrong."""
         if answer.is_error:
             request = answer.request
             raise DemoError(
@@ -93,23 +98,34 @@ class Day:
         found: Json = answer.json()
         return found
 
+    def _work_with_notebook(self) -> None:
+        if not self.whole and not demo_notebook.is_there(self):
+            self.report("           no notebook is scheduled: this installation has no example notebooks")
+            return
+        with self.step(f"schedule the notebook {demo_notebook.NOTEBOOK} once, now"):
+            wanted = demo_notebook.schedule(self)
+        with self.step("wait for its run"):
+            run_id = demo_notebook.wait(self, wanted)
+        with self.step(f"find in its page: {demo_notebook.PRINTED}"):
+            demo_notebook.check_page(self, run_id)
+
     def _log_in(self) -> None:
         answer = self.client.post("/auth/token", json={"username": self.user, "password": self.password})
-        self.client.headers["Authorization"] = f"Bearer {self._json(answer)['access_token']}"
+        self.client.headers["Authorization"] = f"Bearer {self.json(answer)['access_token']}"
 
     def _configure(self) -> str:
         """Set the Spark configuration where nobody has yet, and return its version."""
         answer = self.client.get("/api/configs/spark/history", params={"limit": 1})
-        self._json(answer)
+        self.json(answer)
         for newest in answer.json():
             self.report("           the Spark configuration stays as it is")
             return str(newest["commit"])
         with self.step("set the Spark configuration: " + ", ".join(CONFIGURATION["configurations"])):
-            return str(self._json(self.client.put("/api/configs/spark", json=CONFIGURATION))["commit"])
+            return str(self.json(self.client.put("/api/configs/spark", json=CONFIGURATION))["commit"])
 
     def _upload(self, kind: str, name: str) -> Json:
         content = (self.examples / "jobs" / name).read_bytes()
-        stored = self._json(self.client.put(f"/api/{kind}/files/{name}", content=content))
+        stored = self.json(self.client.put(f"/api/{kind}/files/{name}", content=content))
         if stored["sha256"] != hashlib.sha256(content).hexdigest():
             raise DemoError(f"{name} was stored with another content than was sent.")
         return stored
@@ -122,30 +138,30 @@ class Day:
         text = text.replace(EXAMPLE, f'dag_id="{DAG}"')
         text = text.replace(DATA, HERE).replace(IMPORT, f"{IMPORT}\n{EXAMPLES}")
         body = {"content": text, "message": "Demo: my own penguins"}
-        self._json(self.client.put(f"/api/dags/files/{DAG}.py", json=body))
-        deadline, tell = time.monotonic() + 60, self._teller()
+        self.json(self.client.put(f"/api/dags/files/{DAG}.py", json=body))
+        deadline, tell = time.monotonic() + 60, self.teller()
         while (answer := self.client.get(f"/api/v2/dags/{DAG}")).status_code == 404:
             if time.monotonic() > deadline:
                 raise DemoError(f"The DAG {DAG} is not there after a minute: it cannot be imported.")
             tell(lambda: f"waiting for Airflow to read {DAG}.py")
             time.sleep(0.1)
-        self._json(answer)
+        self.json(answer)
 
     def _trigger(self) -> str:
-        self._json(self.client.patch(f"/api/v2/dags/{DAG}", json={"is_paused": False}))
-        made = self._json(self.client.post(f"/api/v2/dags/{DAG}/dagRuns", json={"logical_date": None}))
+        self.json(self.client.patch(f"/api/v2/dags/{DAG}", json={"is_paused": False}))
+        made = self.json(self.client.post(f"/api/v2/dags/{DAG}/dagRuns", json={"logical_date": None}))
         return str(made["dag_run_id"])
 
     def _wait_for(self, run_id: str) -> None:
-        deadline, tell = time.monotonic() + RUN_TIMEOUT, self._teller()
+        deadline, tell = time.monotonic() + RUN_TIMEOUT, self.teller()
         path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run_id)}"
-        while (state := self._json(self.client.get(path))["state"]) != "success":
+        while (state := self.json(self.client.get(path))["state"]) != "success":
             if state == "failed" or time.monotonic() > deadline:
                 raise DemoError(f"The DAG run is {state}. {self._why(run_id)}")
             tell(lambda: f"waiting for {self._states(run_id)}")
             time.sleep(0.5)
 
-    def _teller(self) -> Callable[[Callable[[], str]], None]:
+    def teller(self) -> Callable[[Callable[[], str]], None]:
         """Return what a loop that waits calls at each look: now and then it reports what is waited for."""
         began = told = time.monotonic()
 
@@ -161,13 +177,13 @@ class Day:
         """Return the tasks with their states, in words."""
         path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run_id)}/taskInstances"
         found = {
-            task["task_id"]: task["state"] for task in self._json(self.client.get(path))["task_instances"]
+            task["task_id"]: task["state"] for task in self.json(self.client.get(path))["task_instances"]
         }
         return ", ".join(f"{task} ({found.get(task) or 'not scheduled yet'})" for task in TASKS)
 
     def _why(self, run_id: str) -> str:
         path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run_id)}/taskInstances"
-        for task in self._json(self.client.get(path))["task_instances"]:
+        for task in self.json(self.client.get(path))["task_instances"]:
             if task["state"] == "failed":
                 tail = "\n".join(self._log(run_id, task["task_id"])[-15:])
                 return f"The log of {task['task_id']} ends with:\n{tail}"
@@ -179,7 +195,7 @@ class Day:
             path, params={"full_content": "true"}, headers={"Accept": "application/json"}
         )
         found = []
-        for line in self._json(answer)["content"]:
+        for line in self.json(answer)["content"]:
             found.append(line if isinstance(line, str) else str(line.get("event", "")))
         return found
 
@@ -193,7 +209,7 @@ class Day:
 
     def _provenance(self, run_id: str) -> Json:
         path = f"/api/runs/{DAG}/{quote(run_id, safe='')}/summarize"
-        found: Json = self._json(self.client.get(path))["run"]
+        found: Json = self.json(self.client.get(path))["run"]
         return found
 
     def _check_table(self, table: list[str]) -> None:

@@ -26,9 +26,10 @@ from types import FrameType
 from couture_workflow import settings
 from couture_workflow.exceptions import HomeError, StartError
 from couture_workflow.services.dags import former as former_dags
+from couture_workflow.services.notebooks import examples as notebook_examples
 from couture_workflow.services.personal import view as personal_view
 from couture_workflow.services.processes import tree as process_tree
-from couture_workflow.services.runtimes import system_packages
+from couture_workflow.services.runtimes import joined, system_packages
 from couture_workflow.services.workbench import checks, database, database_check, start, supervisor
 from couture_workflow.services.workbench.airflow_settings import (
     Layout,
@@ -126,6 +127,8 @@ class _Workbench:
         """Prepare the home, run the services and end them."""
         variables = environment(self.layout, base=os.environ)
         _ensure_runtimes(variables)
+        joined.join(report=self.report, folder=Path(sys.prefix) / "runtimes")
+        notebook_examples.place(self.layout.home)
         if self.view.problem:
             self.report(self.view.problem)
         write_config(
@@ -184,6 +187,7 @@ class _Workbench:
                 "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
                 "dag-processor": [*airflow, "dag-processor"],
                 "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+                "jupyter": [sys.executable, "-P", "-m", "couture_workflow.services.jupyter.host"],
                 "dag-sync": [*cli, "dags", "sync", "--watch", "--home", str(self.layout.home)],
             },
             log_folder=str(self.layout.logs),

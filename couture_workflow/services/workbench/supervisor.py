@@ -27,7 +27,14 @@ import psutil
 
 from couture_workflow.services.processes import tree as process_tree
 
-COLOURS = {"api-server": 35, "scheduler": 34, "dag-processor": 33, "triggerer": 36, "dag-sync": 32}
+COLOURS = {
+    "api-server": 35,
+    "scheduler": 34,
+    "dag-processor": 33,
+    "triggerer": 36,
+    "dag-sync": 32,
+    "jupyter": 95,
+}
 LOG_SIZE, LOG_COUNT = 10 * 2**20, 3
 TASK_GRACE, REPORT_GRACE, SERVICE_GRACE = 15.0, 15.0, 10.0
 STEADY = 60.0

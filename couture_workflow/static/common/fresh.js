@@ -7,9 +7,9 @@ const SLOWEST = 60000;
 
 /**
  * Put the newest list in place of the old one every few seconds: what has this id in the page that the address gives.
- * It waits while somebody is at work in it, or `busy()`. Gives a function that renews it at once.
+ * It waits while somebody is at work in it, or `busy()`. It calls `renewed()` afterwards. Gives a function that renews it at once.
  */
-export function keepFresh(id, { busy = () => false } = {}) {
+export function keepFresh(id, { busy = () => false, renewed = () => {} } = {}) {
   const list = () => document.getElementById(id);
   const inUse = () => busy() || list().contains(document.activeElement) || document.getSelection()?.toString();
   let wait = EVERY;
@@ -22,6 +22,7 @@ export function keepFresh(id, { busy = () => false } = {}) {
     const focused = list().contains(document.activeElement) ? document.activeElement.id : "";
     list().replaceWith(fresh);
     localTimes(fresh);
+    renewed();
     if (focused) document.getElementById(focused)?.focus();
   }
 

@@ -34,12 +34,12 @@ document.getElementById("login")?.addEventListener("click", (event) => {
   leave(`${event.currentTarget.href}?next=${encodeURIComponent(owner.location.href)}`);
 });
 
-/* <a data-airflow href="dags/x">: a link to one of Airflow's own pages, which opens around the frame. */
+/* <a data-airflow href="dags/x">: a link to one of Airflow's own pages, which opens around the frame, or in a tab. */
 document.addEventListener("click", (event) => {
   const link = host && event.target.closest?.("a[data-airflow]");
   if (!link || event.defaultPrevented) return;
   event.preventDefault();
-  leave(link.href, { tab: inLab || event.ctrlKey || event.metaKey });
+  leave(link.href, { tab: inLab || event.ctrlKey || event.metaKey || link.target === "_blank" });
 });
 
 for (const { name, value } of document.getElementById("notices").attributes) {

@@ -3,9 +3,11 @@
 import { api, get } from "../common/api.js";
 import { copyButtons } from "../common/copy.js";
 import { localTimes } from "../common/page.js";
+import { showProgress } from "./notebook-progress.js";
 import { counting } from "./seconds.js";
 
 const EVERY = 3000;
+const PROGRESS_EVERY = 2000;
 const SLOWEST = 30000;
 
 copyButtons(document);
@@ -27,18 +29,31 @@ async function renew() {
 const count = run()?.dataset.follow === undefined ? () => {} : counting(run);
 
 let known = "";
-let wait = EVERY;
+let wait = 0;
+
+/** Look at a run once: a notebook's progress is put into the page, anything else that is new renews it. */
+async function look() {
+  const [path, query] = run().dataset.path.split("?");
+  const isNotebook = run().dataset.follow === "notebook";
+  const said = await get(api(isNotebook ? `${path}/progress?${query}` : run().dataset.path));
+  if (isNotebook) {
+    showProgress(said.progress);
+    delete said.progress;
+  }
+  const answer = JSON.stringify(said);
+  const ended = said.lost || (said.run ?? said).state !== run().dataset.state; // since the page was made
+  if (known ? answer !== known : ended) await renew();
+  known = answer;
+  return isNotebook ? PROGRESS_EVERY : EVERY;
+}
 
 async function follow() {
   if (run()?.dataset.follow === undefined) return;
   if (!document.hidden) {
     try {
-      const answer = JSON.stringify(await get(api(run().dataset.path)));
-      if (known && answer !== known) await renew();
-      known = answer;
-      wait = EVERY;
+      wait = await look();
     } catch {
-      wait = Math.min(wait * 2, SLOWEST);
+      wait = Math.min(Math.max(wait, EVERY) * 2, SLOWEST);
     }
   }
   setTimeout(follow, wait);

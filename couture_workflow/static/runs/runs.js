@@ -1,7 +1,8 @@
 /* Spark Jobs and Notebooks: durations that count, a list that is renewed while something runs or is waited for. */
 
+import { showChosen } from "./choose-two.js";
 import { counting } from "./seconds.js";
 import { keepFresh } from "../common/fresh.js";
 
 counting(() => document.getElementById("runs"));
-keepFresh("runs");
+keepFresh("runs", { renewed: showChosen });

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
-from flask import redirect, request, url_for
+from flask import redirect, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from couture_workflow import settings
@@ -29,6 +29,8 @@ from couture_workflow.services.spark.command import FLAGS
 from couture_workflow.services.spark.pages import Place
 from couture_workflow.store.repository import Commit
 from couture_workflow.views.base import CouturePage, expose, number_asked, requires
+from couture_workflow.views.runs import notebook
+from couture_workflow.views.runs.addresses import run_url
 from couture_workflow.web.runs import task_instances
 from couture_workflow.web.state import store
 
@@ -89,6 +91,7 @@ class RunsPage(CouturePage):
             run_url=run_url,
             data_path="/runs" + _path(run.key),
             seconds=seconds,
+            **notebook.shown(run),
         )
 
 
@@ -97,23 +100,6 @@ def _spark_pages(run: Run, *, lost: bool) -> Place:
     here = bool(_LOCAL.fullmatch(request.host)) and run.host == socket.gethostname()
     over = lost or run.state != "running"
     return spark_pages.place(run, over=over, here=here, history=settings.spark_history_server())
-
-
-def run_url(run: Run) -> str:
-    """Return the address of a run's page."""
-    return key_url(run.key)
-
-
-def key_url(key: RunKey) -> str:
-    """Return the address of the page of a try."""
-    return url_for(
-        "RunsPage.details",
-        dag_id=key.dag_id,
-        run_id=key.run_id,
-        task_id=key.task_id,
-        map_index=key.map_index,
-        try_number=key.try_number,
-    )
 
 
 def task_path(key: RunKey) -> str:

@@ -12,7 +12,8 @@ from couture_workflow.permissions import RUNS
 from couture_workflow.services.runs import listing
 from couture_workflow.services.runs.listing import Listed, Sort, Wish
 from couture_workflow.views.base import CouturePage, expose, requires, user_name
-from couture_workflow.views.runs.details import BADGES, key_url, seconds
+from couture_workflow.views.runs.addresses import compare_url, key_text, key_url
+from couture_workflow.views.runs.details import BADGES, seconds
 from couture_workflow.web.runs import listing as runs
 
 #: What the form and the links of the page are made of; ``offset`` alone is left out by them.
@@ -76,12 +77,18 @@ class RunListPage(CouturePage):
             older=_address(given, offset=wish.offset + wish.limit) if found.more else "",
             place=f"From {wish.offset + 1:,} on" if wish.offset else "",
             run_url=_run_url,
+            run_text=_run_text,
+            compare_url=compare_url(),
             seconds=seconds,
         )
 
 
 def _run_url(run: Listed) -> str:
     return key_url(run.key)
+
+
+def _run_text(run: Listed) -> str:
+    return key_text(run.key)
 
 
 def _address(given: dict[str, str], **news: Any) -> str:

@@ -16,7 +16,7 @@ from couture_workflow.services.runs.records import RunKey
 from couture_workflow.services.schedules import copies, timing
 from couture_workflow.services.schedules.form import When
 from couture_workflow.services.schedules.library import Schedule
-from couture_workflow.views.runs.details import key_url
+from couture_workflow.views.runs.addresses import key_url
 from couture_workflow.web.schedules import saving, surroundings
 from couture_workflow.web.schedules.surroundings import LastRun, Live
 from couture_workflow.web.security import allowed, allowed_on_dag

@@ -96,6 +96,7 @@ def test_both_pages_fit(run: Run, width: int, mode: str, open_page: Callable[...
 
     page.get_by_role("link", name=run.key.task_id).first.click()
     expect(page.locator("pre")).to_be_visible()
+    page.wait_for_load_state()  # the text is there before its style sheets are
     assert page.evaluate("document.documentElement.scrollWidth") == width
     # In the dark a command lies on the page's own background.
     own = "getComputedStyle(document.documentElement).backgroundColor"

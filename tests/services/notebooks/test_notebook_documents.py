@@ -230,7 +230,7 @@ def test_paths_that_lead_elsewhere_are_none(path: str) -> None:
         folders.checked(path, "ann")
 
 
-@pytest.mark.parametrize("path", ["bob/x.ipynb", "examples/x.ipynb", "ann", "shared", "Ann/x.ipynb"])
+@pytest.mark.parametrize("path", ["bob/x.ipynb", "ann", "shared", "Ann/x.ipynb"])
 def test_others_folders_are_closed(path: str) -> None:
     with pytest.raises(NotFoundError):
         folders.checked(path, "ann")

@@ -74,6 +74,18 @@ CASES = {
         "from couture_workflow.operators import CoutureJupyterOperator\n"
         "from couture_workflow.operators import DagOperator\n",
     ),
+    "notebook-operator-by-its-longer-name": (
+        "from airflow.operators.jupyter_operator import CoutureJupyterNotebookOperator as N\n\n"
+        "N(task_id='t', input_nb='a.ipynb', output_nb='b.ipynb', parameters={'a': 10}, export_html=True)\n",
+        "from couture_workflow.operators import CoutureJupyterOperator as N\n\n"
+        "N(task_id='t', input_nb='a.ipynb', output_nb='b.ipynb', parameters={'a': 10}, export_html=True)\n",
+    ),
+    "notebook-operator-by-its-module": (
+        "import airflow.operators.jupyter_operator as j\n\n"
+        "j.CoutureJupyterOperator(task_id='t', input_nb='a', task_concurrency=1, provide_context=True)\n",
+        "import couture_workflow.operators as j\n\n"
+        "j.CoutureJupyterOperator(task_id='t', input_nb='a', max_active_tis_per_dag=1)\n",
+    ),
     "apply-defaults": (
         "from airflow.models import BaseOperator\nfrom airflow.utils.decorators import apply_defaults\n\n\n"
         "class My(BaseOperator):\n    @apply_defaults\n    def __init__(self, sla, **kwargs):\n"

@@ -8,10 +8,13 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from couture_workflow.exceptions import RuntimeMissingError
+from couture_workflow.services.runtimes import installed
 from couture_workflow.services.upgrade.upgrading import looks_old, upgrade, upgrade_bytes
 from couture_workflow.store.home import Store
 from tests.support.spark import runtime_or_skip, until
@@ -151,6 +154,26 @@ def notebook() -> str:
             ],
         }
     )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Setting email")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_notebook_of_the_manual_runs_with_its_parameters(
+    store: Store, upgraded: Callable[[str], Path]
+) -> None:
+    try:
+        installed.jupyter()
+    except RuntimeMissingError as error:
+        pytest.skip(f"needs Jupyter: {error}")
+    path = upgraded("d_jupyter")
+    path.with_name("testFile2.ipynb").write_text(notebook())
+    dag = load(path).dags["JupyterDAG"]
+
+    output = dag.task_dict["jupyter_task"].execute({"dag": dag, "ti": SimpleNamespace()})
+
+    assert output == str(store.outputs / "notebooks" / "plotTestFile2.ipynb")
+    assert "a is 10" in Path(output).read_text()
 
 
 class Runs:

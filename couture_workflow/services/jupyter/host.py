@@ -1,0 +1,300 @@
+"""The host of Jupyter servers: one process that starts, lists and ends them, and outlives the API server.
+
+``python -m couture_workflow.services.jupyter.host``. It listens on a socket of files, one line of JSON in and
+one out, and asks for the secret that the home has for it: any process of this account could connect. Servers
+end with it, whatever ends it: each has a reaper that watches this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from couture_workflow import settings
+from couture_workflow.exceptions import CoutureError, JupyterError
+from couture_workflow.services.jupyter import place
+from couture_workflow.services.jupyter.process import JupyterProcess, Surroundings
+from couture_workflow.services.jupyter.servers import Person
+from couture_workflow.services.notebooks import people
+from couture_workflow.services.runtimes import installed
+from couture_workflow.services.spark import notebook_session
+from couture_workflow.store.home import Store
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at the servers.
+_LOOK = 2.0
+_LONGEST = 64 * 1024
+
+
+class Host:
+    """All servers of one home.
+
+    :param most: servers at once.
+    :param memory: bytes that the processes of one server have at most.
+    :param prepare: called in a thread with the person and the server's folder before each start, and whenever
+        the person opens JupyterLab; returns variables for kernels.
+    """
+
+    def __init__(
+        self,
+        surroundings: Callable[[], Surroundings],
+        *,
+        most: int,
+        memory: int,
+        prepare: Callable[[Person, Path], Mapping[str, str]] = lambda person, folder: {},
+    ) -> None:
+        self._surroundings, self._prepare = surroundings, prepare
+        self.most, self.memory = most, memory
+        self._servers: dict[str, JupyterProcess] = {}
+        self._starts: dict[str, asyncio.Task[None]] = {}
+        self._problems: dict[str, str] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def answer(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what is asked and say how it went."""
+        if order["do"] == "list":
+            return {"servers": [await self._listed(each) for each in self._servers.values() if each.ready]}
+        person = Person(number=int(order["number"]), name=str(order["name"]))
+        key = people.folder_name(person.name)
+        if order["do"] == "start":
+            self._problems.pop(key, None)
+            await self._begin(key, person)
+        elif order["do"] == "stop":
+            await self._stop(key)
+        return self._state(key)
+
+    async def _begin(self, key: str, person: Person) -> None:
+        server = self._servers.get(key)
+        if key in self._starts:
+            return
+        if server is not None and not server.is_ending and not server.ended:
+            await asyncio.to_thread(server.refresh)
+            return
+        if len({*self._servers, *self._starts} - {key}) >= self.most:
+            raise JupyterError(
+                f"{self.most} people have a Jupyter server, which is the most at once. Ask an administrator "
+                "to stop one (Jupyter Servers) or to raise [couture_workflow] jupyter_servers."
+            )
+        self._starts[key] = asyncio.create_task(self._start(key, person, server))
+
+    async def _start(self, key: str, person: Person, former: JupyterProcess | None) -> None:
+        try:
+            await self._turn(key).acquire()
+        except asyncio.CancelledError:
+            self._starts.pop(key, None)
+            raise
+        try:
+            if former is not None:
+                await former.stop()
+            server = JupyterProcess(person, await asyncio.to_thread(self._surroundings), self._prepare)
+            self._servers[key] = server
+            await server.start()
+            log.info("JupyterLab of %s is there", person.name)
+        except (CoutureError, OSError) as error:
+            log.warning("JupyterLab of %s did not start: %s", person.name, error)
+            self._problems[key] = str(error)
+            if (failed := self._servers.pop(key, None)) is not None:
+                await failed.stop()
+        finally:
+            self._starts.pop(key, None)
+            self._turn(key).release()
+
+    def _turn(self, key: str) -> asyncio.Lock:
+        """Return what only one start or stop of a person's server holds: both have the same folder."""
+        return self._turns.setdefault(key, asyncio.Lock())
+
+    def _state(self, key: str) -> dict[str, Any]:
+        server = self._servers.get(key)
+        if key in self._starts:
+            waits_for = server.waits_for if server else "Waiting for the folders of your notebooks."
+            return {"state": "starting", "waits_for": waits_for}
+        if server is None or server.ended or server.is_ending:
+            return {"state": "stopped", "problem": self._problems.get(key, "")}
+        return {
+            "state": "ready",
+            "socket": str(server.socket),
+            "base_path": server.base_path,
+            "key": server.private_key,
+            "number": server.person.number,
+        }
+
+    async def _stop(self, key: str) -> None:
+        if (task := self._starts.get(key)) is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        async with self._turn(key):
+            if (server := self._servers.pop(key, None)) is not None:
+                await server.stop()
+                log.info("JupyterLab of %s has ended", server.person.name)
+
+    async def _listed(self, server: JupyterProcess) -> dict[str, Any]:
+        await server.look()
+        kernels = server.status.get("list", [])
+        return {
+            "number": server.person.number,
+            "name": server.person.name,
+            "since": server.since.isoformat(),
+            "last_activity": server.last_activity().isoformat(),
+            "memory": await asyncio.to_thread(memory_of, server.processes()),
+            "kernels": len(kernels),
+            "busy": sum(each.get("execution_state") == "busy" for each in kernels),
+        }
+
+    async def keep(self) -> None:
+        """Look after the servers: bury the dead, end the idle, hold each to its memory."""
+        turn = 0
+        while True:
+            await asyncio.sleep(_LOOK)
+            turn += 1
+            for key, server in list(self._servers.items()):
+                if key in self._starts:
+                    continue
+                if server.ended:
+                    log.warning("JupyterLab of %s ended by itself", server.person.name)
+                    await self._stop(key)
+                    continue
+                await asyncio.to_thread(self._hold, server)
+                often = max(1, int(min(30, server.surroundings.idle / 4) / _LOOK))
+                if turn % often == 0 and await server.look() and server.is_idle():
+                    log.info("Nobody uses JupyterLab of %s", server.person.name)
+                    await self._stop(key)
+
+    def _hold(self, server: JupyterProcess) -> None:
+        """Kill the largest kernel, or what else is largest, of a server that takes too much memory."""
+        processes = server.processes()
+        if not self.memory or memory_of(processes) <= self.memory:
+            return
+        below = [each for each in processes if each.ppid() not in (server.leader, os.getpid())]
+        largest = max(below or processes, key=lambda each: memory_of([each]))
+        log.warning(
+            "JupyterLab of %s had more than %d MiB; its largest process, %d, is killed",
+            *(server.person.name, self.memory >> 20, largest.pid),
+        )
+        with contextlib.suppress(psutil.NoSuchProcess):
+            largest.kill()
+
+    async def end(self) -> None:
+        """End all servers."""
+        await asyncio.gather(*(self._stop(key) for key in {*self._servers, *self._starts}))
+
+
+def memory_of(processes: list[psutil.Process]) -> int:
+    """Return the bytes that processes have, what they share counted once for each."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total
+
+
+async def serve(host: Host, home: Path) -> None:
+    """Answer until SIGTERM."""
+    state = await asyncio.to_thread(_cleared, home)
+    path, secret = state / "host", secrets.token_urlsafe(32)
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            order = json.loads(await reader.readline())
+            if not hmac.compare_digest(str(order.get("secret")).encode(), secret.encode()):
+                return
+            try:
+                said = await host.answer(order)
+            except CoutureError as error:
+                said = {"error": str(error)}
+            writer.write(json.dumps(said).encode() + b"\n")
+            await writer.drain()
+        except (ValueError, KeyError, TypeError, AttributeError, ConnectionError) as error:
+            log.warning("A request was not understood: %s", error)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_unix_server(one, path, limit=_LONGEST)
+    path.chmod(0o600)
+    place.write_endpoint(home, place.Endpoint(str(path), secret))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    keeper = asyncio.create_task(host.keep())
+    keeper.add_done_callback(lambda _: stop.set())
+    async with server:
+        await stop.wait()
+    keeper.cancel()
+    await host.end()
+    place.endpoint_file(home).unlink(missing_ok=True)
+    shutil.rmtree(state, ignore_errors=True)
+
+
+def _cleared(home: Path) -> Path:
+    """Return the folder of the state without what a killed host left: its reapers ended the servers."""
+    state = place.state_folder(home)
+    for path in state.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return state
+
+
+def surroundings(home: Path) -> Surroundings:
+    """Return what servers need, from the options, or raise ``RuntimeMissingError``."""
+    from airflow.configuration import conf
+
+    return Surroundings(
+        home=home,
+        state=place.state_folder(home),
+        python=Path(installed.jupyterlab()),
+        prefix=urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/"),
+        idle=int(settings.jupyter_idle() * 60),
+        kernels=settings.jupyter_path(),
+        readable=(*installed.readable_by_notebooks(), home / "cache" / "class-data"),
+        walls=settings.jupyter_walls(),
+    )
+
+
+def spark_session(home: Path, person: Person, folder: Path) -> Mapping[str, str]:
+    """Write what sessions of a person's notebooks are made from; return the variables that tell where it is.
+
+    :param folder: of the person's server, to which notebooks have no right to write.
+    """
+    return notebook_session.write(
+        Store.open(home),
+        folder / "spark-session.json",
+        scratch=folder / "tmp",
+        copies=folder / "spark-files",
+        train=True,
+    )
+
+
+def main() -> None:
+    """Run the host of the configured home."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(message)s")
+    for name in ("httpx", "httpcore", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.umask(0o077)
+    home = settings.home().absolute()
+    host = Host(
+        lambda: surroundings(home),
+        most=settings.jupyter_servers(),
+        memory=settings.jupyter_memory() << 20,
+        prepare=partial(spark_session, home),
+    )
+    asyncio.run(serve(host, home))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The pages *Jupyter Notebook* and *Jupyter Servers*."""

@@ -1,0 +1,1 @@
+"""The way to people's own JupyterLab: who may go it, and what passes on it."""

@@ -1,0 +1,162 @@
+"""What of a request's head goes to a Jupyter server, and what of an answer's head goes to the browser.
+
+The code behind a Jupyter server is its owner's, so it gets what it needs and nothing else: no cookie but its
+own, no credentials, no header that Airflow or a proxy in front of it added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+Headers = list[tuple[bytes, bytes]]
+
+#: The one cookie that passes, in both directions: Jupyter's guard against foreign pages.
+COOKIE = "_xsrf"
+
+#: Headers of a request that pass. Those of a websocket's handshake are made anew.
+_PASS = {
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-range",
+    "content-type",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "last-event-id",
+    "origin",
+    "pragma",
+    "range",
+    "referer",
+    "user-agent",
+    "x-requested-with",
+    "x-xsrftoken",
+}
+
+#: Headers of an answer that stay here: of the connection, or good for all of Airflow's addresses.
+_STAY = {
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "alt-svc",
+    "clear-site-data",
+    "connection",
+    "date",
+    "keep-alive",
+    "nel",
+    "proxy-authenticate",
+    "proxy-connection",
+    "report-to",
+    "reporting-endpoints",
+    "server",
+    "service-worker-allowed",
+    "set-cookie",
+    "set-login",
+    "strict-transport-security",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+    "x-frame-options",
+}
+
+#: Below a person's address: what answers with the content of files, which may be anybody's HTML.
+_CONTENT = ("files/", "nbconvert/", "view/")
+_FRAME = "frame-ancestors 'self'"
+_SANDBOX = f"sandbox allow-scripts; {_FRAME}"
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_TOKEN = re.compile(r"[!#-+\--:<-\[\]-~]+")
+_WRITES_NOTHING = ("GET", "HEAD", "OPTIONS")
+
+
+def first(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
+    """Return a header's value, "" if it was not sent."""
+    wanted = name.encode()
+    return next((value.decode("latin-1") for key, value in headers if key.lower() == wanted), "")
+
+
+def public_host(headers: Headers, base_url: str) -> str:
+    """Return the host that the browser's address names, "" if what was sent is none.
+
+    :param base_url: ``[api] base_url``; a proxy in front of Airflow may have sent another ``Host`` on.
+    """
+    host, configured = first(headers, "host"), urlsplit(base_url).netloc
+    came_from = {urlsplit(first(headers, name)).netloc for name in ("origin", "referer")}
+    found = configured if configured and configured in came_from else host
+    return found if _HOST.fullmatch(found) else ""
+
+
+def is_foreign(scope_type: str, method: str, headers: Headers, host: str) -> bool:
+    """Tell whether a page of another origin makes the browser write or open a websocket."""
+    if scope_type == "http" and method in _WRITES_NOTHING:
+        return False
+    origin = first(headers, "origin")
+    if origin and urlsplit(origin).netloc != host:
+        return True
+    return first(headers, "sec-fetch-site") in ("cross-site", "same-site")
+
+
+def to_jupyter(
+    headers: Headers, *, cookies: Mapping[str, str], badge: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """Return the head of a request for a Jupyter server.
+
+    :param badge: headers that say who is there; the browser's own of these names never pass.
+    """
+    kept = [
+        (name, value.decode("latin-1"))
+        for key, value in headers
+        if (name := key.decode("latin-1").lower()) in _PASS and name not in {each.lower() for each in badge}
+    ]
+    if _TOKEN.fullmatch(token := cookies.get(COOKIE, "")):
+        kept.append(("cookie", f"{COOKIE}={token}"))
+    return [*kept, *badge.items()]
+
+
+def to_browser(headers: Iterable[tuple[bytes, bytes]], *, base: str, below: str) -> Headers:
+    """Return the head of an answer for the browser.
+
+    :param base: path that the person's addresses begin with, with the prefix of ``[api] base_url``.
+    :param below: the rest of the request's path.
+    """
+    headers = [(key.lower(), value) for key, value in headers]
+    dropped = _STAY | {name.strip().lower() for name in first(headers, "connection").split(",")}
+    kept = [(key, value) for key, value in headers if key.decode("latin-1") not in dropped]
+    for key, value in headers:
+        if key == b"set-cookie" and (cookie := own_cookie(value.decode("latin-1"), base)):
+            kept.append((key, cookie.encode("latin-1")))
+    # A second policy takes away from the first one, never adds to it.
+    policy = _SANDBOX if below.startswith(_CONTENT) else _FRAME
+    kept.append((b"content-security-policy", policy.encode()))
+    kept = [each for each in kept if each[0] != b"x-content-type-options"]
+    kept.append((b"x-content-type-options", b"nosniff"))
+    if not any(key == b"referrer-policy" for key, _ in kept):
+        kept.append((b"referrer-policy", b"same-origin"))
+    return kept
+
+
+def own_cookie(text: str, base: str) -> str:
+    """Return a cookie as a Jupyter server may set it, "" if it may not: its own, and below its own path."""
+    cookie: SimpleCookie = SimpleCookie()
+    try:
+        cookie.load(text)
+    except CookieError:
+        return ""
+    if (morsel := cookie.get(COOKIE)) is None:
+        return ""
+    morsel["domain"] = ""
+    if not str(morsel["path"]).startswith(base):
+        morsel["path"] = base
+    return morsel.OutputString()

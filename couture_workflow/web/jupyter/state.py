@@ -1,0 +1,60 @@
+"""What pages and REST API do with people's Jupyter servers: start, look, list and stop them, audited."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from anyio import to_thread
+
+from couture_workflow.exceptions import NotFoundError
+from couture_workflow.services.jupyter.servers import Listed, Person, Progress, Servers
+from couture_workflow.web.audit import audit
+from couture_workflow.web.jupyter.people import person_of
+
+
+def servers() -> Servers:
+    """Return the people's servers, those of the configured home."""
+    raise NotImplementedError
+
+
+async def progress(person: Person) -> Progress:
+    """Tell how a person's server is, without starting it."""
+    return Progress(state="ready" if await servers().find(person) else "stopped")
+
+
+async def start(user: Any) -> Progress:
+    """Begin to start the server of an account, if it does not run."""
+    person = person_of(user)
+    found = await servers().start(person)
+    if found.state != "ready":
+        await to_thread.run_sync(partial(audit, "jupyter.start", user))
+    return found
+
+
+async def stop(user: Any, person: Person) -> None:
+    """Stop a person's server.
+
+    :param user: the account that does it.
+    """
+    await servers().stop(person)
+    await to_thread.run_sync(partial(audit, "jupyter.stop", user, account=person.name))
+
+
+async def listed() -> list[Listed]:
+    """Return the servers that run, by account."""
+    return sorted(await servers().listed(), key=lambda each: each.person.name)
+
+
+async def running(account: str) -> Person:
+    """Return whose server is meant, by the name or else the number of the account, or raise."""
+    people = [each.person for each in await listed()]
+    for person in people:
+        if person.name == account:
+            return person
+    for person in people:
+        if str(person.number) == account:
+            return person
+    raise NotFoundError(
+        f"{account!r} has no Jupyter server that runs. The page Jupyter Servers lists those that do."
+    )

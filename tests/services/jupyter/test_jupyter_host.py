@@ -1,0 +1,386 @@
+"""People's Jupyter servers with a real host: one for each person, behind walls, and nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import jwt
+import psutil
+import pytest
+import websockets
+
+from couture_workflow.exceptions import JupyterError
+from couture_workflow.services.jupyter import place
+from couture_workflow.services.jupyter.client import HostedServers
+from couture_workflow.services.jupyter.process import BADGE, new_key
+from couture_workflow.services.jupyter.servers import Person, Server
+from tests.support import asynchronous
+
+pytestmark = pytest.mark.slow
+
+ANN, BOB = Person(number=1, name="ann"), Person(number=2, name="Bob a'b\"<&>/../ü")
+PREFIX = "/pre"
+T = TypeVar("T")
+
+
+class RunningHost:
+    """A host with a home of its own, as a service of the workbench."""
+
+    def __init__(self, home: Path, **options: str) -> None:
+        self.home = home
+        self.options = options
+        self.home.mkdir(mode=0o700, parents=True)
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        given = {f"AIRFLOW__COUTURE_WORKFLOW__{name.upper()}": value for name, value in self.options.items()}
+        place.endpoint_file(self.home).unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "couture_workflow.services.jupyter.host"],
+            env={
+                **os.environ,
+                "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:1{PREFIX}/",
+                "AIRFLOW__COUTURE_WORKFLOW__HOME": str(self.home),
+                "MY_API_TOKEN": "a secret of somebody's",
+                **given,
+            },
+        )
+        wait_for(lambda: place.endpoint_file(self.home).exists() or self.process.poll() is not None)
+        assert self.process.poll() is None
+
+    def servers(self) -> HostedServers:
+        """Return the API server's side; for one event loop."""
+        return HostedServers(self.home)
+
+    def pids(self) -> list[int]:
+        """Return the processes below the host."""
+        return [each.pid for each in psutil.Process(self.process.pid).children(recursive=True)]
+
+    def stop(self) -> None:
+        """Stop it as the supervisor does."""
+        self.process.terminate()
+        self.process.wait(60)
+
+
+def wait_for(what: Callable[[], Any], *, seconds: float = 120) -> Any:
+    """Look until there is something true."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+    return found
+
+
+def run(work: Callable[[HostedServers], Awaitable[T]], host: RunningHost) -> T:
+    async def whole() -> T:
+        return await work(host.servers())
+
+    result: T = asynchronous.run(whole())
+    return result
+
+
+async def ready(servers: HostedServers, person: Person) -> Server:
+    """Start a person's server and wait until it answers."""
+    await servers.start(person)
+    while (await servers.progress(person)).state != "ready":
+        await asyncio.sleep(0.1)
+    found = await servers.find(person)
+    assert found is not None
+    return found
+
+
+def client(server: Server, headers: Any = None) -> httpx.AsyncClient:
+    kind, _, path = server.address.partition(":")
+    assert kind == "unix"
+    transport = httpx.AsyncHTTPTransport(uds=path)
+    return httpx.AsyncClient(
+        transport=transport, base_url=f"http://x{PREFIX}{server.base_path}", headers=headers, timeout=60
+    )
+
+
+async def kernel(servers: HostedServers, person: Person) -> tuple[str, dict[str, str]]:
+    """Start a kernel in the person's folder; return its id and what its websocket needs."""
+    server = await ready(servers, person)
+    headers = dict(servers.headers(person, server))
+    async with client(server, headers) as http:
+        await http.get("lab")
+        token = http.cookies["_xsrf"]
+        folder = server.base_path.split("/")[2]
+        made = await http.post(
+            "api/kernels", headers={"X-XSRFToken": token}, json={"name": "python3", "path": folder}
+        )
+        assert made.status_code == 201, made.text
+        return made.json()["id"], {**headers, "Cookie": f"_xsrf={token}"}
+
+
+async def execute(servers: HostedServers, person: Person, code: str) -> str:
+    """Run code in a kernel of the person's server and return what it printed."""
+    number, headers = await kernel(servers, person)
+    server = await ready(servers, person)
+    path = server.address.removeprefix("unix:")
+    address = f"ws://x{PREFIX}{server.base_path}api/kernels/{number}/channels"
+    async with websockets.unix_connect(path, address, additional_headers=headers, max_size=None) as socket:
+        asked = uuid.uuid4().hex
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        header = {
+            "msg_id": asked,
+            "msg_type": "execute_request",
+            "session": "s",
+            "username": "",
+            "version": "5",
+        }
+        await socket.send(
+            json.dumps(
+                {
+                    "header": {**header, "date": ""},
+                    "parent_header": {},
+                    "metadata": {},
+                    "content": {**content, "user_expressions": {}},
+                    "channel": "shell",
+                    "buffers": [],
+                }
+            )
+        )
+        printed, is_idle, is_done = "", False, False
+        while not (is_idle and is_done):
+            message = json.loads(await socket.recv())
+            if message.get("parent_header", {}).get("msg_id") != asked:
+                continue
+            kind, said = message["msg_type"], message["content"]
+            printed += said["text"] if kind == "stream" else ""
+            assert kind != "error", said
+            is_done = is_done or kind == "execute_reply"
+            is_idle = is_idle or (kind == "status" and said["execution_state"] == "idle")
+        return printed
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    """A host whose home has a long and odd name."""
+    host = RunningHost(tmp_path_factory.mktemp("x") / ("hö'me %41?# " + "long" * 30))
+    try:
+        yield host
+    finally:
+        host.stop()
+
+
+def test_many_starts_at_once_make_one_server(host: RunningHost) -> None:
+    async def many(servers: HostedServers) -> tuple[list[str], int]:
+        told = await asyncio.gather(*(servers.start(ANN) for _ in range(20)))
+        await ready(servers, ANN)
+        return [each.state for each in told], len(await servers.listed())
+
+    states, count = run(many, host)
+
+    assert set(states) <= {"starting", "ready"}
+    assert count == 1
+
+
+def test_only_who_is_told_of_by_the_host_gets_in(host: RunningHost) -> None:
+    async def knock(servers: HostedServers) -> dict[str, int]:
+        server = await ready(servers, ANN)
+        stranger, _ = new_key()
+        claims = {"sub": ANN.name, "aud": server.base_path, "iat": int(time.time()) - 100}
+
+        def forged(key: str, **more: Any) -> dict[str, str]:
+            return {BADGE: jwt.encode({**claims, "exp": int(time.time()) + 60, **more}, key, "EdDSA")}
+
+        key = servers._keys[ANN]
+        tries = {
+            "good": servers.headers(ANN, server),
+            "none": {},
+            "rubbish": {BADGE: "a.b.c"},
+            "expired": forged(key, exp=int(time.time()) - 30),
+            "another name": forged(key, sub=BOB.name),
+            "another server": forged(key, aud="/jupyter/bob/"),
+            "another key": forged(stranger),
+        }
+        found = {}
+        for name, headers in tries.items():
+            async with client(server, headers) as http:
+                found[name] = (await http.get("api/contents")).status_code
+        async with client(server, tries["good"]) as http:
+            found["no _xsrf"] = (await http.post("api/kernels", json={"name": "python3"})).status_code
+            found["token in the address"] = (await http.get("api/contents?token=")).status_code
+        return found
+
+    found = run(knock, host)
+
+    assert (found.pop("good"), found.pop("token in the address")) == (200, 200)
+    assert set(found.values()) == {403}
+
+
+def test_lab_shows_what_may_be_seen_and_offers_to_schedule(host: RunningHost) -> None:
+    async def look(servers: HostedServers) -> tuple[set[str], str]:
+        server = await ready(servers, BOB)
+        async with client(server, servers.headers(BOB, server)) as http:
+            names = {each["name"] for each in (await http.get("api/contents")).json()["content"]}
+            page = (await http.get("lab")).text
+            assert (await http.get("lab/extensions/couture-lab/static/remoteEntry.js")).status_code == 200
+        return names, page
+
+    names, page = run(look, host)
+
+    own = next(name for name in names if name.startswith("bob-"))
+    assert names - {"examples"} == {own, "shared"}
+    assert (host.home / "notebooks" / own).is_dir()
+    assert "couture-lab" in page
+
+
+def test_walls_keep_a_notebook_to_its_own_files(host: RunningHost) -> None:
+    (host.home / "airflow").mkdir(exist_ok=True)
+    secret = host.home / "airflow" / "key"
+    secret.write_text("secret")
+
+    async def try_all(servers: HostedServers) -> tuple[str, str, str]:
+        server = await ready(servers, BOB)
+        of_other = Path(server.address.removeprefix("unix:")).parents[1] / "server.json"
+        assert of_other.is_file()
+        paths = [
+            *(str(secret), "/etc/shadow", "/proc/1/environ", f"/proc/{host.process.pid}/environ"),
+            *(str(place.endpoint_file(host.home)), str(of_other)),
+        ]
+        code = f"""
+            import os, socket
+            def tried(what):
+                try:
+                    return what()
+                except OSError as error:
+                    return type(error).__name__
+            for path in {paths!r}:
+                print(tried(lambda: open(path).read()))
+            print(tried(lambda: os.listdir({str(host.home)!r})))
+            print(tried(lambda: os.kill({host.process.pid}, 0)))
+            print(tried(lambda: open("/tmp/not-mine", "w")))
+        """
+        refused = await execute(servers, ANN, "\n".join(line[12:] for line in code.splitlines()))
+        names = await execute(servers, ANN, "import os; print(*os.environ)")
+        wrote = await execute(
+            servers,
+            ANN,
+            "open('mine.txt', 'w').write('1'); open('../shared/all.txt', 'w').write('2')\n"
+            "import multiprocessing, subprocess, tempfile; multiprocessing.Lock(); tempfile.TemporaryFile()\n"
+            "print(subprocess.run(['id'], capture_output=True).returncode)",
+        )
+        return refused, names, wrote
+
+    refused, names, wrote = run(try_all, host)
+
+    assert refused.split() == ["PermissionError"] * 9
+    assert not [name for name in names.split() if "AIRFLOW" in name or "TOKEN" in name or "KEY" in name]
+    assert wrote.strip() == "0"
+    assert (host.home / "notebooks" / "ann" / "mine.txt").read_text() == "1"
+    assert (host.home / "notebooks" / "shared" / "all.txt").read_text() == "2"
+
+
+def test_the_host_answers_nobody_without_the_secret(host: RunningHost) -> None:
+    async def ask() -> bytes:
+        endpoint = place.read_endpoint(host.home)
+        assert endpoint is not None
+        reader, writer = await asyncio.open_unix_connection(endpoint.socket)
+        writer.write(json.dumps({"secret": "x", "do": "list"}).encode() + b"\n")
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    assert asynchronous.run(ask()) == b""
+    assert place.endpoint_file(host.home).stat().st_mode & 0o777 == 0o600
+
+
+def test_list_tells_memory_and_kernels_and_a_stop_leaves_nothing(host: RunningHost) -> None:
+    async def list_and_stop(servers: HostedServers) -> tuple[Any, list[int], str]:
+        await execute(servers, ANN, "print(1)")
+        listed = next(each for each in await servers.listed() if each.person == ANN)
+        before = host.pids()
+        await servers.stop(ANN)
+        return listed, before, (await servers.progress(ANN)).state
+
+    listed, before, state = run(list_and_stop, host)
+
+    assert listed.memory > 50 << 20
+    assert (listed.kernels, listed.busy) >= (1, 0)
+    assert state == "stopped"
+    assert len(host.pids()) < len(before)
+
+
+def test_a_server_that_is_killed_is_started_again(host: RunningHost) -> None:
+    async def kill(servers: HostedServers) -> None:
+        await ready(servers, ANN)
+        for process in psutil.Process(host.process.pid).children(recursive=True):
+            if "jupyterlab" in " ".join(process.cmdline()) and "reaper" not in " ".join(process.cmdline()):
+                process.kill()
+        while (await servers.progress(ANN)).state == "ready":
+            await asyncio.sleep(0.1)
+        await ready(servers, ANN)
+
+    run(kill, host)
+
+
+def test_nothing_is_left_when_the_host_is_killed(tmp_path: Path) -> None:
+    host = RunningHost(tmp_path / "home")
+
+    async def open_lab(servers: HostedServers) -> list[int]:
+        await execute(
+            servers, ANN, "import subprocess; subprocess.Popen(['sleep', '1000'], start_new_session=True)"
+        )
+        return host.pids()
+
+    pids = run(open_lab, host)
+    assert len(pids) >= 4
+    host.process.send_signal(signal.SIGKILL)
+    host.process.wait()
+
+    wait_for(lambda: not [pid for pid in pids if psutil.pid_exists(pid)], seconds=60)
+    host.start()  # what was left of its state is cleared
+    run(lambda servers: ready(servers, ANN), host)
+    host.stop()
+    assert not Path(place.state_folder(host.home)).joinpath("1").exists()
+    place.state_folder(host.home).rmdir()
+
+
+def test_limits_of_servers_of_memory_and_of_time(tmp_path: Path) -> None:
+    host = RunningHost(tmp_path / "home", jupyter_servers="1", jupyter_memory="300", jupyter_idle="0.1")
+
+    async def beyond(servers: HostedServers) -> None:
+        await ready(servers, ANN)
+        with pytest.raises(JupyterError, match="1 people have a Jupyter server"):
+            await servers.start(BOB)
+        number, headers = await kernel(servers, ANN)
+        server = await ready(servers, ANN)
+        async with client(server, headers) as http:
+            before = (await http.get("api/kernels")).json()[0]["id"]
+        assert before == number
+        while (await servers.progress(ANN)).state == "ready":  # nobody is connected, and nothing runs
+            await asyncio.sleep(0.2)
+        await ready(servers, ANN)
+        pids = set(host.pids())
+        asked = asyncio.create_task(
+            execute(servers, ANN, "x = bytearray(1 << 30)\nimport time; time.sleep(600)")
+        )
+        hungry = None
+        while hungry is None:
+            await asyncio.sleep(0.1)
+            for pid in set(host.pids()) - pids:
+                if psutil.pid_exists(pid) and psutil.Process(pid).memory_info().rss > 300 << 20:
+                    hungry = pid
+        while psutil.pid_exists(hungry):
+            await asyncio.sleep(0.1)
+        assert (await servers.progress(ANN)).state == "ready"
+        asked.cancel()
+
+    try:
+        run(beyond, host)
+    finally:
+        host.stop()

@@ -1,0 +1,62 @@
+"""Which headers pass, and what a cookie of a Jupyter server is made of."""
+
+from __future__ import annotations
+
+import pytest
+
+from couture_workflow.web.jupyter import headers as heads
+
+BASE = "/airflow/jupyter/ann/"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "passes"),
+    [
+        ("_xsrf=a; Path=/airflow/jupyter/ann/; Secure", "_xsrf=a; Path=/airflow/jupyter/ann/; Secure"),
+        ("_xsrf=a; Path=/airflow/jupyter/ann/lab", "_xsrf=a; Path=/airflow/jupyter/ann/lab"),
+        ("_xsrf=a", "_xsrf=a; Path=/airflow/jupyter/ann/"),
+        ("_xsrf=a; Path=/", "_xsrf=a; Path=/airflow/jupyter/ann/"),
+        ("_xsrf=a; Path=/airflow/jupyter/anna/; Domain=.example.org", "_xsrf=a; Path=/airflow/jupyter/ann/"),
+        ("_token=a; Path=/airflow/jupyter/ann/", ""),
+        ("session=a", ""),
+        ("_XSRF=a", ""),
+        ("", ""),
+        ("no cookie at all", ""),
+    ],
+)
+def test_only_jupyters_own_cookie_passes_below_its_own_path(cookie: str, passes: str) -> None:
+    assert heads.own_cookie(cookie, BASE) == passes
+
+
+@pytest.mark.parametrize("token", ["a\r\nX-Badge: bob", "a; _token=b", 'a"b', "a b", "", "ü"])
+def test_a_cookie_that_could_be_read_as_more_does_not_pass(token: str) -> None:
+    sent = heads.to_jupyter([], cookies={"_xsrf": token}, badge={"X-Badge": "ann"})
+
+    assert sent == [("X-Badge", "ann")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "host"),
+    [
+        ({b"host": b"localhost:8080"}, "localhost:8080"),
+        ({b"Host": b"[::1]:8080"}, "[::1]:8080"),
+        ({b"host": b"inner", b"origin": b"https://public.example.org"}, "public.example.org"),
+        ({b"host": b"inner", b"referer": b"https://public.example.org/x"}, "public.example.org"),
+        ({b"host": b"inner", b"origin": b"https://evil.example.org"}, "inner"),
+        ({b"host": b"a b"}, ""),
+        ({b"host": b"a/b@c"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_host_is_that_of_the_browsers_address(headers: dict[bytes, bytes], host: str) -> None:
+    assert heads.public_host(list(headers.items()), "https://public.example.org/airflow") == host
+
+
+@pytest.mark.parametrize(
+    "below", ["files/a.html", "files/shared/a.svg", "nbconvert/html/a.ipynb", "view/a.html"]
+)
+def test_a_second_policy_is_added_to_jupyters_own(below: str) -> None:
+    sent = heads.to_browser([(b"Content-Security-Policy", b"default-src 'self'")], base=BASE, below=below)
+
+    policies = [value for name, value in sent if name == b"content-security-policy"]
+    assert policies == [b"default-src 'self'", b"sandbox allow-scripts; frame-ancestors 'self'"]
