@@ -93,7 +93,9 @@ class Watches:
             # The question goes on in a thread; a database that hangs holds up this answer, not the decision.
             question = asyncio.ensure_future(self._ask(token, person))
             question.add_done_callback(_forget)
-            done, _ = await asyncio.wait({question}, timeout=max(0.0, good + self._patience - asked))
+            # Where this process itself was held up, the question still gets its time.
+            left = max(good + self._patience - asked, self._patience / 4)
+            done, _ = await asyncio.wait({question}, timeout=left)
             if not done:
                 log.warning("Whether %s may use JupyterLab could not be asked in time", person.name)
                 return

@@ -37,6 +37,7 @@ def run_cell(page: Page, lab: FrameLocator, code: str) -> None:
     lab.locator(".jp-LauncherCard[data-category='Notebook']").first.click()
     cell = lab.locator(".jp-Notebook .cm-content").first
     expect(cell).to_be_visible()
+    expect(lab.get_by_text("| Idle")).to_be_visible(timeout=180_000)  # what is run before is not run at all
     cell.click()
     page.keyboard.type(code)
     page.keyboard.press("Shift+Enter")
