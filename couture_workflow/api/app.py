@@ -29,7 +29,7 @@ _ROUTERS = {
     "artifacts": ("files.artifacts",),
     "dags": ("dags.routes",),
     "notebooks": ("jupyter.routes", "schedules.routes"),
-    "runs": ("runs.routes", "runs.outputs"),
+    "runs": ("runs.routes", "runs.outputs", "runs.frame"),
     "git_remote": ("git.routes",),
 }
 

@@ -61,13 +61,17 @@ def gc(arguments: argparse.Namespace) -> int:
 def _collect(store: Store) -> None:
     from couture_workflow.services.dags import repository as dag_repository
     from couture_workflow.services.dags import worktrees as dag_worktrees
+    from couture_workflow.services.notebooks import outputs as notebook_outputs
     from couture_workflow.services.workbench import doctor as service
 
     removed = service.collect_garbage(store)
     versions = dag_worktrees.sweep_bundle(dag_repository.BUNDLE)
+    runs = notebook_outputs.sweep(store)
     report(f"{store.root}: removed {len(removed.paths)} file(s), {removed.size} bytes.")
     if versions:
         report(f"Removed the folders of {len(versions)} version(s) of the DAGs that no run needs.")
+    if runs:
+        report(f"Removed the outputs of {runs} run(s) of notebooks, as their tasks say what is kept.")
 
 
 def install(arguments: argparse.Namespace) -> int:

@@ -44,7 +44,8 @@ class CoutureJupyterOperator(BaseOperator):
     :param python: the Python that the cells run in, which must have ipykernel; the one of the Jupyter runtime
         if it is not given (templated)
     :param cell_timeout: seconds, or a ``timedelta``, that one cell may take
-    :param keep_outputs: of how many runs of this task the outputs are kept; 0 for all
+    :param keep_outputs: of how many runs of this task the outputs are kept, 0 for all; 30 if it is not
+        given, and unless ``keep_days`` is, all that ``output_nb`` named
     :param keep_days: outputs of runs that began longer ago go too; 0 for none
     :param description: what the task does; shown as its documentation
     """
@@ -65,7 +66,7 @@ class CoutureJupyterOperator(BaseOperator):
         kernel: str | None = None,
         python: str | None = None,
         cell_timeout: float | timedelta | None = None,
-        keep_outputs: int = 30,
+        keep_outputs: int | None = None,
         keep_days: float = 0,
         description: str | None = None,
         **kwargs: Any,
@@ -94,7 +95,7 @@ class CoutureJupyterOperator(BaseOperator):
         for name, fits, rule in (
             ("hide_code", self.hide_code in (True, False, "both"), "True, False or 'both'"),
             ("cell_timeout", _is_number(self.cell_timeout, above=0, none=True), "seconds above 0, or None"),
-            ("keep_outputs", isinstance(self.keep_outputs, int) and self.keep_outputs >= 0, "0, 1, 2 ..."),
+            ("keep_outputs", _is_count(self.keep_outputs), "0 for all, 1, 2 and so on"),
             ("keep_days", _is_number(self.keep_days, above=-1), "a number of days, 0 for no limit"),
         ):
             if not fits:
@@ -153,6 +154,7 @@ class CoutureJupyterOperator(BaseOperator):
             redact=lambda text: str(redact(text)),
             on_kernel=lambda: keep(store, self._known(record)) if record else None,
             surround=lambda folder: _spark_session(store, source, folder),
+            on_published=lambda paths: self._name(store, paths),
         )
         try:
             output = self._run.run()
@@ -161,6 +163,12 @@ class CoutureJupyterOperator(BaseOperator):
                 outputs.sweep_task(store, record.key.dag_id, record.key.task_id)
         self.log.info("The notebook with its results is %s", output)
         return str(output)
+
+    def _name(self, store: Store, paths: Sequence[Path]) -> None:
+        from couture_workflow.services.notebooks import outputs
+
+        if self._run is not None and self._run.request.own is not None:
+            outputs.named(store, self._run.request.own, paths)
 
     def _known(self, run: Run) -> Run:
         """Return a record with what is known of the notebook by now."""
@@ -212,7 +220,9 @@ class CoutureJupyterOperator(BaseOperator):
     def _keep(self) -> Keep:
         from couture_workflow.services.notebooks.outputs import Keep
 
-        return Keep(self.keep_outputs, self.keep_days)
+        said = self.keep_outputs is not None or self.keep_days > 0
+        count = Keep().outputs if self.keep_outputs is None else self.keep_outputs
+        return Keep(count, self.keep_days, named=said)
 
     def _show(self, kind: str, line: str) -> None:
         getattr(self.log, _LEVELS.get(kind, "info"))("%s", line)
@@ -226,6 +236,10 @@ def _bundle(context: Context) -> Path | None:
 
 def _seconds(given: float | timedelta | None) -> float | None:
     return given.total_seconds() if isinstance(given, timedelta) else given
+
+
+def _is_count(given: object) -> bool:
+    return given is None or (isinstance(given, int) and not isinstance(given, bool) and given >= 0)
 
 
 def _is_number(given: object, *, above: float, none: bool = False) -> bool:

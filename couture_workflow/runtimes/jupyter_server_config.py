@@ -13,6 +13,7 @@ from typing import Any
 
 import jwt
 from jupyter_server.auth import IdentityProvider, User
+from jupyter_server.base.handlers import AuthenticatedFileHandler
 
 _GIVEN: dict[str, Any] = json.loads(
     Path(os.environ.pop("COUTURE_JUPYTER_SERVER")).read_text(encoding="utf-8")
@@ -53,6 +54,20 @@ class HeaderIdentity(IdentityProvider):  # type: ignore[misc]
         return True
 
 
+class LinkedFiles(AuthenticatedFileHandler):  # type: ignore[misc]
+    """Gives files out: the folders below the root are links, which tornado would not follow out of it."""
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str:
+        """Look at a file below a link as at one whose root is what the link leads to."""
+        name, _, rest = os.path.relpath(absolute_path, root).partition("/")
+        link = Path(root, name)
+        if name not in (".", "..") and link.is_symlink():
+            root = os.path.realpath(link)
+            absolute_path = str(Path(root, rest))
+        path: str = super().validate_absolute_path(root, absolute_path)
+        return path
+
+
 c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 - Jupyter gives it
 c.ServerApp.identity_provider_class = HeaderIdentity
 c.IdentityProvider.token = ""
@@ -69,6 +84,7 @@ c.ServerApp.quit_button = False
 c.ServerApp.jpserver_extensions = {"jupyter_lsp": False}  # looks for language servers with npm at each start
 c.ServerApp.log_level = 30
 c.ContentsManager.allow_hidden = False
+c.ContentsManager.files_handler_class = LinkedFiles
 c.MappingKernelManager.cull_idle_timeout = _GIVEN["idle"]
 c.MappingKernelManager.cull_interval = max(1, min(60, _GIVEN["idle"] // 4))
 c.MappingKernelManager.cull_connected = False

@@ -2,9 +2,8 @@
 
 ``python notebook_runner.py REQUEST.json``, where the request has ``input``, ``output``, ``pages`` (path and
 whether without code), ``parameters``, ``folder`` (where cells run), ``kernel`` (name; null: what the notebook
-needs), ``kernels`` (what ``kernel.json`` says, by name), ``own`` (name of the one for Python notebooks),
-``program`` (of Python kernels) and ``cell_timeout`` (seconds or null). The output is written after each cell.
-The exit code is 0 for success and 1 for a failure that was told as an event.
+needs), ``kernels`` (what ``kernel.json`` says, by name), ``own`` (the one for Python), ``program`` (of Python
+kernels), ``cell_timeout`` (or null). The exit code is 1 for a failure, which was told as an event.
 """
 
 from __future__ import annotations
@@ -35,19 +34,18 @@ _CELL, _NOTEBOOK, _RESULTS = 10_000_000, 50_000_000, 2_000
 #: Characters of an error, of its traceback and of a cell's source that are told.
 _ERROR, _TRACEBACK = 2_000, 40_000
 #: Seconds that a kernel may take to start, and that results of a cell are waited for after its end: a busy
-#: machine needs many, and a kernel that has died is noticed at once.
-_START, _PATIENCE = 600, 3_600
-#: Seconds without a result after which a dead kernel has none left.
-_REST = 0.5
+#: machine needs many, and a dead kernel is noticed at once. Milliseconds in which another result of it comes.
+_START, _PATIENCE, _REST = 600, 3_600, 1_000
 #: Seconds after which a line is told that has not come to its end, and how what streams have is told.
-_PAUSE = 1.0
-_KINDS = {"stdout": "output", "stderr": "warning"}
+_PAUSE, _KINDS = 1.0, {"stdout": "output", "stderr": "warning"}
 #: Languages that the kernel of Python runs.
 _PYTHON = {"python", "python3", "ipython"}
 #: What reading or showing a notebook that is none raises.
 _WRONG = (nbformat.reader.NotJSONError, nbformat.ValidationError, OSError, ValueError, LookupError)
 _FIELDS = {"cell_type", "id", "metadata", "source", "outputs", "execution_count", "attachments"}
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+#: What papermill says that is known already.
+_KNOWN = ("Executing ", "Ending Cell", "Input Notebook:", "Output Notebook:", "Working dir")
 _LOGGERS = ("papermill", "papermill.translators", "traitlets")
 
 
@@ -82,14 +80,12 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         self._of_cell: dict[int, int] = {}
         self._displays: dict[str, int] = {}
         self._told: set[int] = set()
-        self._seen = 0
         self._stream, self._rest = "stdout", ""
         self._timer: asyncio.TimerHandle | None = None
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Take a message of the kernel."""
         kind, content = msg["msg_type"], msg["content"]
-        self._seen += 1
         if kind == "error" or (kind == "status" and content["execution_state"] == "idle"):
             self._tell_rest()
         if kind == "error":
@@ -122,10 +118,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             try:
                 await self._async_check_alive()
             except DeadKernelError:
-                seen = -1
-                while seen != self._seen:
-                    seen = self._seen
-                    await asyncio.sleep(_REST)
+                while await self.kc.iopub_channel.socket.poll(_REST):
+                    await asyncio.sleep(0)  # it is being read
                 self.task_poll_for_reply.cancel()
                 return
 
@@ -178,10 +172,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     def _leave_out(self, cell: Any, cell_index: int) -> None:
         if cell_index not in self._told:
             self._told.add(cell_index)
-            text = (
-                f"[Results are left out from here on: a cell keeps {_RESULTS:,} of them and {_CELL:,} "
-                f"characters at most, all cells {_NOTEBOOK:,} characters]\n"
-            )
+            rule = f"a cell keeps {_RESULTS:,} of them and {_CELL:,} characters at most, all {_NOTEBOOK:,}"
+            text = f"[Results are left out from here on: {rule}]\n"
             cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=text))
             tell("warning", text=text)
 
@@ -200,9 +192,7 @@ class Lines(logging.Handler):
         text = record.getMessage()
         if record.levelno >= logging.WARNING and record.name != "papermill":
             tell_text("warning", text)
-        elif not text.startswith(
-            ("Executing ", "Ending Cell", "Input Notebook:", "Output Notebook:", "Working dir")
-        ):
+        elif not text.startswith(_KNOWN):
             tell_text("warning" if record.levelno >= logging.WARNING else "output", text)
 
 
@@ -210,13 +200,17 @@ class Engine(NBClientEngine):  # type: ignore[misc]
     """Papermill's own engine, which also tells what cell begins, and how one ended."""
 
     @classmethod
+    def execute_notebook(cls, nb: Any, *arguments: Any, **options: Any) -> Any:
+        """Run a notebook, of which every state can be written."""
+        nb.metadata.papermill["parameters"] = plain(nb.metadata.papermill.get("parameters"))
+        return super().execute_notebook(nb, *arguments, **options)
+
+    @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
         """Run the cells."""
         notebook = nb_man.nb
         code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
         start, complete = nb_man.cell_start, nb_man.cell_complete
-        given = notebook.metadata.papermill.get("parameters")
-        notebook.metadata.papermill["parameters"] = plain(given)
 
         def begin(cell: Any, cell_index: int | None = None, **more: Any) -> None:
             if cell_index in code:
@@ -238,9 +232,11 @@ class Engine(NBClientEngine):  # type: ignore[misc]
 
 
 def plain(value: Any) -> Any:
-    """Return a value with text for the numbers that JSON has not: no browser opens a notebook with them."""
+    """Return a value with text for numbers that JSON has not, and without what is no text."""
     if isinstance(value, float) and value - value != 0:
         return str(value)
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     return [plain(each) for each in value] if isinstance(value, list) else value
@@ -267,7 +263,7 @@ def read_notebook(request: dict[str, Any]) -> Any:
                 del cell[name]
             if not _ID.fullmatch(str(cell.get("id", ""))):
                 cell.id = f"cell-{number}"
-            cell.source = cell.source.replace("\r\n", "\n").replace("\r", "\n")
+            cell.source = plain(cell.source).replace("\r\n", "\n").replace("\r", "\n")
             if cell.cell_type == "code":
                 cell.outputs = []
         notebook = nbformat.validator.normalize(notebook)[1]
@@ -347,12 +343,14 @@ def write_pages(request: dict[str, Any]) -> None:
     from nbconvert import HTMLExporter
     from nbconvert.utils.exceptions import ConversionException
 
-    notebook = nbformat.reader.reads(Path(request["output"]).read_text(encoding="utf-8"))  # whatever it has
-    if any("state" not in each for each in notebook.metadata.get("widgets", {}).values()):
-        del notebook.metadata["widgets"]  # as others write it
     for path, without in request["pages"]:
         options = dict.fromkeys(("exclude_input", "exclude_input_prompt", "exclude_output_prompt"), without)
         try:
+            notebook = nbformat.reader.reads(Path(request["output"]).read_text(encoding="utf-8"))
+            if any("state" not in each for each in notebook.metadata.get("widgets", {}).values()):
+                del notebook.metadata["widgets"]  # as others write it
+            for cell in notebook.cells:
+                cell.source = shortened(cell.source, _TRACEBACK)  # colours take much time and memory
             page, _ = HTMLExporter(embed_images=True, **options).from_notebook_node(notebook)
             Path(path).write_text(page, encoding="utf-8", errors="replace")
         except (*_WRONG, ConversionException, AttributeError, TypeError) as error:
@@ -374,8 +372,8 @@ def errors(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     except papermill.PapermillException as error:
         yield {"kind": "refused", "text": shortened(f"it cannot be given parameters: {error}", _ERROR)}
     except RuntimeError as error:
-        text = "its kernel does not start, and the Python of the kernel needs ipykernel: "
-        yield {"kind": "refused", "text": text + str(error)[-_ERROR:]}
+        why = f"its kernel does not start, and its Python needs ipykernel: {str(error)[-_ERROR:]}"
+        yield {"kind": "refused", "text": why}
     except (OSError, ValueError) as error:
         yield {"kind": "refused", "text": shortened(f"{type(error).__name__}: {error}", _ERROR)}
 
@@ -385,9 +383,8 @@ def main(path: str) -> int:
     request = json.loads(Path(path).read_text(encoding="utf-8"))
     warnings.simplefilter("ignore")
     handler = Lines()
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.INFO if name == "papermill" else logging.WARNING)
+    for logger in map(logging.getLogger, _LOGGERS):
+        logger.setLevel(logging.INFO if logger.name == "papermill" else logging.WARNING)
         logger.addHandler(handler)
         logger.propagate = False
     ended = next(errors(request), {"kind": "done"})

@@ -12,6 +12,8 @@ import pytest
 
 import couture_workflow
 from couture_workflow import cli
+from couture_workflow.services.notebooks import outputs
+from couture_workflow.services.runs.records import RunKey
 from couture_workflow.services.workbench import installation
 from tests.support.workbench import command
 
@@ -93,6 +95,18 @@ def test_the_doctor_reports_damage(store: Any, capsys: pytest.CaptureFixture[str
 def test_garbage_is_collected(store: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["gc", "--home", str(store.root)]) == 0
     assert capsys.readouterr().out == f"{store.root}: removed 0 file(s), 0 bytes.\n"
+
+
+def test_outputs_of_notebooks_that_are_not_kept_are_garbage(
+    store: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        outputs.begin(store, RunKey("d", str(number), "t"), outputs.Keep(1))
+
+    assert cli.main(["gc", "--home", str(store.root)]) == 0
+
+    assert "Removed the outputs of 2 run(s) of notebooks" in capsys.readouterr().out
+    assert outputs.room(store, "d").tries == 1
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:

@@ -241,13 +241,14 @@ VALUES = {
     "moment": datetime(2026, 1, 31, 12, tzinfo=UTC),
     "nested": {"a": [1, [None, {"b": (float("nan"), HOSTILE)}]], 'k"': [date(2026, 1, 1)]},
     "text": f"{HOSTILE}\n\t\\n {{{{ x }}}} %s \u2028 \U0001f427 \x00 '''",
+    "half": "\ud83d half a character",
     "long": "ü'\"\\" * 250_000,
 }
 SAY = """
 import hashlib, json
 print(none, nan != nan, infinite, yes, number, share, day, moment)
 print(ascii(nested))
-print(ascii(text))
+print(ascii(text), ascii(half))
 print(len(long), hashlib.sha256(long.encode()).hexdigest())
 """
 
@@ -262,10 +263,11 @@ def test_parameters_of_all_kinds_arrive(store: Store, jupyter: str, folder: Path
     first, nested, text, long = printed(output).splitlines()
     assert first == f"None True -inf True {2**70} 1e-300 2026-01-31 2026-01-31T12:00:00+00:00"
     assert nested == ascii({"a": [1, [None, {"b": [float("nan"), HOSTILE]}]], 'k"': ["2026-01-01"]})
-    assert text == ascii(VALUES["text"])
+    assert text == f"{ascii(VALUES['text'])} {ascii(VALUES['half'])}"
     digest = hashlib.sha256(str(VALUES["long"]).encode()).hexdigest()
     assert long == f"1000000 {digest}"
     assert max(len(line) for _, line in lines) < 5_000
+    assert Path(output).with_suffix(".html").stat().st_size < 2_000_000
     said = json.loads(Path(output).read_text(), parse_constant=pytest.fail)["metadata"]["papermill"]
     assert (said["parameters"]["nan"], said["parameters"]["infinite"]) == ("nan", "-inf")
 
@@ -296,6 +298,24 @@ def test_a_cell_that_takes_too_long_is_ended(store: Store, jupyter: str, folder:
     output = store.outputs / "notebooks" / "n.ipynb"
     assert printed(str(output)) == "quick\nbegun\n"
     assert output.with_suffix(".html").is_file()
+
+
+def test_a_notebook_with_fifty_megabytes_of_old_output_runs(store: Store, jupyter: str, folder: Path) -> None:
+    old = {"output_type": "stream", "name": "stdout", "text": ["o" * 100 + "\n"] * 500_000}
+    image = {"output_type": "display_data", "metadata": {}, "data": {"image/png": "A" * 1_000_000}}
+    name = written(folder, cell("print('\ud800 new')", outputs=[old, image]))
+
+    output = execute(folder, [], input_nb=name)
+
+    assert printed(output) == "? new\n"
+    assert Path(output).stat().st_size < 10_000
+
+
+def test_the_kernel_of_the_runtime_goes_by_its_names(store: Store, jupyter: str, folder: Path) -> None:
+    for kernel_name in ("python3", "Python"):
+        output = execute(folder, [], input_nb=written(folder, cell("print(6 * 7)")), kernel=kernel_name)
+
+        assert printed(output) == "42\n"
 
 
 def test_what_terminals_are_told_is_not_in_the_log(store: Store, jupyter: str, folder: Path) -> None:

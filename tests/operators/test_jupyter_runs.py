@@ -71,6 +71,7 @@ def test_what_cells_write_is_in_the_runs_own_folder_and_the_repository_stays_as_
     assert sorted(path.name for path in own.iterdir()) == [
         "about.json",
         "files",
+        "named.json",
         "output-no-code.html",
         "output.ipynb",
     ]
@@ -240,7 +241,23 @@ def test_a_run_sweeps_what_its_task_need_not_keep(store: Store, jupyter: str, fo
         run_task(folder, [], key, None, input_nb="n", output_nb=f"{key.run_id}.ipynb", keep_outputs=2)
 
     assert [outputs.folder(store, key).exists() for key in keys] == [False, True, True]
-    assert len(list((store.outputs / "notebooks").glob("run *.ipynb"))) == 3  # what output_nb names stays
+    named = store.outputs / "notebooks"
+    assert sorted(path.name for path in named.iterdir()) == ["run 1.ipynb", "run 2.ipynb"]
+
+
+@pytest.mark.slow
+def test_what_output_nb_named_stays_where_the_task_does_not_say_what_it_keeps(
+    store: Store, jupyter: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outputs.Keep.__init__, "__defaults__", (1, 0, False))
+    notebook(folder / "n.ipynb", "1")
+    keys = [replace(KEY, run_id=f"run {number}") for number in range(2)]
+
+    for key in keys:
+        run_task(folder, [], key, None, input_nb="n", output_nb=f"{key.run_id}.ipynb")
+
+    assert [outputs.folder(store, key).exists() for key in keys] == [False, True]
+    assert len(list((store.outputs / "notebooks").iterdir())) == 2
 
 
 @pytest.mark.parametrize(
@@ -249,7 +266,7 @@ def test_a_run_sweeps_what_its_task_need_not_keep(store: Store, jupyter: str, fo
         ({"hide_code": "no"}, "hide_code is 'no': give True, False or 'both'"),
         ({"cell_timeout": 0}, "cell_timeout is 0: give seconds above 0, or None"),
         ({"cell_timeout": "1"}, "cell_timeout is '1'"),
-        ({"keep_outputs": -1}, "keep_outputs is -1: give 0, 1, 2"),
+        ({"keep_outputs": -1}, "keep_outputs is -1: give 0 for all"),
         ({"keep_outputs": 1.5}, "keep_outputs is 1.5"),
         ({"keep_days": "x"}, "keep_days is 'x': give a number of days"),
         ({"keep_days": -1}, "keep_days is -1"),

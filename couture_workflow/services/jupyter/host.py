@@ -267,15 +267,18 @@ def surroundings(home: Path) -> Surroundings:
         prefix=urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/"),
         idle=int(settings.jupyter_idle() * 60),
         kernels=settings.jupyter_path(),
-        readable=installed.readable_by_notebooks(),
+        readable=(*installed.readable_by_notebooks(), home / "cache" / "class-data"),
         walls=settings.jupyter_walls(),
     )
 
 
-def _prepare(store: Store, _person: Person, folder: Path) -> Mapping[str, str]:
-    """Write what the Spark sessions of a server's notebooks are made from."""
+def spark_session(home: Path, person: Person, folder: Path) -> Mapping[str, str]:
+    """Write what sessions of a person's notebooks are made from; return the variables that tell where it is.
+
+    :param folder: of the person's server, to which notebooks have no right to write.
+    """
     return notebook_session.write(
-        store,
+        Store.open(home),
         folder / "spark-session.json",
         scratch=folder / "tmp",
         copies=folder / "spark-files",
@@ -294,7 +297,7 @@ def main() -> None:
         lambda: surroundings(home),
         most=settings.jupyter_servers(),
         memory=settings.jupyter_memory() << 20,
-        prepare=partial(_prepare, Store(home)),
+        prepare=partial(spark_session, home),
     )
     asyncio.run(serve(host, home))
 

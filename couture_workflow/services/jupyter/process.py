@@ -301,6 +301,7 @@ class JupyterProcess:
             "TMPDIR": str(self._folder / "tmp"),
             "JUPYTER_RUNTIME_DIR": str(self._folder / "runtime"),
             "JUPYTER_PREFER_ENV_PATH": "1",
+            "JUPYTER_CONFIG_PATH": str(_CONFIGURATION.parent / "lab" / "config"),
             "COUTURE_JUPYTER_SERVER": str(server),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }

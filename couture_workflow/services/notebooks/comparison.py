@@ -7,6 +7,7 @@ comes back is text, tables of text and verified pictures, as much as a page can 
 from __future__ import annotations
 
 import difflib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,7 +99,9 @@ def compared(top: str, paths: Sequence[str]) -> dict[str, Any]:
     room = _Room()
     found = [room.cell(*pair) for pair in _pairs(old, new)]
     kept = [cell for cell in found if cell is not None]
-    return {"cells": kept, "left_out": len(found) - len(kept)}
+    told = {"cells": kept, "left_out": len(found) - len(kept)}
+    # Halves of characters, which JSON may hold, are none that a page can.
+    return dict(json.loads(json.dumps(told, ensure_ascii=False).encode(errors="replace")))
 
 
 class _Room:

@@ -37,7 +37,7 @@ class Beside:
 
 
 def may_read(path: str, account: str) -> bool:
-    """Tell whether a path below the folder of all notebooks is the account's own, or everybody's."""
+    """Tell whether a path below the folder of all notebooks is the account's own, shared or an example."""
     first, _, rest = path.partition("/")
     return bool(rest) and first in (SHARED, EXAMPLES, folder_name(account))
 

@@ -34,7 +34,7 @@ class Kernels:
                 f"Give the kernel {kernel!r} or the Python {python!r}, not both: a kernel has its Python.",
                 field="kernel",
             )
-        if kernel and kernel.lower() not in self._specifications():
+        if kernel and kernel.lower() not in (*self._specifications(), *kernels.SAME):
             there = ", ".join(sorted(self._specifications())) or "none"
             raise NotebookError(
                 f"There is no kernel {kernel!r} to run here. Correct kernel, or install it where "
@@ -46,9 +46,10 @@ class Kernels:
     def asked(self, kernel: str | None) -> dict[str, Any]:
         """Return what the runner is to be told of kernels."""
         words = [self._python, str(_PROGRAM), "-f", "{connection_file}"]
+        name = (kernel or "").lower()
         own = {"argv": words, "display_name": "Python 3", "language": "python"}
         return {
-            "kernel": kernel.lower() if kernel else None,
+            "kernel": _OWN if kernel and name not in self._specifications() else name or None,
             "kernels": {**self._specifications(), _OWN: own},
             "own": _OWN,
             "program": str(_PROGRAM),

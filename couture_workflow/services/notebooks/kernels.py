@@ -12,7 +12,7 @@ from typing import Any
 from couture_workflow import settings
 
 #: Name of the kernel of the runtime, and names that notebooks use for the same.
-DEFAULT, _SAME = "python3", ("python", "python3", "")
+DEFAULT, SAME = "python3", ("python", "python3", "")
 _LARGEST, _MOST = 100_000, 200
 _SYSTEM = (Path("/usr/local/share/jupyter"), Path("/usr/share/jupyter"))
 
@@ -44,7 +44,7 @@ def installed() -> tuple[Kernel, ...]:
 
 def is_installed(name: str) -> bool:
     """Tell whether there is a kernel of this name; "python" and "" mean the one of the runtime."""
-    return name in _SAME or any(kernel.name == name for kernel in installed())
+    return name in SAME or any(kernel.name == name for kernel in installed())
 
 
 def specifications() -> Iterator[Path]:

@@ -7,22 +7,23 @@ Below ``outputs/notebook-runs/<dag>/<task>/<map index>/run=<run>/<try>`` of the 
     output-no-code.html    without the code
     files/...              what the cells wrote
 
-An output that ``output_nb`` names lies below ``outputs/notebooks`` besides: it is not deleted or swept.
+What ``output_nb`` names lies below ``outputs/notebooks`` besides. It goes with its run, unless another one
+has replaced it; it is swept only where a task says itself what it keeps.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services.notebooks import workspace
 from couture_workflow.services.runs import records
 from couture_workflow.store import atomic
@@ -39,7 +40,7 @@ _KINDS: dict[str, Kind] = {NOTEBOOK: "notebook", HTML: "html", HTML_WITHOUT_CODE
 
 #: What a run says of its progress, and seconds without a word after which it has been killed.
 PROGRESS, _SILENCE = "progress.json", 3_600
-_ABOUT, _KEEP = "about.json", "keep.json"
+_ABOUT, _KEEP, _NAMED = "about.json", "keep.json", "named.json"
 
 #: A list has no more files than that, and looks at no more entries of folders.
 MOST, _MOST_LOOKED_AT = 1_000, 20_000
@@ -82,10 +83,12 @@ class Keep:
 
     :param outputs: of how many runs; 0: of all.
     :param days: those that began earlier go; 0: none.
+    :param named: what ``output_nb`` named goes, too.
     """
 
     outputs: int = 30
     days: float = 0
+    named: bool = False
 
 
 def top(store: Store) -> Path:
@@ -112,36 +115,26 @@ def listed(own: Path) -> Listing:
     for number, (path, size) in enumerate(_files(own / FILES)):
         if number >= _MOST_LOOKED_AT:
             break
-        if len(found) < MOST:
+        if len(found) < MOST and is_text(path):
             found.append(Output(f"{FILES}/{path}", "file", size))
         else:
             left_out += 1
     return Listing(tuple(found), left_out)
 
 
-def path_of(store: Store, key: RunKey, name: str) -> Path:
-    """Return where an output is, or raise ``NotFoundError``: what is no regular file within is not given."""
-    own = folder(store, key)
-    parts = PurePosixPath(name).parts
-    inside = bool(parts) and not PurePosixPath(name).is_absolute() and ".." not in parts and "\0" not in name
-    if inside and (name in _KINDS or parts[0] == FILES):
-        path = own / name
-        if _size(path) is not None and path.parent.resolve().is_relative_to(own.resolve()):
-            return path
-    raise NotFoundError(
-        f"Try {key.try_number} of the task {key.task_id!r} has no output {name[:200]!r}. It may have been "
-        "deleted or swept; look at the list of its files."
-    )
+def is_text(name: str) -> bool:
+    """Tell whether a file's name is text: those of Linux may be any bytes, which no page can name."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def delete(store: Store, key: RunKey) -> None:
     """Delete what one try left; its record stays."""
-    _remove(folder(store, key))
+    _remove(store, folder(store, key))
 
 
 def delete_task(store: Store, dag_id: str, task_id: str | None = None) -> None:
     """Delete what all tries of a task left, or of a DAG's tasks."""
-    _remove(top(store) / records.task_place(dag_id, task_id))
+    _remove(store, top(store) / records.task_place(dag_id, task_id))
 
 
 def room(store: Store, dag_id: str, task_id: str | None = None) -> Room:
@@ -155,7 +148,7 @@ def begin(store: Store, key: RunKey, keep: Keep) -> Path:
     """Make the own folder of a try, empty, and return it; what its task keeps holds from now on."""
     own = folder(store, key)
     with atomic.storage_errors(own):
-        _remove(own)
+        _remove(store, own, named=False)
         own.mkdir(parents=True)
         began = {"run": asdict(key), "began_at": datetime.now(UTC).isoformat()}
         atomic.write(own / _ABOUT, json.dumps(began).encode())
@@ -165,7 +158,7 @@ def begin(store: Store, key: RunKey, keep: Keep) -> Path:
 
 def sweep_task(store: Store, dag_id: str, task_id: str) -> int:
     """Delete what a task need not keep, and return of how many runs; never that of its newest run."""
-    return _sweep(_keep_file(store, dag_id, task_id).parent)
+    return _sweep(store, _keep_file(store, dag_id, task_id).parent)
 
 
 def sweep(store: Store) -> int:
@@ -173,22 +166,34 @@ def sweep(store: Store) -> int:
     for work in top(store).glob(f"*/*/*/run=*/*/{workspace.WORK}"):
         if not _runs(work.parent):
             workspace.collect(work.parent)
-    return sum(_sweep(task) for task in top(store).glob("*/*") if task.is_dir())
+    return sum(_sweep(store, task) for task in top(store).glob("*/*") if task.is_dir())
 
 
-def _sweep(task: Path) -> int:
+def named(store: Store, own: Path, paths: Iterable[Path]) -> None:
+    """Take note of what ``output_nb`` named, which a run has just written."""
+    written = {
+        path.relative_to(store.outputs).as_posix(): stamp
+        for path in paths
+        if path.is_relative_to(store.outputs) and (stamp := _stamp(path)) is not None
+    }
+    atomic.write(own / _NAMED, json.dumps(written).encode())
+
+
+def _sweep(store: Store, task: Path) -> int:
     keep = _kept(task / _KEEP)
-    return sum(_sweep_runs(list(index.glob("run=*")), keep) for index in task.glob("*") if index.is_dir())
+    if not keep.outputs and not keep.days:
+        return 0
+    return sum(_sweep_runs(store, index, keep) for index in task.glob("*") if index.is_dir())
 
 
-def _sweep_runs(runs: list[Path], keep: Keep) -> int:
-    newest_first = sorted(((_began(run), run) for run in runs), reverse=True)
+def _sweep_runs(store: Store, index: Path, keep: Keep) -> int:
+    newest_first = sorted(((_began(run), run) for run in index.glob("run=*")), reverse=True)
     gone = 0
     for number, (began, run) in enumerate(newest_first):
         many = keep.outputs and number >= keep.outputs
         old = keep.days and (datetime.now(UTC) - began).total_seconds() > keep.days * 86400
         if number and (many or old) and not any(map(_runs, run.iterdir())):
-            _remove(run)
+            _remove(store, run, named=keep.named)
             gone += 1
     return gone
 
@@ -220,7 +225,7 @@ def _keep_file(store: Store, dag_id: str, task_id: str) -> Path:
 def _kept(path: Path) -> Keep:
     try:
         said = json.loads(path.read_bytes())
-        return Keep(int(said["outputs"]), float(said["days"]))
+        return Keep(int(said["outputs"]), float(said["days"]), bool(said.get("named")))
     except (OSError, ValueError, TypeError, KeyError):
         return Keep()
 
@@ -244,5 +249,26 @@ def _files(folder: Path) -> Iterator[tuple[str, int]]:
                 yield path.relative_to(folder).as_posix(), size
 
 
-def _remove(folder: Path) -> None:
+def _stamp(path: Path) -> list[int] | None:
+    """Return what tells a file from one that has replaced it, None if there is none."""
+    size = _size(path)
+    return None if size is None else [size, path.lstat().st_mtime_ns]
+
+
+def _remove(store: Store, folder: Path, *, named: bool = True) -> None:
+    """Remove a folder of one try or many; with what ``output_nb`` named, if no other run has replaced it."""
+    for note in folder.rglob(_NAMED) if named else ():
+        if not note.parent.name.isdecimal():  # what cells wrote
+            continue
+        try:
+            written = dict(json.loads(note.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            continue
+        for name, stamp in written.items():
+            path = store.outputs / "notebooks" / name.removeprefix("notebooks/")
+            if ".." not in path.parts and _stamp(path) == stamp:
+                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # until one is not empty
+                    for parent in path.relative_to(store.outputs / "notebooks").parents[:-1]:
+                        (store.outputs / "notebooks" / parent).rmdir()
     shutil.rmtree(folder, ignore_errors=True)

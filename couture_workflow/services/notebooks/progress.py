@@ -15,7 +15,6 @@ from couture_workflow.exceptions import CoutureError
 from couture_workflow.services.notebooks import folders, opening, outputs
 from couture_workflow.services.runs import notebook_use
 from couture_workflow.services.runs.notebook_use import CellRun
-from couture_workflow.store import atomic
 
 if TYPE_CHECKING:
     from couture_workflow.services.runs.records import RunKey
@@ -80,7 +79,11 @@ def write(folder: Path, progress: Progress) -> None:
         "cell_started_at": progress.cell_started_at and progress.cell_started_at.isoformat(),
         "updated_at": progress.updated_at.isoformat(),
     }
-    atomic.write(_path(folder), json.dumps(record).encode())
+    new = folder / ".progress.json"
+    new.unlink(missing_ok=True)
+    with new.open("x", encoding="utf-8", errors="replace") as file:  # not synced: it is old in a second
+        json.dump(record, file, ensure_ascii=False)
+    new.replace(_path(folder))
 
 
 def end(folder: Path) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from couture_workflow.exceptions import StorageError
 from couture_workflow.services.notebooks import progress
 from couture_workflow.services.runs.notebook_use import CellRun, CellState, NotebookUse
 
@@ -94,7 +93,7 @@ class Report:
         )
         try:
             progress.write(self._own, now)
-        except (StorageError, OSError):  # the folder was deleted, or the disk is full: the run goes on
+        except OSError:  # the folder was deleted, or the disk is full: the run goes on
             self._told = time.monotonic() + progress.PULSE
 
     def end(self) -> None:

@@ -104,6 +104,7 @@ class NotebookRun:
     :param on_line: called with "output", "log" or "cell" and each line for the task's log.
     :param keep_going: asked often; once it says no, the run is stopped.
     :param redact: masks what is secret in a text that pages show.
+    :param on_published: called with what was written where ``output_nb`` asks.
     :param on_kernel: called when the kernel runs, and so ``used`` knows more.
     :param surround: given the run's private folder, returns more environment variables of the kernel.
     """
@@ -117,9 +118,11 @@ class NotebookRun:
         redact: Callable[[str], str] = str,
         on_kernel: Callable[[], None] = lambda: None,
         surround: Callable[[Path], Mapping[str, str]] = lambda folder: {},
+        on_published: Callable[[Sequence[Path]], None] = lambda paths: None,
     ) -> None:
         self.request = request
         self.on_kernel = on_kernel
+        self.on_published = on_published
         self._surround = surround
         self.on_line = on_line
         self.keep_going = keep_going
@@ -252,11 +255,14 @@ class NotebookRun:
     def _publish(self, folder: Path) -> None:
         """Put what the runner wrote where ``output_nb`` asks, whole."""
         pages = [(name, target) for name, target, _ in self.request.pages()]
+        written = []
         for name, target in ((outputs.NOTEBOOK, self.request.output), *pages):
             if (folder / name).is_file():
                 with atomic.storage_errors(target):
                     target.parent.mkdir(parents=True, exist_ok=True)
                 atomic.write(target, (folder / name).read_bytes())
+                written.append(target)
+        self.on_published(written)
 
     def _keep(self, folder: Path) -> None:
         """Put what the runner and the cells wrote into the run's own folder, also after a kill."""

@@ -170,7 +170,9 @@ def _written(work: Path, copied: dict[str, list[int]]) -> Iterator[Path]:
 
 
 def _name(path: Path, folder: Path) -> Path:
-    return path.relative_to(folder) if path.is_relative_to(folder) else Path(ELSEWHERE) / path
+    """Return what a file is called from now on: a name that is no text becomes one."""
+    inner = path.relative_to(folder) if path.is_relative_to(folder) else Path(ELSEWHERE) / path
+    return Path(os.fsencode(inner).decode(errors="replace"))
 
 
 def _stamp(path: Path) -> list[int]:

@@ -79,6 +79,13 @@ def decoded(record: Mapping[str, Any] | None) -> NotebookUse | None:
     return NotebookUse(**given)
 
 
+def comparable(old: NotebookUse | None, new: NotebookUse | None) -> tuple[NotebookUse, NotebookUse]:
+    """Return two runs of notebooks to compare, empty ones unless the kernels of both have begun."""
+    if old and new and old.python_version and new.python_version:
+        return old, new
+    return NotebookUse(), NotebookUse()
+
+
 def cell_decoded(record: Mapping[str, Any]) -> CellRun:
     """Return a cell of its JSON."""
     cell = CellRun(**known(CellRun, record))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from couture_workflow.exceptions import CorruptError, NotFoundError
-from couture_workflow.services.runs import index, notebook_use
+from couture_workflow.services.runs import index, names, notebook_use
 from couture_workflow.services.runs.notebook_use import NotebookUse
 from couture_workflow.store import atomic
 
@@ -32,8 +32,6 @@ Role = Literal["application", "jar", "py-file"]
 Kind = Literal["spark", "notebook"]
 
 FORMAT = 1
-_LONGEST_NAME = 150
-_SAFE = re.compile(rb"[A-Za-z0-9_+-]")
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def write(store: Store, run: Run) -> None:
     """Write a run's record, replacing what an earlier call wrote for the same try."""
     path = _path(store, run.key)
     record = {"format": FORMAT, **dataclasses.asdict(run)}
-    _write(path, json.dumps(record, ensure_ascii=False, indent=1, default=_encode).encode())
+    _write(path, json.dumps(record, ensure_ascii=False, indent=1, default=_encode).encode(errors="replace"))
     marker = _marker(store, run)
     if run.state == "success":
         _write(marker, f"{path.parent.name}/{path.name}".encode())
@@ -204,16 +202,21 @@ def last_success(store: Store, key: RunKey) -> Run | None:
 
 def changes(old: Run, new: Run) -> list[Change]:
     """Return what differs between two runs of a task, the likeliest causes of a difference first."""
+    used, uses = notebook_use.comparable(old.notebook, new.notebook)
     found = [
         *_file_changes(old, new),
         *_argument_changes(old, new),
         *_mapping_changes("argument", _part(old, "arguments"), _part(new, "arguments")),
+        *_mapping_changes("package", used.packages, uses.packages),
         *_mapping_changes("configuration", _part(old, "configurations"), _part(new, "configurations")),
     ]
     whole = (
         ("DAG version", old.dag_version, new.dag_version),
         ("Spark Configuration page, commit", old.configuration_commit, new.configuration_commit),
         ("Spark version", old.spark_version, new.spark_version),
+        ("notebook, sha256", used.sha256, uses.sha256),
+        ("kernel", used.kernel, uses.kernel),
+        ("Python version", used.python_version, uses.python_version),
         ("Java version", old.java_version, new.java_version),
         ("application name", *_names(old, new)),
         ("master", old.master, new.master),
@@ -241,13 +244,13 @@ def details(store: Store, key: RunKey) -> Details:
 
 def place(key: RunKey) -> str:
     """Return a relative path for a try, of safe names: ``<dag>/<task>/<map index>/run=<run>/<try>``."""
-    run = f"run={_quote(key.run_id)}/{int(key.try_number)}"
+    run = f"run={names.quoted(key.run_id)}/{int(key.try_number)}"
     return f"{task_place(key.dag_id, key.task_id)}/{int(key.map_index)}/{run}"
 
 
 def task_place(dag_id: str, task_id: str | None = None) -> str:
     """Return the relative path of all tries of a task, or of a DAG."""
-    return _quote(dag_id) if task_id is None else f"{_quote(dag_id)}/{_quote(task_id)}"
+    return names.quoted(dag_id) if task_id is None else f"{names.quoted(dag_id)}/{names.quoted(task_id)}"
 
 
 def _all(store: Store) -> Iterator[Run]:
@@ -262,7 +265,7 @@ def _entry(run: Run) -> tuple[str, dict[str, Any]]:
     """Return the name of a run's entry in the index, and what lists show and ask of a run."""
     key = dataclasses.asdict(run.key)
     digest = hashlib.sha256("\0".join(map(str, key.values())).encode(errors="replace")).hexdigest()[:16]
-    names = (
+    shown = (
         "state",
         "kind",
         "started_at",
@@ -273,7 +276,7 @@ def _entry(run: Run) -> tuple[str, dict[str, Any]]:
         "user",
         "application_id",
     )
-    said = {name: getattr(run, name) for name in names}
+    said = {name: getattr(run, name) for name in shown}
     moments = {
         name: when.astimezone(UTC).isoformat() for name, when in said.items() if isinstance(when, datetime)
     }
@@ -330,18 +333,6 @@ def _describe(use: FileUse | None) -> str | None:
     if use is None:
         return None
     return f"version {use.version}, sha256 {use.sha256[:12]}, {use.size:,} bytes"
-
-
-def _quote(name: str) -> str:
-    """Return a file name for any text: unsafe characters as %XX, the end as a hash where it is long."""
-    raw = name.encode()
-    quoted = "".join(
-        chr(byte) if _SAFE.match(bytes([byte])) or (byte == ord(".") and position) else f"%{byte:02X}"
-        for position, byte in enumerate(raw)
-    )
-    if len(quoted) <= _LONGEST_NAME:
-        return quoted or "%"
-    return f"{quoted[: _LONGEST_NAME - 33]}~{hashlib.sha256(raw).hexdigest()[:32]}"
 
 
 def _task_folder(store: Store, key: RunKey) -> Path:

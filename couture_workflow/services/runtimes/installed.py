@@ -71,9 +71,11 @@ def jupyterlab() -> str:
 
 
 def readable_by_notebooks() -> tuple[Path, ...]:
-    """Return the folders that a notebook reads beside its own: the Spark runtime, Java, Hadoop's files."""
+    """Return the folders that a notebook reads beside its own: Spark, Java, Hadoop's files, example data."""
     found = [settings.runtimes_path() / "spark", settings.spark_home(), os.environ.get("JAVA_HOME")]
     found += [os.environ.get(name) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "SPARK_CONF_DIR")]
+    package = Path(__file__).parents[2]
+    found += [folder / "examples" / "data" for folder in (package, package.parent)]
     return tuple(Path(each).resolve() for each in found if each)
 
 

@@ -5,7 +5,7 @@ import { attempt, notice } from "../common/dialog.js";
 import { el, freshId } from "../common/dom.js";
 import { bytes } from "../common/sizes.js";
 import { cellDifferences } from "./cells.js";
-import { Parameters, given } from "./parameters.js";
+import { Parameters, ofSchedule } from "./parameters.js";
 
 const at = (name, rest = "") => `${api("/notebooks/schedules/")}${encodeURIComponent(name)}${rest}`;
 
@@ -62,12 +62,13 @@ export async function runSchedule(name, { dag }) {
   if (!found) return null;
   const list = el("ul", { class: "stack plain" });
   const parameters = new Parameters(list, { changed: () => {} });
-  parameters.show(found.parameters, given(found.form));
+  const offered = ofSchedule(found);
+  parameters.show(offered);
   const more = el("button", { type: "button", class: "btn btn-small", onclick: () => parameters.add() }, "Add parameter");
   const started = await doing({
     title: `Run ${name} now`, action: "Run now",
     content: [
-      el("p", { class: "muted" }, found.parameters.length || Object.keys(found.form.parameters).length ? "With these parameters. The schedule keeps its own." : "The notebook has no parameters."),
+      el("p", { class: "muted" }, offered.length ? "With these parameters; the schedule keeps its own. What you change is taken as it stands here." : "The notebook has no parameters."),
       found.paused ? el("p", { class: "alert alert-warn" }, "The schedule is paused: the run waits until it is active.") : null,
       list, el("div", {}, more),
     ].filter(Boolean),

@@ -76,13 +76,16 @@ function showParameters(declared, isTagged, values) {
     : "The notebook has no cell that is tagged “parameters”. What you add here is put in at its top.";
 }
 
+/* Asked for once in a while, not at each key. */
+const LIST_SECONDS = 10;
 const notebooks = (() => {
-  let asked = 0;
-  let list = [];
-  return async () => {
-    if (Date.now() - asked < 10000) return list;
-    asked = Date.now();
-    list = (await get(page("/notebook-schedules/notebooks")).catch(() => ({ notebooks: [] }))).notebooks.map((value) => ({ value }));
+  let asked = -Infinity;
+  let list = null;
+  return () => {
+    if (performance.now() - asked > LIST_SECONDS * 1000) {
+      asked = performance.now();
+      list = get(page("/notebook-schedules/notebooks")).then((found) => found.notebooks.map((value) => ({ value })), () => []);
+    }
     return list;
   };
 })();

@@ -54,7 +54,10 @@ function control(type, text, attributes) {
 }
 
 /** What a field shows of the notebook's own value; a number as it is written there, for it may be longer than ours. */
-const defaultText = ({ literal, code, default: value }) => (!literal ? "" : typeof value === "number" ? code : textOf(value));
+const defaultText = ({ literal, code, default: value }) => {
+  if (!literal || value === null) return ""; // told by the placeholder
+  return typeof value === "number" ? code : textOf(value);
+};
 
 /** One parameter: { name, type, default, literal, code, help } of the notebook, or one that somebody adds. */
 export class Parameter {
@@ -78,7 +81,7 @@ export class Parameter {
   fill(text) {
     const attributes = { id: this.id, "aria-describedby": `${this.id}-help ${this.id}-error ${this.id}-warning` };
     this.control = control(this.type, text, attributes);
-    if (!this.declared.literal) this.control.placeholder = this.declared.code;
+    if (!this.default && !this.own) this.control.placeholder = this.declared.code;
     this.control.addEventListener("input", () => {
       this.isSet = true;
       this.mark();

@@ -6,6 +6,17 @@ import { Parameter, textOf, typeOf } from "./parameter.js";
 export const given = ({ parameters = {}, types = {} }) =>
   Object.entries(parameters).map(([name, value]) => ({ name, type: types[name] ?? typeOf(value), text: textOf(value) }));
 
+/** What a run of a schedule has to choose from: the parameters of its notebook, with the schedule's own values. */
+export function ofSchedule({ form, parameters }) {
+  const own = new Map(given(form).map((each) => [each.name, { ...each, literal: true, default: form.parameters[each.name], code: each.text, help: "" }]));
+  const known = parameters.map((each) => {
+    const mine = own.get(each.name);
+    own.delete(each.name);
+    return mine ? { ...each, ...mine, type: ["any", "None"].includes(each.type) ? mine.type : each.type, help: each.help } : each;
+  });
+  return [...known, ...own.values()];
+}
+
 /** All of them, in a list. */
 export class Parameters {
   #rows = [];

@@ -9,7 +9,7 @@ function moment(iso) {
   const [, day, clock, zone] = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d)?(?:\.\d+)?(Z|[+-]\d\d:\d\d)?$/.exec(iso) ?? [];
   if (!day) return el("time", { datetime: iso }, iso);
   const text = `${weekday.format(new Date(`${day}T00:00:00Z`))} ${day} ${clock}`;
-  return el("span", {}, el("time", { class: "nowrap" }, text), " ", el("span", { class: "muted small nowrap" }, zone === "Z" || !zone ? "UTC" : `UTC${zone}`));
+  return el("span", {}, el("time", { class: "nowrap" }, text), " ", el("span", { class: "muted small nowrap" }, ["Z", "+00:00", undefined].includes(zone) ? "UTC" : `UTC${zone}`));
 }
 
 /** Show in a box when it runs. */

@@ -9,7 +9,7 @@ from couture_workflow.services.notebooks import opening, outputs, progress
 from couture_workflow.services.runs.notebook_use import NotebookUse
 from couture_workflow.services.runs.records import Run, RunKey
 from couture_workflow.views.runs.addresses import compare_url
-from couture_workflow.views.runs.output import frame_url, output_url
+from couture_workflow.views.runs.output import frame_path, output_url
 from couture_workflow.web.state import store
 
 #: Bytes of a page that is shown in a frame of *Run details*; a larger one waits until somebody asks for it.
@@ -45,7 +45,7 @@ def shown(run: Run) -> dict[str, Any]:
             "largest_frame": _LARGEST_FRAME,
             "progress": progress.read(store(), key) if run.state == "running" else None,
         },
-        "frames": {code: frame_url(key, code=code) for code in found},
+        "frames": {code: frame_path(key, code=code) for code in found},
         "output_urls": {code: output_url(key, code=code) for code in found},
         "downloads": {name: download_path(key, name) for name in present},
         "compare_url": compare_url(key),

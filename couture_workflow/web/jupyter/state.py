@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from anyio import to_thread
 
+from couture_workflow import settings
 from couture_workflow.exceptions import NotFoundError
+from couture_workflow.services.jupyter.client import HostedServers
 from couture_workflow.services.jupyter.servers import Listed, Person, Progress, Servers
 from couture_workflow.web.audit import audit
 from couture_workflow.web.jupyter.people import person_of
 
 
+@cache
 def servers() -> Servers:
-    """Return the people's servers, those of the configured home."""
-    raise NotImplementedError
+    """Return the people's servers, those of the configured home; one object for the API server's loop."""
+    return HostedServers(settings.home())
 
 
 async def progress(person: Person) -> Progress:
     """Tell how a person's server is, without starting it."""
-    return Progress(state="ready" if await servers().find(person) else "stopped")
+    return await servers().progress(person)
 
 
 async def start(user: Any) -> Progress:

@@ -11,7 +11,6 @@ from airflow.exceptions import DagNotFound, DagRunAlreadyExists, ParamValidation
 from airflow.models.dag import DagModel
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType
-from sqlalchemy import select
 from sqlalchemy import update as sql_update
 
 from couture_workflow.exceptions import ConflictError, InvalidError, NotAllowedError, ScheduleError
@@ -19,6 +18,7 @@ from couture_workflow.services.schedules import library, timing, values
 from couture_workflow.services.schedules.library import Schedule
 from couture_workflow.store.names import quote
 from couture_workflow.web.audit import audit
+from couture_workflow.web.schedules.surroundings import live
 from couture_workflow.web.security import allowed_on_dag
 from couture_workflow.web.state import store
 
@@ -30,14 +30,11 @@ def pause(schedule: Schedule, user: Any, *, paused: bool) -> None:
             f"Pausing needs the right to edit the DAG {quote(schedule.dag_id)}, which your role does not "
             "include. An administrator can change roles."
         )
+    _refuse_unready(schedule, user)
     with create_session(scoped=False) as session:
-        changed: Any = session.execute(
-            sql_update(DagModel)
-            .where(DagModel.dag_id == schedule.dag_id, DagModel.is_stale.is_(False))
-            .values(is_paused=paused)
+        session.execute(
+            sql_update(DagModel).where(DagModel.dag_id == schedule.dag_id).values(is_paused=paused)
         )
-    if not changed.rowcount:
-        raise _not_yet(schedule)
     audit("notebook_schedules.pause" if paused else "notebook_schedules.unpause", user, name=schedule.name)
 
 
@@ -67,17 +64,7 @@ def run_now(
 
 
 def _trigger(schedule: Schedule, user: Any, conf: Mapping[str, Any]) -> str:
-    with create_session(scoped=False) as session:
-        row = session.execute(
-            select(DagModel.is_stale, DagModel.has_import_errors).where(DagModel.dag_id == schedule.dag_id)
-        ).first()
-    if row is None or row[0]:
-        raise _not_yet(schedule)
-    if row[1]:
-        raise ConflictError(
-            f"The DAG file of {quote(schedule.name)} has an import error. Correct {schedule.path} first.",
-            paths=(schedule.path,),
-        )
+    _refuse_unready(schedule, user)
     try:
         run = trigger_dag(
             dag_id=schedule.dag_id,
@@ -101,6 +88,18 @@ def _logical_date(schedule: Schedule) -> datetime | None:
     now = datetime.now(UTC)
     at = timing.time_of(schedule.form.when) if schedule.form.when.kind == "at" else None
     return None if at is not None and at > now else now
+
+
+def _refuse_unready(schedule: Schedule, user: Any) -> None:
+    """Raise why Airflow has no DAG to run or to pause."""
+    state = live([schedule], user)[schedule.name].state
+    if state == "error":
+        raise ConflictError(
+            f"The DAG file of {quote(schedule.name)} has an import error. Correct {schedule.path} first.",
+            paths=(schedule.path,),
+        )
+    if state != "ready":
+        raise _not_yet(schedule)
 
 
 def _not_yet(schedule: Schedule) -> ConflictError:

@@ -35,6 +35,9 @@ class Servers:
         self.running[person.name] = person
         return Progress(state="starting", waits_for="Waiting for JupyterLab to answer.")
 
+    async def progress(self, person: Person) -> Progress:
+        return Progress(state="ready" if person.name in self.running else "stopped")
+
     async def find(self, person: Person) -> Server | None:
         known = person.name in self.running
         return Server(address="unix:/x", base_path=base_path(person)) if known else None

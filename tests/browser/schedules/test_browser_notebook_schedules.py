@@ -66,8 +66,8 @@ def test_a_notebook_is_scheduled_run_with_another_parameter_and_deleted(
     workbench.login(page, "developer")
     frame = opened(page, workbench)
     frame.get_by_role("link", name="Schedule a notebook").first.click()
-    frame.get_by_label("Notebook", exact=True).fill(report)
-    expect(frame.get_by_label("Name", exact=True)).to_have_value(name)
+    frame.locator("#schedule-notebook").fill(report)
+    expect(frame.locator("#schedule-name")).to_have_value(name)
     frame.get_by_label("rows", exact=True).fill("7")
     frame.get_by_role("button", name="Schedule", exact=True).click()
 

@@ -89,15 +89,16 @@ def test_fields_come_from_the_notebook_and_go_into_the_schedule(
 ) -> None:
     page, made = open_page(), name()
     expect(page.get_by_label("rows", exact=True)).to_have_value("10")
-    expect(page.get_by_label("Name")).to_have_value("report")
+    expect(page.locator("#schedule-name")).to_have_value("report")
     expect(page.get_by_text("how many")).to_be_visible()
     for label, value in {"share": "0.5", "name": "Ann", "full": "False", "day": "2026-01-31"}.items():
         expect(page.get_by_label(label, exact=True)).to_have_value(value)
     expect(page.get_by_label("words", exact=True)).to_have_value('["a","b"]')
     expect(page.get_by_label("until", exact=True)).to_have_value("")
+    expect(page.get_by_label("nothing", exact=True)).to_have_value("")
     expect(page.get_by_text("The notebook computes it: date.today().")).to_be_visible()
 
-    page.get_by_label("Name", exact=True).fill(made)
+    page.locator("#schedule-name").fill(made)
     page.get_by_label("rows", exact=True).fill("12345678901234567890")
     page.get_by_label("full", exact=True).select_option("True")
     page.get_by_label("words", exact=True).fill('["ü", {"a": 1}]')
@@ -133,9 +134,9 @@ def test_what_is_wrong_stands_beside_its_field(open_page: Open, api_server: ApiS
     taken = schedule(api_server)
     page = open_page()
     expect(page.get_by_label("rows", exact=True)).to_have_value("10")
-    page.get_by_label("Name", exact=True).fill(taken)
+    page.locator("#schedule-name").fill(taken)
     expect(page.locator("#schedule-name-error")).to_contain_text("already")
-    expect(page.get_by_label("Name", exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#schedule-name")).to_have_attribute("aria-invalid", "true")
 
     page.get_by_label("Again and again").check()
     page.get_by_label("Cron expression").fill("0 0 30 2 *")
@@ -155,7 +156,7 @@ def test_what_is_wrong_stands_beside_its_field(open_page: Open, api_server: ApiS
     expect(page.get_by_label("Retries")).to_be_focused()
     page.get_by_label("Retries").fill("")
     submit(page)
-    expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    expect(page.locator("#schedule-name")).to_be_focused()
     expect(page.get_by_label("rows", exact=True)).to_have_value("many")
     expect(page.locator(".parameter-own input").first).to_have_value("api_key")
 
@@ -178,7 +179,7 @@ def test_save_that_fails_loses_nothing(
 ) -> None:
     page, made = open_page(), name()
     page.get_by_label("rows", exact=True).fill("77")
-    page.get_by_label("Name", exact=True).fill(made)
+    page.locator("#schedule-name").fill(made)
     page.get_by_label("Tags").fill(HOSTILE)
 
     def refuse(route: Route) -> None:
@@ -213,10 +214,10 @@ def test_answer_that_comes_late_does_not_replace_a_newer_one(open_page: Open) ->
             route.continue_()
 
     page.route("**/schedules/check", hold)
-    page.get_by_label("Name", exact=True).fill("slow")
+    page.locator("#schedule-name").fill("slow")
     with page.expect_request(lambda request: '"name":"slow"' in (request.post_data or "")):
         pass
-    page.get_by_label("Name", exact=True).fill("a b")
+    page.locator("#schedule-name").fill("a b")
     expect(page.locator("#schedule-name-error")).to_contain_text("a b")
     finding = {"field": "name", "message": "from long ago", "level": "error"}
     for route in held:
@@ -269,16 +270,16 @@ def test_file_that_was_edited_by_hand_is_written_anew_only_after_a_question(
 def test_notebook_is_chosen_by_the_keyboard(open_page: Open) -> None:
     page = open_page("/new")
     expect(page.get_by_text("Choose a notebook")).to_be_visible()
-    page.get_by_label("Notebook", exact=True).focus()
+    page.locator("#schedule-notebook").focus()
     page.keyboard.type("shared")
     expect(page.get_by_role("option", name=f"shared/{HOSTILE}.ipynb")).to_be_visible()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
 
-    expect(page.get_by_label("Notebook", exact=True)).to_have_value(f"shared/{HOSTILE}.ipynb")
+    expect(page.locator("#schedule-notebook")).to_have_value(f"shared/{HOSTILE}.ipynb")
     expect(page.locator("#parameters-help")).to_contain_text("no cell that is tagged")
-    expect(page.get_by_label("Name", exact=True)).to_have_value("a_b_u")
-    page.get_by_label("Notebook", exact=True).fill("viewer/hers.ipynb")
+    expect(page.locator("#schedule-name")).to_have_value("a_b_u")
+    page.locator("#schedule-notebook").fill("viewer/hers.ipynb")
     expect(page.locator("#schedule-notebook-error")).to_contain_text("There is no")
 
 
@@ -302,7 +303,7 @@ def test_form_works_in_a_tab_of_lab(light: bool, open_page: Open, api_server: Ap
     page.evaluate("light => { document.body.dataset.jpThemeLight = light }", str(not light).lower())
     expect(frame.locator("html")).to_contain_class("dark" if light else "light")
 
-    frame.get_by_label("Name", exact=True).fill(made)
+    frame.locator("#schedule-name").fill(made)
     frame.get_by_label("Again and again").check()
     frame.get_by_label("Cron expression").fill("0 6 * * *")
     page.route("**/live?**", lambda route: route.fulfill(json={"state": "parsed", "error": ""}))
@@ -331,7 +332,7 @@ def test_pages_fit(width: int, mode: str, open_page: Open, api_server: ApiServer
 
 def test_after_the_save_the_page_of_the_dag_opens(open_page: Open, api_server: ApiServer) -> None:
     page, made = open_page(), name()
-    page.get_by_label("Name", exact=True).fill(made)
+    page.locator("#schedule-name").fill(made)
     page.get_by_label("Again and again").check()
     page.get_by_label("Cron expression").fill("0 6 * * *")
     asked: list[str] = []
@@ -350,7 +351,7 @@ def test_after_the_save_the_page_of_the_dag_opens(open_page: Open, api_server: A
 
 def test_error_of_the_dag_file_is_shown(open_page: Open) -> None:
     page, made = open_page(), name()
-    page.get_by_label("Name", exact=True).fill(made)
+    page.locator("#schedule-name").fill(made)
     page.route("**/live?**", lambda route: route.fulfill(json={"state": "error", "error": f"Boom {HOSTILE}"}))
     submit(page)
 

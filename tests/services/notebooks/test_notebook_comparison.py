@@ -181,6 +181,15 @@ def test_lines_that_repeat_are_compared_in_time(store: Store) -> None:
     assert result["lines"][-1][0] == "meta"
 
 
+def test_halves_of_characters_do_no_harm(store: Store) -> None:
+    half = "a\ud800"
+    results = [stream(half), shown(text_html=f"<table><tr><td>{half}</td></tr></table>")]
+    found = compared(store, notebook(cell(half, *results)), notebook(cell("b")))
+
+    assert json.dumps(found.cells, ensure_ascii=False).encode()
+    assert found.cells[0]["source"][0] == ["del", "a?"]
+
+
 def test_what_comes_back_of_huge_outputs_is_bounded(store: Store) -> None:
     def huge(letter: str) -> bytes:
         cells = (cell(f"x{number}", stream(f"{letter}{number}\n" * 5_000)) for number in range(1_000))

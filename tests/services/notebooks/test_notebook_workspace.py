@@ -79,6 +79,7 @@ def test_what_cells_write_is_collected_and_the_originals_stay(tmp_path: Path, to
     (folder / "../../data/table.csv").write_text("changed too")
     (folder / "to-data" / "more.csv").write_text("more")
     (folder / "helper ü.py").unlink()
+    (folder / os.fsdecode(b"no\xff.text")).write_text("bytes")
     (folder / "stolen").symlink_to("/etc/passwd")
     os.mkfifo(folder / "pipe")
     (folder / "__pycache__").mkdir()
@@ -86,6 +87,7 @@ def test_what_cells_write_is_collected_and_the_originals_stay(tmp_path: Path, to
     workspace.collect(own)
 
     assert state(own) == {
+        "files/no\ufffd.text": "bytes",
         "files/result.csv": "new",
         "files/sub/deep.csv": "changed",
         "files/new folder/plot ü.png": "png",

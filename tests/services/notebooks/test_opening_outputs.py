@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services.notebooks import opening, outputs, progress
+from couture_workflow.services.runs import records
+from couture_workflow.services.runs.notebook_use import CellRun
 from couture_workflow.services.runs.records import RunKey
 from couture_workflow.store.home import Store
 from tests.support.notebooks import HOSTILE
@@ -146,3 +149,30 @@ def test_what_cells_write_as_progress_is_read_within_limits(own: Path, store: St
     ):
         (own / outputs.PROGRESS).write_text(content)
         assert progress.read(store, KEY) is None
+
+
+def test_a_record_and_a_progress_hold_halves_of_characters(store: Store) -> None:
+    half = "a\ud800"
+    run = ended(store, KEY, {}, cells=[CellRun(1, half, "failed", 1.0)], error=half)
+
+    assert records.read(store, run.key).error == "a?"
+    outputs.folder(store, KEY).mkdir(parents=True)
+    now = datetime.now(UTC)
+    cells = (CellRun(1, half, "running"),)
+    told = progress.Progress(
+        of=1, cells=cells, source=half, lines=(half,), cell_started_at=now, updated_at=now
+    )
+    progress.write(outputs.folder(store, KEY), told)
+    found = progress.read(store, KEY)
+    assert found is not None
+    assert (found.source, found.lines, found.cells[0].first_line) == ("a?", ("a?",), "a?")
+
+
+def test_a_file_whose_name_is_no_text_is_left_out(own: Path, store: Store) -> None:
+    Path(os.fsdecode(os.fsencode(own / "files") + b"/\xff.csv")).write_text("x")
+    found = outputs.listing(store, KEY)
+
+    assert sorted(each.name for each in found.outputs) == sorted(NAMES)
+    assert found.left_out == 1
+    with pytest.raises(NotFoundError):
+        opening.opened(store, KEY, "files/\udcff.csv")

@@ -11,6 +11,7 @@ import pytest
 
 from couture_workflow.exceptions import CorruptError, NotFoundError
 from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.runs.notebook_use import CellRun, NotebookUse, OutputFile
 from couture_workflow.services.runs.records import Change, FileUse, Run, RunKey
 
 START = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
@@ -53,6 +54,35 @@ def test_a_record_is_read_back_whole(store: Any) -> None:
 
     assert run_records.read(store, run.key) == run
     assert run.duration == 12.5
+
+
+def test_the_record_of_a_notebook_is_read_back_whole_and_half_characters_are_no_obstacle(store: Any) -> None:
+    use = NotebookUse(
+        path="a.ipynb",
+        parameters={"n": "1"},
+        packages={"pandas": "2"},
+        cells=(CellRun(1, "half \ud83d", "success", 0.5), CellRun(2, "2", "running")),
+        files=(OutputFile("files/x", 3),),
+    )
+    run = run_of(RunKey("d", "r", "t"), kind="notebook", notebook=use)
+
+    run_records.write(store, run)
+
+    cells = (replace(use.cells[0], first_line="half ?"), use.cells[1])
+    assert run_records.read(store, run.key) == replace(run, notebook=replace(use, cells=cells))
+
+
+@pytest.mark.parametrize(
+    "said", [{"cells": [{"number": 1, "first_line": "", "state": "odd"}]}, {"files": [1]}, [1]]
+)
+def test_what_is_damaged_in_a_notebooks_record_is_told(store: Any, said: Any) -> None:
+    run = run_of(RunKey("d", "r", "t"))
+    run_records.write(store, run)
+    (path,) = (each for each in files_of(store) if each.name == "1.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "notebook": said}))
+
+    with pytest.raises(CorruptError, match="is damaged"):
+        run_records.read(store, run.key)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +277,21 @@ def test_changes_are_itemised() -> None:
         Change("Java version", "17.0.15", "21.0.1"),
         Change("master", "local[*]", "spark://h:7077"),
     ]
+
+
+def test_the_changes_of_a_notebook_are_told_when_both_kernels_have_begun() -> None:
+    use = NotebookUse(sha256="a", python_version="3.11", packages={"numpy": "1", "pandas": "2"})
+    newer = NotebookUse(sha256="b", python_version="3.12", packages={"numpy": "1", "pandas": "3"}, kernel="k")
+    old = run_of(RunKey("d", "a", "t"), notebook=use)
+
+    assert run_records.changes(old, replace(old, notebook=newer)) == [
+        Change("package pandas", "2", "3"),
+        Change("notebook, sha256", "a", "b"),
+        Change("kernel", None, "k"),
+        Change("Python version", "3.11", "3.12"),
+    ]
+    for other in (None, NotebookUse(sha256="b")):
+        assert run_records.changes(old, replace(old, notebook=other)) == []
 
 
 def test_the_id_of_the_run_itself_is_no_change() -> None:

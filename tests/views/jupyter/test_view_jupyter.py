@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests.support.api_server import ApiServer
+from tests.support.jupyter import ASKED, MINE
 
 LAB = "/couture/jupyter-notebook/"
 START = "/couture/jupyter-notebook/start"
@@ -67,3 +68,10 @@ def test_the_start_goes_on_to_ones_own_lab_alone(wanted: str, below: str, api_se
 )
 def test_a_page_is_for_whoever_may(path: str, account: str, status: int, api_server: ApiServer) -> None:
     assert api_server.client(account).get(path).status_code == status
+
+
+def test_without_a_host_everything_says_so(api_server: ApiServer) -> None:
+    with api_server.client("dev", headers=ASKED) as client:
+        for answer in (client.post(MINE), client.get(MINE), client.get("/jupyter/dev/lab")):
+            assert answer.status_code == 503
+            assert "service jupyter" in answer.json()["detail"]

@@ -34,15 +34,15 @@ class Person:
     def __init__(self, server: ApiServer, account: str = "dev") -> None:
         self.client: httpx.Client = server.client(account, headers={"X-Requested-With": "tests"})
 
-    def get(self, path: str = "/", **query: Any) -> httpx.Response:
+    def get(self, path: str = "/", /, **query: Any) -> httpx.Response:
         return self.client.get(PAGE + path, params=query)
 
-    def page(self, path: str = "/", **query: Any) -> str:
+    def page(self, path: str = "/", /, **query: Any) -> str:
         answer = self.get(path, **query)
         assert answer.status_code == 200, answer.text
         return answer.text
 
-    def state(self, path: str, **query: Any) -> dict[str, Any]:
+    def state(self, path: str, /, **query: Any) -> dict[str, Any]:
         [found] = re.findall(r'data-state="([^"]+)"', self.page(path, **query))
         return dict(json.loads(html.unescape(found)))
 

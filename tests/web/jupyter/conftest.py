@@ -136,6 +136,9 @@ class FewServers:
     async def start(self, person: Person) -> Progress:
         return Progress(state="ready" if person.name in self.addresses else "starting")
 
+    async def progress(self, person: Person) -> Progress:
+        return Progress(state="ready" if person.name in self.addresses else "stopped")
+
     async def find(self, person: Person) -> Server | None:
         address = self.addresses.get(person.name)
         return Server(address=address, base_path=base_path(person)) if address else None

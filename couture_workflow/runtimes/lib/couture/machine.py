@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import importlib.util
@@ -102,7 +103,10 @@ def _temporary(found: Mapping[str, Any]) -> Path:
 
 def is_alive(session: Any) -> bool:
     """Tell whether a session was not stopped and its JVM runs."""
-    context = session.sparkContext
+    return _runs(session.sparkContext)
+
+
+def _runs(context: Any) -> bool:
     process = getattr(context._gateway, "proc", None)
     return context._jsc is not None and (process is None or process.poll() is None)
 
@@ -113,8 +117,7 @@ def foreign() -> Any:
     from pyspark.sql import SparkSession
 
     context = SparkContext._active_spark_context
-    session = SparkSession(context) if context is not None and context._jsc is not None else None
-    return session if session is not None and is_alive(session) else None
+    return SparkSession(context) if context is not None and _runs(context) else None
 
 
 def end() -> None:
@@ -157,6 +160,7 @@ def _at_hand(file: Mapping[str, str], folder: Path) -> Path | str:
     if "sha256" not in file or Path(path).name == file["name"]:
         return path
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    atexit.register(remove, folder)
     try:
         content = Path(path).read_bytes()
     except OSError as error:

@@ -1,0 +1,163 @@
+"""Schedules of notebooks in the workbench: they appear, run once now, with other parameters, pause and go."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.notebooks import people
+from couture_workflow.store.home import Store
+from tests.support.people_notebooks import notebook, write
+
+pytestmark = pytest.mark.workbench
+
+SCHEDULES = "/api/notebooks/schedules/"
+PARAMETERS = ("rows = 1  # how many\nday = ''\nnames = []\nnothing = 0", ["parameters"])
+HOSTILE = "a'b\"<&>ü"
+PRINTS = "print('told', rows + 1, day, names, nothing, open('data.txt').read())"
+#: Seconds within which Airflow has read a DAG that was saved, on a machine that does something else as well.
+PATIENCE = 120.0
+
+
+def wait(look: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        if found := look():
+            return found
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def developer(workbench: Any) -> Iterator[httpx.Client]:
+    """Return the client of a developer who has a notebook and a file; schedules go afterwards."""
+    own = people.folder_name("developer")
+    write(workbench.home, f"{own}/report.ipynb", notebook(PARAMETERS, PRINTS))
+    write(workbench.home, f"{own}/data.txt", "beside")
+    client = workbench.client("developer")
+    yield client
+    for schedule in client.get(SCHEDULES).json():
+        client.delete(SCHEDULES + schedule["name"], params={"outputs": "delete"})
+
+
+def read(client: httpx.Client, name: str) -> dict[str, Any]:
+    answer = client.get(SCHEDULES + name)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def ended(client: httpx.Client, name: str, *, but: str = "") -> dict[str, Any]:
+    """Return the last run of a schedule when it has ended; not the one that is known already."""
+
+    def look() -> dict[str, Any] | None:
+        last = read(client, name)["last_run"]
+        over = last and last["run_id"] != but and last["state"] in ("success", "failed")
+        return dict(last) if over else None
+
+    found: dict[str, Any] = wait(look, f"{name} has not run: {read(client, name)}")
+    return found
+
+
+def printed(home: Path, name: str) -> str:
+    cells = json.loads((home / "outputs" / "notebooks" / f"{name}.ipynb").read_text())["cells"]
+    return "".join("".join(each.get("text", "")) for cell in cells for each in cell.get("outputs", ()))
+
+
+def test_once_now_runs_at_once_and_again_with_other_parameters(
+    workbench: Any, developer: httpx.Client
+) -> None:
+    form = {
+        "name": "once.now",
+        "notebook": f"{people.folder_name('developer')}/report.ipynb",
+        "parameters": {"rows": "41", "day": "{{ ds }}", "names": [HOSTILE], "nothing": None},
+        "files": ["data.txt"],
+        "html": "code",
+    }
+    saved = developer.post(SCHEDULES, json=form)
+    assert (saved.status_code, saved.json()["findings"], saved.json()["problems"]) == (201, [], []), (
+        saved.text
+    )
+
+    first = ended(developer, "once.now")
+    assert first["state"] == "success"
+    told = printed(workbench.home, "once.now").strip()
+    assert told == f"told 42 {first['start'][:10]} {[HOSTILE]} None beside"
+    assert (workbench.home / "outputs" / "notebooks" / "once.now.html").is_file()
+
+    refused = developer.put(
+        f"{SCHEDULES}once.now", json={**form, "when": {"kind": "at", "at": "2070-01-01T00:00"}}
+    )
+    assert (refused.status_code, refused.json()["field"]) == (422, "when.kind")
+
+    body = {"parameters": {"rows": "9", "day": "{{ run_id }}", "more": 1}}
+    started = developer.post(f"{SCHEDULES}once.now/run", json=body)
+    assert started.status_code == 201, started.text
+    second = ended(developer, "once.now", but=first["run_id"])
+    assert (second["run_id"], second["state"]) == (started.json()["run_id"], "success")
+    assert "told 10 {{ run_id }}" in printed(workbench.home, "once.now")
+
+    assert developer.delete(f"{SCHEDULES}once.now", params={"outputs": "delete"}).status_code == 200
+    left = [
+        path for path in (workbench.home / "outputs").rglob("*") if path.is_file() and "once.now" in str(path)
+    ]
+    assert left == []
+    again = developer.post(SCHEDULES, json=form)
+    assert (again.status_code, again.json()["field"]) == (422, "name")
+
+
+def test_a_schedule_by_cron_waits_for_its_time_and_can_be_paused(
+    workbench: Any, developer: httpx.Client
+) -> None:
+    form = {
+        "name": "yearly",
+        "notebook": f"{people.folder_name('developer')}/report.ipynb",
+        "when": {"kind": "cron", "cron": "0 0 29 2 *", "zone": "Asia/Kolkata"},
+    }
+    assert developer.post(SCHEDULES, json=form).status_code == 201
+    wait(lambda: read(developer, "yearly")["state"] == "ready", "Airflow has not read the DAG")
+
+    found = read(developer, "yearly")
+    assert found["next_run"].startswith("2028-02-28T18:30") and not found["paused"]
+    assert found["last_run"] is None
+
+    viewer = workbench.client("viewer")
+    assert viewer.post(f"{SCHEDULES}yearly/pause", json={}).status_code == 403
+    assert developer.post(f"{SCHEDULES}yearly/pause", json={"paused": True}).json()["paused"]
+    assert read(developer, "yearly")["next_run"] is None and read(developer, "yearly")["paused"]
+    assert not developer.post(f"{SCHEDULES}yearly/pause", json={"paused": False}).json()["paused"]
+    assert not read(developer, "yearly")["paused"]
+
+
+def test_a_file_that_airflow_cannot_read_is_an_error_with_its_reason(
+    workbench: Any, developer: httpx.Client
+) -> None:
+    form = {"name": "broken", "notebook": f"{people.folder_name('developer')}/report.ipynb"}
+    form |= {"when": {"kind": "cron", "cron": "0 0 29 2 *"}}  # type: ignore[dict-item]
+    assert developer.post(SCHEDULES, json=form).status_code == 201
+    wait(lambda: read(developer, "broken")["state"] == "ready", "Airflow has not read the DAG")
+    path = "notebook_schedules/broken/broken.py"
+    source = dag_repository.read(Store(workbench.home), path).decode()
+    answer = developer.put(
+        f"/api/dags/files/{path}",
+        json={"content": source.replace("with DAG(", "import none_such\n\nwith DAG(")},
+    )
+    assert answer.status_code == 422
+    answer = workbench.client("admin").put(
+        f"/api/dags/files/{path}",
+        params={"override": "true"},
+        json={"content": source.replace("with DAG(", "import none_such\n\nwith DAG(")},
+    )
+    assert answer.status_code == 200, answer.text
+
+    wait(lambda: read(developer, "broken")["state"] == "error", "Airflow has not read the DAG")
+    found = read(developer, "broken")
+    assert found["edited"] and "none_such" in found["error"]
+    refused = developer.post(f"{SCHEDULES}broken/run", json={})
+    assert (refused.status_code, "import error" in refused.json()["detail"]) == (409, True)
