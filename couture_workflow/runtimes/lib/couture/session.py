@@ -134,6 +134,6 @@ def _again(
             fixed.append(name)
     if fixed:
         warn(
-            f"The session is there already, and {', '.join(sorted(fixed))} cannot be changed while it runs: it goes "
-            "on as it was. Call stop() of it, then spark_session() again."
+            f"The session is there already, and {', '.join(sorted(fixed))} cannot be changed while it runs: "
+            "it goes on as it was. Call stop() of it, then spark_session() again."
         )
