@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 _LOOK = 2.0
 _LONGEST = 64 * 1024
 _NO_ROOM = (
-    "JupyterLab of %s has no namespaces of its own, since this machine lets this account make none: notebooks "
-    "can open sockets and terminals of this account, also other people's. docs/jupyter.md says what that means."
+    "JupyterLab of %s has no namespaces of its own, since this machine lets this account make none: "
+    "notebooks can open sockets and terminals of this account, also other people's. See docs/jupyter.md."
 )
 
 
