@@ -207,4 +207,6 @@ def test_every_error_of_ours_has_a_status() -> None:
     kinds = [kind for kind in vars(exceptions).values() if isinstance(kind, type)]
     ours = [kind for kind in kinds if issubclass(kind, exceptions.CoutureError)]
 
-    assert {describe(kind("x")).status for kind in ours} <= {403, 404, 409, 413, 422, 500, 502, 507}
+    schedule = exceptions.ScheduleError("x", field="name", problems=())
+    made = [schedule, *(kind("x") for kind in ours if kind is not exceptions.ScheduleError)]
+    assert {describe(error).status for error in made} <= {403, 404, 409, 413, 422, 500, 502, 503, 507}

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 
 from couture_workflow.permissions import DEVELOPER_HUB, READ, Permission
 from couture_workflow.web import navigation, selftest
-from couture_workflow.web.paths import APIS, NAV_RESOURCE, PAGES
+from couture_workflow.web.paths import APIS, JUPYTER, NAV_RESOURCE, PAGES
 from tests.support.api_server import ApiServer
 
 OURS = {"name": "Developer", "href": "couture/developer/", NAV_RESOURCE: DEVELOPER_HUB}
@@ -110,7 +110,7 @@ def test_failed_self_test_closes_the_menu(reader: Any, monkeypatch: pytest.Monke
     problems = selftest.run(FastAPI(), entries=["Developer"])
 
     *mounts, menu = problems
-    assert [problem.partition("/ leads to")[0] for problem in mounts] == [PAGES, *APIS.values()]
+    assert [problem.partition("/ leads to")[0] for problem in mounts] == [PAGES, JUPYTER, *APIS.values()]
     assert "does not hold 'Developer'" in menu
     assert navigation.filtered(listing(OURS), reader) == listing()
 

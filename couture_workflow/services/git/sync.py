@@ -100,7 +100,7 @@ def take_remote(store: Store, *, user: str) -> State:
     with atomic.locked(store.root / LOCK):
         ours, theirs = store.dags.head(), _tracked(store)
         if not theirs:
-            raise RemoteError("Nothing was fetched from the remote yet. Synchronise first.")
+            raise ConflictError("Nothing was fetched from the remote yet. Synchronise first.")
         if not rewritten.move(store, ours, theirs):
             raise ConflictError(f"Somebody saved while {user} took the remote's state. Look again.")
     return synchronise(store)
