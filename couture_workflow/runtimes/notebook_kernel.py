@@ -27,6 +27,18 @@ LIMIT, TAIL = 500_000, 20_000
 FLUSHES, PACE = 500, 0.05
 
 
+def carried(text: str) -> str:
+    """Return a text as UTF-8 can carry it.
+
+    What it cannot carry is an error in the thread that sends, which then never wakes again if more waits.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
 class Bounded:
     """Bounds what cells print into one of ipykernel's streams."""
 
@@ -46,12 +58,12 @@ class Bounded:
             if self._left:
                 now, rest = text[: self._left], text[self._left :]
                 self._left -= len(now)
-                self._write(now)
+                self._write(carried(now))
             else:
                 rest = text
             if rest:
                 self._cut += len(rest)
-                self._keep(rest[-TAIL:])
+                self._keep(carried(rest[-TAIL:]))
         return len(text)
 
     def _keep(self, text: str) -> None:

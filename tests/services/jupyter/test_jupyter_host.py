@@ -83,6 +83,23 @@ def wait_for(what: Callable[[], Any], *, seconds: float = 120) -> Any:
     return found
 
 
+def lives(pid: int) -> bool:
+    """Tell whether a process lives; one that waits to be buried does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def is_lab(process: psutil.Process) -> bool:
+    """Tell whether a process is a person's server itself."""
+    try:
+        words = " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+    return "jupyterlab" in words and "reaper" not in words
+
+
 def run(work: Callable[[HostedServers], Awaitable[T]], host: RunningHost) -> T:
     async def whole() -> T:
         return await work(host.servers())
@@ -355,7 +372,7 @@ def test_a_server_that_is_killed_is_started_again(host: RunningHost) -> None:
     async def kill(servers: HostedServers) -> None:
         await ready(servers, ANN)
         for process in psutil.Process(host.process.pid).children(recursive=True):
-            if "jupyterlab" in " ".join(process.cmdline()) and "reaper" not in " ".join(process.cmdline()):
+            if is_lab(process):
                 process.kill()
         while (await servers.progress(ANN)).state == "ready":
             await asyncio.sleep(0.1)
@@ -378,7 +395,7 @@ def test_nothing_is_left_when_the_host_is_killed(tmp_path: Path) -> None:
     host.process.send_signal(signal.SIGKILL)
     host.process.wait()
 
-    wait_for(lambda: not [pid for pid in pids if psutil.pid_exists(pid)], seconds=60)
+    wait_for(lambda: not [pid for pid in pids if lives(pid)], seconds=60)
     host.start()  # what was left of its state is cleared
     run(lambda servers: ready(servers, ANN), host)
     host.stop()
@@ -409,9 +426,9 @@ def test_limits_of_servers_of_memory_and_of_time(tmp_path: Path) -> None:
         while hungry is None:
             await asyncio.sleep(0.1)
             for pid in set(host.pids()) - pids:
-                if psutil.pid_exists(pid) and psutil.Process(pid).memory_info().rss > 300 << 20:
+                if lives(pid) and psutil.Process(pid).memory_info().rss > 300 << 20:
                     hungry = pid
-        while psutil.pid_exists(hungry):
+        while lives(hungry):
             await asyncio.sleep(0.1)
         assert (await servers.progress(ANN)).state == "ready"
         asked.cancel()
