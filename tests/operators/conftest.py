@@ -6,17 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.exceptions import RuntimeMissingError
-from couture_workflow.services.runtimes import installed
+from tests.support.jupyter import jupyter_or_skip
 
 
 @pytest.fixture
 def jupyter() -> str:
     """Return the Python of the runtime; skip where there is none."""
-    try:
-        return installed.jupyter()
-    except RuntimeMissingError as error:
-        pytest.skip(f"needs Jupyter: {error}")
+    return jupyter_or_skip()
 
 
 @pytest.fixture

@@ -8,25 +8,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from couture_workflow.exceptions import RuntimeMissingError
 from couture_workflow.operators import CoutureJupyterOperator
 from couture_workflow.services.notebooks import examples
-from couture_workflow.services.runtimes import installed, joined
+from couture_workflow.services.runtimes import joined
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark.configuration import SparkConfiguration
 from couture_workflow.store.home import Store
 from tests.support.spark import runtime_or_skip
 
+pytestmark = pytest.mark.usefixtures("jupyter")
+
 KEY = "spark.hadoop.fs.s3a.secret.key"
-
-
-@pytest.fixture(autouse=True)
-def jupyter() -> str:
-    """Return the Python of the runtime; skip where there is none."""
-    try:
-        return installed.jupyter()
-    except RuntimeMissingError as error:
-        pytest.skip(f"needs Jupyter: {error}")
 
 
 def run(source: Path, **options: object) -> str:

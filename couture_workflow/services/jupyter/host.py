@@ -156,7 +156,7 @@ class Host:
             "name": server.person.name,
             "since": server.since.isoformat(),
             "last_activity": server.last_activity().isoformat(),
-            "memory": await asyncio.to_thread(memory_of, server.processes()),
+            "memory": await asyncio.to_thread(lambda: memory_of(server.processes())),
             "kernels": len(kernels),
             "busy": sum(each.get("execution_state") == "busy" for each in kernels),
         }

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from couture_workflow.exceptions import RuntimeMissingError
-from couture_workflow.services.runtimes import installed
 from couture_workflow.services.upgrade.upgrading import looks_old, upgrade, upgrade_bytes
 from couture_workflow.store.home import Store
+from tests.support.jupyter import jupyter_or_skip
 from tests.support.spark import runtime_or_skip, until
 
 LEGACY = Path(__file__).parent / "legacy_dags"
@@ -162,10 +161,7 @@ def notebook() -> str:
 def test_the_notebook_of_the_manual_runs_with_its_parameters(
     store: Store, upgraded: Callable[[str], Path]
 ) -> None:
-    try:
-        installed.jupyter()
-    except RuntimeMissingError as error:
-        pytest.skip(f"needs Jupyter: {error}")
+    jupyter_or_skip()
     path = upgraded("d_jupyter")
     path.with_name("testFile2.ipynb").write_text(notebook())
     dag = load(path).dags["JupyterDAG"]
