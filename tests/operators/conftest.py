@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.jupyter import jupyter_or_skip
+from tests.support.jupyter_runtime import jupyter_or_skip
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import { page, post } from "../common/api.js";
 import { codeBox } from "../common/code-box.js";
 import { attempt } from "../common/dialog.js";
 import { el, freshId, iconButton } from "../common/dom.js";
-import { Form } from "../common/form.js";
+import { Form, ready } from "../common/form.js";
 import { review } from "../common/review.js";
 import { showDifference } from "../review/text-difference.js";
 
@@ -133,4 +133,5 @@ form.addEventListener("submit", async (event) => {
 });
 
 for (const parameter of brick.parameters) addParameter(parameter);
+ready(form);
 if (code.text().trim()) check().catch(() => {});

@@ -7,6 +7,11 @@ export function askBeforeLeaving(unsaved) {
   });
 }
 
+/** The script has filled a form and listens to it: people can type (`ui.until_ready`). */
+export function ready(form) {
+  form.querySelector(":scope > .until-ready").disabled = false;
+}
+
 /** A form with the state in its bar (`ui.save_bar`), and a place below each field (`ui.text_field`). */
 export class Form {
   /** `fields`: those with a place #<prefix><field>-error; `state`: the id of the element that tells the state. */

@@ -3,7 +3,7 @@
 import { ApiError, get, page, post } from "../common/api.js";
 import { whenOpened } from "../common/details.js";
 import { confirm, notice } from "../common/dialog.js";
-import { Form } from "../common/form.js";
+import { Form, ready } from "../common/form.js";
 import { showDifference } from "../review/text-difference.js";
 
 const at = (path) => page(`/dag-repository${path}`);
@@ -169,3 +169,4 @@ click("hook-renew", async (button) => {
   const text = "Calls with the present secret are refused from then on.";
   if (await confirm({ title: "Make a new secret?", text, action: "Make it", danger: true })) await reveal(button, true);
 });
+ready(form);

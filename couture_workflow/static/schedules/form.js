@@ -4,7 +4,7 @@ import { ApiError, api, get, page, post, put } from "../common/api.js";
 import { combobox, matching } from "../common/combobox.js";
 import { confirm } from "../common/dialog.js";
 import { makeDraft } from "../common/draft.js";
-import { Form } from "../common/form.js";
+import { Form, ready } from "../common/form.js";
 import { leave } from "../common/page.js";
 import { Question } from "../common/question.js";
 import { FIELDS, controlOf, kindOf, ownFindings, read, showKernels, showKind, write } from "./fields.js";
@@ -196,6 +196,7 @@ if (stored) {
   };
   tell(told, "draft", "What you typed before is back.", { "Start anew": anew });
 } else start(given.form, givenParameters(given.form));
+ready(form);
 if (given.edited) {
   const unknown = given.unknown.length ? ` It says by its own code what stands here as ${given.unknown.join(", ")}.` : "";
   tell(told, "edited", `Somebody changed the DAG file ${given.path} by hand.${unknown} It goes on running; saving this form writes it anew.`);

@@ -4,6 +4,7 @@ import { page, post } from "../common/api.js";
 import { copy } from "../common/copy.js";
 import { confirm, notice } from "../common/dialog.js";
 import { makeDraft } from "../common/draft.js";
+import { ready } from "../common/form.js";
 import { conflict, reviewChanges } from "./changes.js";
 import { FileRow } from "./files.js";
 import { failure, outdated, tell } from "./messages.js";
@@ -233,5 +234,6 @@ if (given.restore) {
 }
 arrange();
 keepDraft();
+ready(form);
 if (given.restore) form.requestSubmit();
 else check({ now: true });

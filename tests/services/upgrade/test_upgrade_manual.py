@@ -15,7 +15,7 @@ import pytest
 
 from couture_workflow.services.upgrade.upgrading import looks_old, upgrade, upgrade_bytes
 from couture_workflow.store.home import Store
-from tests.support.jupyter import jupyter_or_skip
+from tests.support.jupyter_runtime import jupyter_or_skip
 from tests.support.spark import runtime_or_skip, until
 
 LEGACY = Path(__file__).parent / "legacy_dags"
