@@ -100,6 +100,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "",
         example="/opt/kernels/share/jupyter",
     ),
+    "jupyter_state": _option(
+        "Folder for sockets and temporary files of Jupyter servers, with a short path. Empty: one in /tmp.",
+        "",
+    ),
+    "jupyter_first_number": _option(
+        "Where the host of Jupyter servers may take other accounts (root): number of the group of all "
+        "people; each person's user id is one of those after it.",
+        "2100000000",
+    ),
     "jupyter_walls": _option(
         "Start Jupyter servers only where the machine can keep their files apart (Landlock).", "True"
     ),

@@ -174,6 +174,18 @@ def jupyter_path() -> tuple[Path, ...]:
     return tuple(Path(each).expanduser() for each in _text("jupyter_path").split(os.pathsep) if each.strip())
 
 
+def jupyter_state() -> Path | None:
+    """Return the folder for the state of Jupyter servers, None for one that is made in /tmp."""
+    return Path(given).expanduser() if (given := _text("jupyter_state")) else None
+
+
+def jupyter_first_number() -> int:
+    """Return the first number of the accounts of the operating system that Jupyter servers run as."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "jupyter_first_number", fallback=2_100_000_000))
+
+
 def jupyter_walls() -> bool:
     """Tell whether Jupyter servers are refused where nothing keeps people's files apart."""
     from airflow.configuration import conf

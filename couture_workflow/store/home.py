@@ -32,6 +32,9 @@ _FOLDERS = (
 )
 
 
+#: What others may pass through, and not list, in the home of a group: the accounts of Jupyter servers do.
+_PASSED_THROUGH, _PASS = ("", "notebooks"), 0o001
+
 #: Folders that are for the owner alone even where the home is shared by a group.
 _PRIVATE = ("secrets", "airflow")
 
@@ -169,8 +172,15 @@ def tighten(root: Path) -> None:
             if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid():
                 continue
             mode = stat.S_IMODE(status.st_mode)
-            if left := mode & (0o077 if path.name in _PRIVATE and path != root else surplus):
+            if left := mode & _surplus("" if path == root else path.name, surplus):
                 path.chmod(mode & ~left)
+
+
+def _surplus(name: str, surplus: int) -> int:
+    """Return the bits that a folder or file of the home, or the home itself (""), may not have."""
+    if name in _PRIVATE:
+        return 0o077
+    return surplus & ~_PASS if name in _PASSED_THROUGH and surplus == 0o007 else surplus
 
 
 def _unwritable(root: Path, why: str) -> str:

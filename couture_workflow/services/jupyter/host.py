@@ -26,8 +26,9 @@ import psutil
 
 from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError, JupyterError
-from couture_workflow.services.jupyter import place
-from couture_workflow.services.jupyter.process import JupyterProcess, Surroundings
+from couture_workflow.services.jupyter import accounts, place
+from couture_workflow.services.jupyter.accounts import Account, Accounts
+from couture_workflow.services.jupyter.process import JupyterProcess, Prepare, Surroundings
 from couture_workflow.services.jupyter.servers import Person
 from couture_workflow.services.notebooks import people
 from couture_workflow.services.runtimes import installed
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks at the servers.
 _LOOK = 2.0
 _LONGEST = 64 * 1024
+_CLASS_DATA = "class-data"
 _NO_ROOM = (
     "JupyterLab of %s has no namespaces of its own, since this machine lets this account make none: "
     "notebooks can open sockets and terminals of this account, also other people's. See docs/jupyter.md."
@@ -50,8 +52,8 @@ class Host:
 
     :param most: servers at once.
     :param memory: bytes that the processes of one server have at most.
-    :param prepare: called in a thread with the person and the server's folder before each start, and whenever
-        the person opens JupyterLab; returns variables for kernels.
+    :param prepare: called in a thread with the person, the server's folder and its account before each start,
+        and whenever the person opens JupyterLab; returns variables for kernels.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class Host:
         *,
         most: int,
         memory: int,
-        prepare: Callable[[Person, Path], Mapping[str, str]] = lambda person, folder: {},
+        prepare: Prepare = lambda person, folder, account: {},
     ) -> None:
         self._surroundings, self._prepare = surroundings, prepare
         self.most, self.memory = most, memory
@@ -161,10 +163,14 @@ class Host:
             "busy": sum(each.get("execution_state") == "busy" for each in kernels),
         }
 
-    async def keep(self) -> None:
-        """Look after the servers: bury the dead, end the idle, hold each to its memory."""
+    async def keep(self, alive: Path) -> None:
+        """Look after the servers: bury the dead, end the idle, hold each to its memory.
+
+        :param alive: file that is touched again and again, as a sign of life.
+        """
         turn = 0
         while True:
+            await asyncio.to_thread(alive.touch)
             await asyncio.sleep(_LOOK)
             turn += 1
             for key, server in list(self._servers.items()):
@@ -235,7 +241,7 @@ async def serve(host: Host, home: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    keeper = asyncio.create_task(host.keep())
+    keeper = asyncio.create_task(host.keep(state / "alive"))
     keeper.add_done_callback(lambda _: stop.set())
     async with server:
         await stop.wait()
@@ -249,6 +255,8 @@ def _cleared(home: Path) -> Path:
     """Return the folder of the state without what a killed host left: its reapers ended the servers."""
     state = place.state_folder(home)
     for path in state.iterdir():
+        if path.name == _CLASS_DATA:
+            continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -256,33 +264,59 @@ def _cleared(home: Path) -> Path:
     return state
 
 
-def surroundings(home: Path) -> Surroundings:
+def surroundings(home: Path, numbers: Accounts | None) -> Surroundings:
     """Return what servers need, from the options, or raise ``RuntimeMissingError``."""
     from airflow.configuration import conf
 
+    python = Path(installed.jupyterlab())
     return Surroundings(
         home=home,
         state=place.state_folder(home),
-        python=Path(installed.jupyterlab()),
+        python=python,
         prefix=urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/"),
         idle=int(settings.jupyter_idle() * 60),
         kernels=settings.jupyter_path(),
-        readable=(*installed.readable_by_notebooks(), home / "cache" / "class-data"),
+        readable=(*installed.readable_by_notebooks(), class_data(home)),
         walls=settings.jupyter_walls(),
+        accounts=numbers if numbers is not None and _is_for_all(python) else None,
     )
 
 
-def spark_session(home: Path, person: Person, folder: Path) -> Mapping[str, str]:
+def _is_for_all(python: Path) -> bool:
+    """Tell whether other accounts of the operating system can run the Jupyter runtime."""
+    packages = [path.parent for path in python.parents[1].glob("lib/python3.*/site-packages/jupyterlab")]
+    if (path := accounts.unreadable([python, *packages, Path(__file__)])) is not None:
+        log.warning(
+            "Jupyter servers run as this account, not as one for each person: others cannot read %s. Type: "
+            "chmod -R go+rX %s",
+            *(path, path if path.is_dir() else path.parent),
+        )
+    return path is None
+
+
+def class_data(home: Path) -> Path:
+    """Return the folder of archives for kernels: accounts of containers cannot enter the home's."""
+    given = settings.jupyter_state()
+    return given / _CLASS_DATA if given else home / "cache" / _CLASS_DATA
+
+
+def spark_session(home: Path, person: Person, folder: Path, account: Account | None) -> Mapping[str, str]:
     """Write what sessions of a person's notebooks are made from; return the variables that tell where it is.
 
     :param folder: of the person's server, to which notebooks have no right to write.
     """
+    archives = class_data(home)
+    if account is not None and archives.is_dir():
+        for path in (archives, *archives.glob("*.jsa")):
+            path.chmod(0o755 if path == archives else 0o644)
     return notebook_session.write(
         Store.open(home),
         folder / "spark-session.json",
         scratch=folder / "tmp",
         copies=folder / "spark-files",
+        reader=notebook_session.Reader(uid=account.uid, gid=account.uid) if account else None,
         train=True,
+        cache=archives,
     )
 
 
@@ -293,8 +327,9 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     os.umask(0o077)
     home = settings.home().absolute()
+    numbers = Accounts(home, settings.jupyter_first_number()) if accounts.available() else None
     host = Host(
-        lambda: surroundings(home),
+        lambda: surroundings(home, numbers),
         most=settings.jupyter_servers(),
         memory=settings.jupyter_memory() << 20,
         prepare=partial(spark_session, home),
