@@ -229,9 +229,9 @@ class JupyterProcess:
     def _spawn(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700)
+        own, root = self._make_folders()
         if (numbers := self.surroundings.accounts) is not None:
             self._account = numbers.of(self.person.name)
-        own, root = self._make_folders()
         for name in ("runtime", "tmp"):
             (self._folder / name).mkdir(mode=0o700)
         server, start = self._folder / "server.json", self._folder / "start.json"
