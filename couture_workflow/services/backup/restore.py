@@ -376,7 +376,8 @@ def _carry_out(plan: Plan, context: _Context) -> None:
         schemas = Schemas(context.place)
         schemas.swap(set(plan.tables))
         schemas.clean()
-    restore_plan.end(plan, context.place.home)
+    for path in restore_plan.end(plan, context.place.home):
+        context.report(f"{path} has what was there before; this account may not remove all of it.")
 
 
 def _examine(context: _Context) -> list[doctor.Finding]:

@@ -84,9 +84,19 @@ class Accounts:
         return numbers
 
     def hand_over(self, account: Account, own: Path, shared: Path) -> None:
-        """Give a person the own folder with all that the product has in it, and a part in the shared one."""
-        _give(own, uid=account.uid, gid=0, mode=_OWN)
-        _give(shared, uid=-1, gid=account.shared, mode=_SHARED)
+        """Give a person the own folder with all that the product has in it, and a part in the shared one.
+
+        :raises JupyterError: the file system lets nobody change owners.
+        """
+        try:
+            _give(own, uid=account.uid, gid=0, mode=_OWN)
+            _give(shared, uid=-1, gid=account.shared, mode=_SHARED)
+        except PermissionError as error:
+            raise JupyterError(
+                f"{error.filename} cannot be given to the user id {account.uid}: the file system of "
+                f"{people.top(self._home)} lets this machine change no owners, as NFS with root_squash. Mount it "
+                "without that option here, or use a JupyterHub (docs/jupyter.md)."
+            ) from error
         for folder in (people.top(self._home), self._home):
             _let_through(folder)
 

@@ -30,10 +30,10 @@ from couture_workflow.services.jupyter import accounts, place
 from couture_workflow.services.jupyter.accounts import Account, Accounts
 from couture_workflow.services.jupyter.process import JupyterProcess, Prepare, Surroundings
 from couture_workflow.services.jupyter.servers import Person
-from couture_workflow.services.notebooks import people
+from couture_workflow.services.notebooks import examples, people
 from couture_workflow.services.runtimes import installed
 from couture_workflow.services.spark import notebook_session
-from couture_workflow.store.home import Store
+from couture_workflow.store.home import Store, open_to
 
 log = logging.getLogger(__name__)
 
@@ -325,8 +325,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(message)s")
     for name in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    os.umask(0o077)
     home = settings.home().absolute()
+    os.umask(open_to(home))
+    examples.place(home)
     numbers = Accounts(home, settings.jupyter_first_number()) if accounts.available() else None
     host = Host(
         lambda: surroundings(home, numbers),

@@ -301,7 +301,8 @@ def test_walls_keep_a_notebook_to_its_own_files(host: RunningHost) -> None:
 
     refused, names, wrote = run(try_all, host)
 
-    assert refused.split() == [*["PermissionError"] * 5, "FileNotFoundError", *["PermissionError"] * 3]
+    assert len(refused.split()) == 9  # refused, or out of sight
+    assert set(refused.split()) <= {"PermissionError", "FileNotFoundError"}
     assert not [name for name in names.split() if "AIRFLOW" in name or "TOKEN" in name or "KEY" in name]
     assert wrote.strip() == "0"
     assert (host.home / "notebooks" / "ann" / "mine.txt").read_text() == "1"
