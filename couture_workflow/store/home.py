@@ -32,8 +32,9 @@ _FOLDERS = (
 )
 
 
-#: What others may pass through, and not list, in the home of a group: the accounts of Jupyter servers do.
-_PASSED_THROUGH, _PASS = ("", "notebooks"), 0o001
+#: What others may pass through, and not list, in the home of a group, if people have accounts of their own there
+#: for their Jupyter servers; the file that says so; the right to pass.
+_PASSED_THROUGH, ACCOUNTS, _PASS = ("", "notebooks"), "notebooks/.accounts.json", 0o001
 
 #: Folders that are for the owner alone even where the home is shared by a group.
 _PRIVATE = ("secrets", "airflow")
@@ -166,21 +167,17 @@ def tighten(root: Path) -> None:
     mounted it decides. Below the first level nothing needs to change: nobody else gets there.
     """
     surplus = open_to(root)
+    passed = _PASSED_THROUGH if surplus == 0o007 and (root / ACCOUNTS).exists() else ()
     for path in (root, *root.iterdir()):
         with contextlib.suppress(FileNotFoundError, PermissionError):
             status = path.lstat()
             if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid():
                 continue
             mode = stat.S_IMODE(status.st_mode)
-            if left := mode & _surplus("" if path == root else path.name, surplus):
+            name = "" if path == root else path.name
+            unwanted = 0o077 if name in _PRIVATE else surplus & ~_PASS if name in passed else surplus
+            if left := mode & unwanted:
                 path.chmod(mode & ~left)
-
-
-def _surplus(name: str, surplus: int) -> int:
-    """Return the bits that a folder or file of the home, or the home itself (""), may not have."""
-    if name in _PRIVATE:
-        return 0o077
-    return surplus & ~_PASS if name in _PASSED_THROUGH and surplus == 0o007 else surplus
 
 
 def _unwritable(root: Path, why: str) -> str:

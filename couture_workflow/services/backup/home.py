@@ -80,11 +80,15 @@ def _is_repository(path: Path) -> bool:
 
 
 def _add_tree(writer: Writer, root: Path, top: Path) -> list[str]:
-    """Write the files of a folder; return what people keep from this account among their own."""
+    """Write the files of a folder; return what people keep from this account among their own.
+
+    What programs keep to themselves, in hidden files and folders of a person, is left out without a word.
+    """
     kept_back: list[str] = []
     for path in _walk(top):
         if top.name == people.TOP and not path.is_symlink() and _is_closed(path):
-            kept_back.append(f"{path}: left out, since its owner lets nobody else read it.")
+            if not any(part.startswith(".") for part in path.relative_to(top).parts):
+                kept_back.append(f"{path}: left out, since its owner lets nobody else read it.")
         else:
             _add_file(writer, HOME + os.fspath(path.relative_to(root)), path)
     return kept_back

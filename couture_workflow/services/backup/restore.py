@@ -181,7 +181,8 @@ def _check_services(place: Place, report: Report) -> None:
     if running:
         raise InUseError(
             f"Services are running: {', '.join(sorted(running))}. Stop all of them, then restore (in "
-            "containers: docker compose stop api-server scheduler dag-processor triggerer dag-sync worker)."
+            "containers: docker compose stop api-server scheduler dag-processor triggerer dag-sync "
+            "jupyter worker)."
         )
 
 

@@ -6,7 +6,6 @@ killed in the middle of them is finished by the next one; until then ``Store.ope
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil

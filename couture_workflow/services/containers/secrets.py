@@ -101,7 +101,7 @@ def generate(root: Path = ROOT) -> tuple[str, ...]:
                 made.append(name)
             known[name] = path.read_text(encoding="utf-8").strip()
         for name, source in COPIES.items():
-            if not (root / name).is_file() or read(name, root) != known[source]:
+            if source in known and (not (root / name).is_file() or read(name, root) != known[source]):
                 atomic.write(root / name, known[source].encode(), mode=MODE)
         if made:
             atomic.write(root / _NOTE, json.dumps(sorted({*noted, *FILES})).encode(), mode=MODE)

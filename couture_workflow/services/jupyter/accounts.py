@@ -21,10 +21,11 @@ from couture_workflow.exceptions import JupyterError
 from couture_workflow.services.notebooks import people
 from couture_workflow.services.processes import walls
 from couture_workflow.store import atomic
+from couture_workflow.store.home import ACCOUNTS
 
 #: Where ``libnss-extrausers`` looks for further accounts; the image has it.
 EXTRA = Path("/var/lib/extrausers")
-_REGISTER, _LOCK = ".accounts.json", ".accounts.lock"
+_LOCK = ".accounts.lock"
 #: linux/capability.h: change owners, pass by rights, as an owner, signal, change group and user.
 _NEEDED = sum(1 << number for number in (0, 1, 3, 5, 6, 7))
 #: What everybody may do with a folder that is only passed through; who shares a folder; who has one alone.
@@ -53,7 +54,7 @@ class Accounts:
 
     def __init__(self, home: Path, first: int) -> None:
         self._home, self._first = home, first
-        self._register = people.top(home) / _REGISTER
+        self._register = home / ACCOUNTS
 
     def of(self, person: str) -> Account:
         """Return the account of a person, with a number from now on, or raise ``JupyterError``.
@@ -94,8 +95,8 @@ class Accounts:
         except PermissionError as error:
             raise JupyterError(
                 f"{error.filename} cannot be given to the user id {account.uid}: the file system of "
-                f"{people.top(self._home)} lets this machine change no owners, as NFS with root_squash. Mount it "
-                "without that option here, or use a JupyterHub (docs/jupyter.md)."
+                f"{people.top(self._home)} lets nobody here change owners, as NFS with root_squash. Mount "
+                "it without that option here, or use a JupyterHub (docs/jupyter.md)."
             ) from error
         for folder in (people.top(self._home), self._home):
             _let_through(folder)
