@@ -32,8 +32,8 @@ _FOLDERS = (
 )
 
 
-#: What others may pass through, and not list, in the home of a group, if people have accounts of their own there
-#: for their Jupyter servers; the file that says so; the right to pass.
+#: What others may pass through, and not list, in the home of a group, if people have accounts of their own
+#: for Jupyter servers; the file that says so; the right to pass.
 _PASSED_THROUGH, ACCOUNTS, _PASS = ("", "notebooks"), "notebooks/.accounts.json", 0o001
 
 #: Folders that are for the owner alone even where the home is shared by a group.
