@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import pytest
 
@@ -50,7 +49,7 @@ def lab(stack: Stack) -> Iterator[Callable[[str], Lab]]:
 @pytest.mark.always
 def test_a_person_has_a_user_id_a_folder_and_spark(stack: Stack, lab: Callable[[str], Lab]) -> None:
     mine = lab("developer")
-    with closing(mine.channels(mine.kernel())) as socket:
+    with mine.channels(mine.kernel()) as socket:
         who = execute(socket, "import os; print(os.getuid(), os.getgid(), os.getcwd())").split()
         name = execute(socket, "!id -un").strip()
         execute(socket, "open('report.txt', 'w').write('1'); open('../shared/all.txt', 'w').write('2')")
@@ -63,6 +62,10 @@ def test_a_person_has_a_user_id_a_folder_and_spark(stack: Stack, lab: Callable[[
     # What a person makes, the product can read and back up.
     assert stack.exec("api-server", "cat", f"{HOME}/notebooks/developer/report.txt").stdout.strip() == "1"
     assert stack.exec("worker", "cat", f"{HOME}/notebooks/shared/all.txt").stdout.strip() == "2"
+    told = stack.exec(
+        "worker", "stat", "--format=%a %g", f"{HOME}/notebooks/shared", f"{HOME}/notebooks/shared/all.txt"
+    )
+    assert told.stdout.split() == ["2775", "51000", "664", "51000"]
 
 
 @pytest.mark.always
@@ -70,12 +73,12 @@ def test_neither_keys_nor_another_persons_notebooks_can_be_read(
     stack: Stack, lab: Callable[[str], Lab]
 ) -> None:
     mine, other = lab("developer"), lab("admin")
-    with closing(other.channels(other.kernel())) as socket:
+    with other.channels(other.kernel()) as socket:
         execute(socket, "open('plan.txt', 'w').write('secret')")
         number = execute(socket, "import os; print(os.getuid())").strip()
     folders = [HOME, f"{HOME}/secrets", f"{HOME}/notebooks/admin", "/run/couture/secrets/jupyter"]
     files = [f"{HOME}/notebooks/admin/plan.txt", "/run/couture/secrets/jupyter/secret_key", "/proc/1/environ"]
-    with closing(mine.channels(mine.kernel())) as socket:
+    with mine.channels(mine.kernel()) as socket:
         refused = execute(socket, TRY.format(folders=folders, files=files))
         variables = execute(socket, "import os; print(*os.environ)")
         reached = execute(socket, "!getent hosts mysql rabbitmq || echo none of them")
@@ -107,7 +110,7 @@ def test_a_killed_service_comes_back_and_only_what_was_not_saved_is_gone(
     stack.docker.run("start", stack.container("jupyter"))
     stack.wait_healthy()
     wait_for(lambda: mine.http.post("/api/notebooks/servers/mine").status_code == 200)
-    mine.start()
+    wait_for(lambda: mine.http.get("/api/notebooks/servers/mine").json().get("state") == "ready")
 
     found = mine.http.get(f"{mine.base}/api/contents/developer/kept.txt").json()
     assert found["content"] == "kept"

@@ -36,7 +36,7 @@ CORES = len(os.sched_getaffinity(0))
 #: What an entry point needs before it becomes the user of its server.
 CAPABILITIES = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
 #: Service -> those that it may have; the host of Jupyter servers ends processes of other users.
-ADDED = {"mysql": CAPABILITIES, "rabbitmq": CAPABILITIES, "jupyter": CAPABILITIES | {"KILL"}}
+ADDED = {"mysql": CAPABILITIES, "rabbitmq": CAPABILITIES, "jupyter": CAPABILITIES | {"FSETID", "KILL"}}
 #: Lines of the logs that may look like a problem, each with its reason.
 EXPECTED = (
     # The name of uvicorn's logger for all that is no request.

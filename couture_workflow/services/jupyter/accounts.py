@@ -26,8 +26,8 @@ from couture_workflow.store.home import ACCOUNTS
 #: Where ``libnss-extrausers`` looks for further accounts; the image has it.
 EXTRA = Path("/var/lib/extrausers")
 _LOCK = ".accounts.lock"
-#: linux/capability.h: change owners, pass by rights, as an owner, signal, change group and user.
-_NEEDED = sum(1 << number for number in (0, 1, 3, 5, 6, 7))
+#: linux/capability.h: change owners, pass by rights, as an owner, keep setgid, signal, change group and user.
+_NEEDED = sum(1 << number for number in (0, 1, 3, 4, 5, 6, 7))
 #: What everybody may do with a folder that is only passed through; who shares a folder; who has one alone.
 _PASS, _SHARED, _OWN = 0o001, 0o2775, 0o2770
 
