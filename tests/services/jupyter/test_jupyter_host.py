@@ -309,6 +309,28 @@ def test_walls_keep_a_notebook_to_its_own_files(host: RunningHost) -> None:
     assert (host.home / "notebooks" / "shared" / "all.txt").read_text() == "2"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may take other accounts")
+def test_each_person_is_an_account_of_the_system_that_has_a_name(host: RunningHost) -> None:
+    code = (
+        "import os, subprocess; open('mine.txt', 'w').write('1'); open('../shared/both.txt', 'a').write('2')\n"
+        "print(os.getuid(), subprocess.run(['id', '-un'], capture_output=True, text=True).stdout)"
+    )
+
+    async def both(servers: HostedServers) -> list[list[str]]:
+        return [(await execute(servers, person, code)).split() for person in (ANN, BOB)]
+
+    ann, bob = run(both, host)
+
+    assert ann[0] != bob[0]
+    assert ann[-1] == "ann"
+    assert bob[-1].startswith("bob-")
+    assert min(int(ann[0]), int(bob[0])) > 2_100_000_000
+    notebooks = host.home / "notebooks"
+    assert (notebooks / "ann" / "mine.txt").stat().st_uid == int(ann[0])
+    assert (notebooks / "ann").stat().st_mode & 0o777 == 0o770
+    assert (notebooks / "shared" / "both.txt").read_text() == "22"
+
+
 def test_a_notebook_reaches_neither_sockets_nor_terminals_of_others(host: RunningHost) -> None:
     shared = Path("/dev/shm") / f"couture-{os.getpid()}"
 
