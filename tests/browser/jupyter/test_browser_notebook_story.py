@@ -1,4 +1,4 @@
-"""A notebook's way in the real workbench: a cell in JupyterLab, a schedule, its run, the HTML in the frame."""
+"""A notebook's way in the real workbench: a cell in JupyterLab, a schedule, its run, the HTML it leaves."""
 
 from __future__ import annotations
 
@@ -64,13 +64,17 @@ def test_from_a_cell_in_lab_to_the_html_of_its_scheduled_run(
     expect(file).to_be_visible(timeout=STARTS)
     file.dblclick()
     run_all_cells(page, lab, 2)
-    expect(lab.locator(".jp-OutputArea-output").filter(has_text="rows: 10 of 42")).to_be_visible(timeout=STARTS)
+    expect(lab.locator(".jp-OutputArea-output").filter(has_text="rows: 10 of 42")).to_be_visible(
+        timeout=STARTS
+    )
 
     file.click(button="right")
     lab.get_by_role("menuitem", name="Schedule Notebook…").click()
     form = form_in(lab)
     expect(form.locator("#schedule-notebook")).to_have_value(path)
-    lab.locator(".lm-TabBar-tab").filter(has_text=f"Schedule {name}").locator(".lm-TabBar-tabCloseIcon").click()
+    lab.locator(".lm-TabBar-tab").filter(has_text=f"Schedule {name}").locator(
+        ".lm-TabBar-tabCloseIcon"
+    ).click()
     expect(form.locator("body")).to_have_count(0)
 
     lab.get_by_role("button", name="Schedule", exact=True).click()
