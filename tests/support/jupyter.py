@@ -75,7 +75,7 @@ class Lab:
         wait_for(lambda: self.http.get(MINE).raise_for_status().json()["state"] == "ready")
         answer = self.http.get(f"{self.base}/lab", headers={"Accept": "text/html"})
         assert answer.status_code == 200, answer.text
-        self.xsrf = answer.cookies["_xsrf"]
+        self.xsrf = answer.cookies.get("_xsrf") or self.xsrf  # it sets one where there is none
         self.http.headers["Cookie"] = f"_token={self.token}; _xsrf={self.xsrf}"
         self.http.headers["X-XSRFToken"] = self.xsrf
 
@@ -104,6 +104,12 @@ class Lab:
 
 def execute(socket: Any, code: str, *, timeout: float = 120) -> str:
     """Run code in the kernel of a websocket and return what it printed."""
+    told = outputs(socket, code, timeout=timeout)
+    return "".join(content["text"] for kind, content in told if kind == "stream")
+
+
+def outputs(socket: Any, code: str, *, timeout: float = 120) -> list[tuple[str, Any]]:
+    """Run code in the kernel of a websocket and return what it told: kinds of messages and their contents."""
     asked = uuid.uuid4().hex
     header = {"msg_id": asked, "msg_type": "execute_request", "session": "s", "username": ""}
     content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
@@ -116,13 +122,14 @@ def execute(socket: Any, code: str, *, timeout: float = 120) -> str:
         "buffers": [],
     }
     socket.send(json.dumps(message))
-    printed, left = "", {"execute_reply", "idle"}
+    told: list[tuple[str, Any]] = []
+    left = {"execute_reply", "idle"}
     while left:
         said = json.loads(socket.recv(timeout))
         if said.get("parent_header", {}).get("msg_id") != asked:
             continue
         kind, body = said["msg_type"], said["content"]
-        printed += body["text"] if kind == "stream" else ""
         assert kind != "error", body
+        told.append((kind, body))
         left -= {kind, str(body.get("execution_state"))}
-    return printed
+    return told

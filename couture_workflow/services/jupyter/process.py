@@ -223,7 +223,7 @@ class JupyterProcess:
                 process.stdin.close()  # the reaper stops at the end of the pipe
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(_wait, process)
+            await asyncio.to_thread(self._wait, process)
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def _spawn(self) -> None:
@@ -340,6 +340,34 @@ class JupyterProcess:
         """Write anew what kernels read when they start; return the variables that tell them where it is."""
         return self.prepare(self.person, self._folder, self._account)
 
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the reaper; if it was killed itself, do its work."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE * 2 + 5)
+        deadline = time.monotonic() + _GRACE
+        while (left := self._left(process.pid)) and time.monotonic() < deadline:
+            for each in left:
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+    def _left(self, leader: int) -> list[psutil.Process]:
+        """Return its living processes, also without the reaper, which adopts what loses its parent.
+
+        Kernels, and what they start, may have sessions of their own: their variables tell whose they are.
+        """
+        session, runtime = set(reaper.members(leader)), str(self._folder / "runtime")
+        found: dict[int, psutil.Process] = {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                is_ours = process.pid in session or process.environ().get("JUPYTER_RUNTIME_DIR") == runtime
+                if is_ours and process.pid != leader:
+                    found |= {each.pid: each for each in (process, *process.children(recursive=True))}
+        return [each for each in found.values() if each.pid != leader and _lives(each)]
+
     def _why(self) -> str:
         """Return why it ended."""
         if self._process is not None and self._process.returncode == launch.NO_WALLS:
@@ -355,16 +383,10 @@ class JupyterProcess:
         return f"JupyterLab ended while it started. It said last: {said[-1][:500] if said else 'nothing'}"
 
 
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the reaper; if it was killed itself, do its work."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE * 2 + 5)
-    deadline = time.monotonic() + _GRACE
-    while reaper.signal_all(process.pid, signal.SIGKILL) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _readable_of_etc() -> Iterator[str]:

@@ -312,8 +312,9 @@ def test_walls_keep_a_notebook_to_its_own_files(host: RunningHost) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may take other accounts")
 def test_each_person_is_an_account_of_the_system_that_has_a_name(host: RunningHost) -> None:
     code = (
-        "import os, subprocess; open('mine.txt', 'w').write('1'); open('../shared/both.txt', 'a').write('2')\n"
-        "print(os.getuid(), subprocess.run(['id', '-un'], capture_output=True, text=True).stdout)"
+        "import os, subprocess as s; open('mine.txt', 'w').write('1')\n"
+        "open('../shared/both.txt', 'a').write('2')\n"
+        "print(os.getuid(), s.run(['id', '-un'], capture_output=True, text=True).stdout)"
     )
 
     async def both(servers: HostedServers) -> list[list[str]]:
