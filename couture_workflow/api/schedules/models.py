@@ -216,6 +216,8 @@ class BehindModel(BaseModel):
     cells: list[CellModel] = Field(description="Cells that differ.")
     more: int = Field(description="Cells that differ and are not listed.")
     files: list[str] = Field(description="Files beside it that differ or are gone.")
+    source: str = Field(description="The notebook that an update of the copy would take; empty for none.")
+    taken: list[str] = Field(description="Files beside it that it would take too.")
 
 
 class RunModel(BaseModel):

@@ -143,6 +143,8 @@ def compare_copy(name: str, user: Reader) -> models.BehindModel:
         cells=[models.CellModel.model_validate(each) for each in found.difference.cells],
         more=found.difference.more,
         files=list(found.files),
+        source=found.source,
+        taken=list(found.taken),
     )
 
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Literal
 from couture_workflow.services.notebooks import workspace
 from couture_workflow.services.runs import records
 from couture_workflow.store import atomic
+from couture_workflow.store.names import is_text
 
 if TYPE_CHECKING:
     from couture_workflow.services.runs.records import RunKey
@@ -120,11 +121,6 @@ def listed(own: Path) -> Listing:
         else:
             left_out += 1
     return Listing(tuple(found), left_out)
-
-
-def is_text(name: str) -> bool:
-    """Tell whether a file's name is text: those of Linux may be any bytes, which no page can name."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def delete(store: Store, key: RunKey) -> None:

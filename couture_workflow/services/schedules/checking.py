@@ -15,6 +15,7 @@ from couture_workflow.services.notebooks.document import Document
 from couture_workflow.services.schedules import library, timing, values
 from couture_workflow.services.schedules.form import Finding, Form
 from couture_workflow.services.schedules.library import Schedule
+from couture_workflow.services.schedules.origin import ORIGIN
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_name, quote
 
@@ -205,7 +206,7 @@ def _files(form: Form, document: Document | None, current: Schedule | None) -> I
             message=f"There is no {quote(missing[0])} beside the notebook. Only files in its folder and in "
             "folders of it can go with it, no links and no hidden ones.",
         )
-    own = {f"{form.name}.py", library.ORIGIN, form.notebook.rpartition("/")[2]}
+    own = {f"{form.name}.py", ORIGIN, form.notebook.rpartition("/")[2]}
     if taken := [path for path in form.files if path in own]:
         message = f"{quote(taken[0])} is a file of the schedule itself. Rename it, or the schedule."
         yield Finding(field="files", message=message)

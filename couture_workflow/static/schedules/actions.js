@@ -104,7 +104,11 @@ export async function updateCopy(name) {
   const files = found.files.length ? [el("p", {}, "Files beside the notebook that differ:"), el("ul", {}, ...found.files.map((path) => el("li", { class: "mono break" }, path)))] : [];
   const done = await doing({
     title: `Update the copy of ${name}`, action: "Update the copy",
-    content: [el("p", { class: "muted" }, "Runs that start from then on use the notebook as it is now. The earlier copy stays in DAG History."), ...cellDifferences(found), ...files],
+    content: [
+      el("p", { class: "muted" }, "Runs that start from then on use the notebook as it is now. The earlier copy stays in DAG History."),
+      el("p", { class: "break" }, "Whoever may read DAG files can read what is copied: ", el("span", { class: "mono" }, [found.source, ...found.taken].join(", ")), "."),
+      ...cellDifferences(found), ...files,
+    ],
     work: () => post(at(name, "/copy")),
   });
   if (done) notice(`The copy of ${name} is the notebook of now.`);

@@ -9,7 +9,7 @@ from airflow.models.dag import DagModel
 from airflow.utils.session import create_session
 from sqlalchemy import update as sql_update
 
-from couture_workflow.exceptions import NotFoundError, ScheduleError
+from couture_workflow.exceptions import NotAllowedError, NotFoundError, ScheduleError
 from couture_workflow.permissions import CREATE, DELETE, EDIT, NOTEBOOK_SCHEDULES, Permission
 from couture_workflow.services.saving.save import Saved
 from couture_workflow.services.schedules import changes, checking, library
@@ -102,6 +102,8 @@ def update_copy(schedule: Schedule, user: Any) -> Done:
 
 def delete(schedule: Schedule, user: Any, *, outputs: Outputs) -> Done:
     """Delete a schedule; what its runs left too, if that is asked for."""
+    if outputs == "delete":
+        _refuse_anothers(schedule, user)
     saved = _save(changes.removed(store(), schedule), user, Permission(DELETE, NOTEBOOK_SCHEDULES))
     if outputs == "delete":
         library.delete_outputs(store(), schedule)
@@ -111,6 +113,16 @@ def delete(schedule: Schedule, user: Any, *, outputs: Outputs) -> Done:
 
 def _save(change: Change, user: Any, permission: Permission) -> Saved:
     return save_dags(change.changes, user=user, message=change.message, base=change.base, instead=permission)
+
+
+def _refuse_anothers(schedule: Schedule, user: Any) -> None:
+    """Raise ``NotAllowedError`` if the DAG that an edited file names is made by another file."""
+    path = surroundings(schedule.dag_id, user).taken.get(schedule.dag_id, schedule.path)
+    if path != schedule.path:
+        raise NotAllowedError(
+            f"The DAG {quote(schedule.dag_id)} of the schedule {quote(schedule.name)} is in {path}: what its runs "
+            "left is not deleted with the schedule. Keep the outputs."
+        )
 
 
 def _refuse(description: Description) -> None:
