@@ -106,7 +106,7 @@ def opened(top: Path, path: str) -> Iterator[BinaryIO]:
     :param path: as ``checked`` returns it, whose right has been asked for.
     :raises NotFoundError: there is none, it is a link or no ordinary file, or it cannot be read.
     """
-    if not is_path(path):
+    if {"", ".", ".."}.intersection(path.split("/")):
         raise NotFoundError(f"There is no {quote(path)} among the notebooks: it is no path of a file.")
     folder = _folder(top, path.split("/")[:-1], path)
     try:

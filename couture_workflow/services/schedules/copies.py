@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from couture_workflow.exceptions import CoutureError, NotFoundError
+from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.notebooks import differences, folders, people
 from couture_workflow.services.notebooks import document as notebook_document
 from couture_workflow.services.notebooks.differences import Difference
@@ -115,7 +117,10 @@ def _plain(schedule: Schedule, account: str) -> State | None:
 
 
 def _pinned_digest(store: Store, schedule: Schedule) -> str:
-    try:
-        return digest(library.pinned(store, schedule))
-    except NotFoundError:
-        return ""
+    return _digest_of(store, schedule.notebook, schedule.commit) if schedule.notebook else ""
+
+
+@lru_cache(maxsize=2_000)
+def _digest_of(store: Store, path: str, commit: str) -> str:
+    """Return the digest of a file of a version, which never changes."""
+    return digest(dag_repository.read(store, path, commit=commit))

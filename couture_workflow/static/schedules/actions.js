@@ -119,7 +119,7 @@ export async function updateCopy(name) {
 export async function removeSchedule(name) {
   const room = await attempt(() => get(page(`/notebook-schedules/${encodeURIComponent(name)}/outputs`)));
   if (!room) return null;
-  const left = room.tries ? `They are of ${room.tries === 1 ? "1 run" : `${room.tries.toLocaleString("en")} runs`} and take ${bytes(room.bytes)}.` : "There are none yet.";
+  const left = room.tries ? `They are of ${room.tries === 1 ? "1 run" : `${room.tries.toLocaleString("en")} runs`} and take ${room.whole ? "" : "more than "}${bytes(room.bytes)}.` : "There are none yet.";
   const choice = (value, label, checked) => {
     const input = el("input", { type: "radio", name: "outputs", value, id: freshId("outputs"), checked });
     return { input, node: el("div", {}, el("label", { for: input.id, class: "choice" }, input, label)) };

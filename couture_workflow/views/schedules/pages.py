@@ -118,9 +118,9 @@ class NotebookSchedulesPage(CouturePage):
     @expose("/<name>/outputs")
     @requires(CAN_READ)
     def outputs(self, name: str) -> Response:
-        """Return how many tries left outputs, and their bytes."""
+        """Return how many tries left outputs, and their bytes; more than that if they are not the whole."""
         room = notebook_outputs.room(store(), saving.schedule_of(g.user, name).dag_id)
-        return jsonify(tries=room.tries, bytes=room.size)
+        return jsonify(tries=room.tries, bytes=room.size, whole=room.is_whole)
 
     def _form(self, title: str, state: dict[str, Any]) -> str:
         known = {

@@ -120,8 +120,8 @@ def _refuse_anothers(schedule: Schedule, user: Any) -> None:
     path = surroundings(schedule.dag_id, user).taken.get(schedule.dag_id, schedule.path)
     if path != schedule.path:
         raise NotAllowedError(
-            f"The DAG {quote(schedule.dag_id)} of the schedule {quote(schedule.name)} is in {path}: what its runs "
-            "left is not deleted with the schedule. Keep the outputs."
+            f"The DAG {quote(schedule.dag_id)}, which {quote(schedule.name)} names, is in {path}: what its "
+            "runs left is not deleted with the schedule. Keep the outputs."
         )
 
 
