@@ -21,7 +21,7 @@ from couture_workflow.store.names import quote
 from couture_workflow.web.audit import audit
 from couture_workflow.web.dags.saving import save_dags
 from couture_workflow.web.schedules.surroundings import surroundings
-from couture_workflow.web.security import allowed_on_dag
+from couture_workflow.web.security import allowed_on_dag, demand_on_dag
 from couture_workflow.web.state import store
 
 Outputs = Literal["keep", "delete"]
@@ -46,10 +46,12 @@ def schedules_of(user: Any) -> list[Schedule]:
 
 def schedule_of(user: Any, name: str) -> Schedule:
     """Return a schedule, or raise ``NotFoundError`` if there is none whose DAG the account may read."""
-    schedule = library.read(store(), name)
-    if not allowed_on_dag(user, "GET", schedule.dag_id):
-        raise NotFoundError(f"There is no schedule {quote(name)}. Reload the list.")
-    return schedule
+    for schedule in library.listed(store()):
+        if schedule.name == name and allowed_on_dag(user, "GET", schedule.dag_id):
+            return schedule
+    raise NotFoundError(
+        f"There is no schedule {quote(name)} whose DAG you may read. If it was deleted, reload the list."
+    )
 
 
 def check(form: Form, user: Any, *, current: Schedule | None = None) -> Description:
@@ -62,6 +64,7 @@ def check(form: Form, user: Any, *, current: Schedule | None = None) -> Descript
 def create(form: Form, user: Any) -> Done:
     """Make a schedule; ``ScheduleError`` names what is wrong with the form, and nothing is saved then."""
     account = str(user.get_name())
+    demand_on_dag(user, "GET", form.name, purpose="A schedule becomes a DAG, and to see it")
     around = surroundings(form.name, user)
     description = checking.describe(store(), form, account, around=around, copy=True)
     _refuse(description)
