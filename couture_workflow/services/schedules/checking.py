@@ -24,7 +24,6 @@ _ADDRESS = re.compile(r"[^@\s,;<>]{1,100}@[^@\s,;<>]{1,200}")
 #: Characters of a name, so that a run's output and its folder have room; of a tag in Airflow's database.
 _LONGEST_NAME, _LONGEST_TAG = 100, 100
 _MOST_RETRIES, _LONGEST_RUN = 100, 90 * 86400
-_MAIL = "smtp_default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,8 +228,9 @@ def _rest(form: Form, around: Surroundings) -> Iterator[Finding]:
         if not _ADDRESS.fullmatch(address):
             message = f"{quote(address)} is no e-mail address. Separate several by commas."
             yield Finding(field="email", message=message)
-    if addresses and around.connections is not None and _MAIL not in around.connections:
-        message = f"There is no connection {_MAIL}, so no mail can be sent. An administrator can make it."
+    mail = settings.mail_connection()
+    if addresses and mail and around.connections is not None and mail not in around.connections:
+        message = f"There is no connection {mail}, so no mail can be sent. An administrator can make it."
         yield Finding(field="email", message=message, level="warning")
     for tag in form.tags:
         if len(tag) > _LONGEST_TAG:

@@ -192,6 +192,24 @@ def test_what_is_odd_is_a_warning(home: Store, more: dict[str, Any], field: str)
     assert [(each.field, each.level) for each in description.findings] == [(field, "warning")]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("EMAIL_CONN_ID", "our_mail", "There is no connection our_mail"),
+        ("EMAIL_BACKEND", "ours.send", ""),
+    ],
+)
+def test_mails_go_the_way_that_airflow_is_told(
+    home: Store, monkeypatch: pytest.MonkeyPatch, option: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(f"AIRFLOW__EMAIL__{option}", value)
+    around = Surroundings(connections=frozenset({"smtp_default"}))
+
+    found = describe(home, {**SENT, "email": "a@example.org"}, around=around).findings
+
+    assert [each.message[: len(message)] for each in found] == ([message] if message else [])
+
+
 def test_a_broken_notebook_is_told_at_its_field(home: Store) -> None:
     write(home.root, "ann/report.ipynb", b"{")
 
