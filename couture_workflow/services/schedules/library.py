@@ -40,7 +40,7 @@ class Schedule:
     :param dag_id: of its DAG; another one only if somebody changed the file.
     :param form: what it does, as far as it can be read.
     :param path: of the DAG file in the repository.
-    :param notebook: path of the pinned copy, "" if it is gone.
+    :param notebook: path of the pinned copy, "" if it is gone, or larger than any copy that was taken.
     :param beside: paths of the files that were pinned with it, from its folder, with their bytes.
     :param edited: whether somebody changed the DAG file by hand.
     :param unknown: fields of the form that cannot be read from a changed file.
@@ -89,8 +89,8 @@ def pinned(store: Store, schedule: Schedule) -> bytes:
     """Return the pinned notebook, or raise ``NotFoundError`` if somebody deleted it."""
     if not schedule.notebook:
         raise NotFoundError(
-            f"The copy of the notebook of {quote(schedule.name)} was deleted. Update the copy, or delete the "
-            "schedule."
+            f"The copy of the notebook of {quote(schedule.name)} was deleted, or is too large now. Update "
+            "the copy, or delete the schedule."
         )
     return dag_repository.read(store, schedule.notebook, commit=schedule.commit)
 
@@ -153,9 +153,10 @@ class _Folder:
     def schedule(self, form: Form, origin: Origin, **more: Any) -> Schedule:
         own = {f"{self.name}.py", ORIGIN}
         name = more.pop("input_nb", "") or origin.source.rpartition("/")[2]
+        fit = {path for path, file in self.files.items() if file.size <= notebook_document.LARGEST_COPY}
         notebook = next(
-            (path for path in (name, f"{name}.ipynb") if path in self.files),
-            next((path for path in sorted(self.files) if path.endswith(".ipynb")), ""),
+            (path for path in (name, f"{name}.ipynb") if path in fit),
+            next((path for path in sorted(fit) if path.endswith(".ipynb")), ""),
         )
         return Schedule(
             name=self.name,

@@ -16,6 +16,7 @@ from couture_workflow.exceptions import ConflictError, GateError, InvalidError, 
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.gate.problems import Known
+from couture_workflow.services.notebooks import document
 from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.services.schedules import beside, changes, checking, copies, library, origin
 from couture_workflow.services.schedules.changes import Change
@@ -558,6 +559,22 @@ def test_a_forged_origin_of_wrong_types_is_told_and_breaks_nothing(home: Store, 
     description = describe(home, sent, current=found)
     save(home, changes.updated(home, found, description, "ann", replace_edited=True))
     assert library.read(home, "daily").problem == ""
+
+
+def test_a_pinned_notebook_that_somebody_made_huge_is_not_read(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = create(home)
+    monkeypatch.setattr(document, "LARGEST_COPY", 2_000)
+    huge = {schedule.notebook: b'{"cells": [' + b" " * 2_000 + b"]}"}
+    home.dags.save(huge, author="mallory", message="x", base=home.dags.head())
+
+    found = library.read(home, "daily")
+
+    assert found.notebook == "" and library.parameters(home, found) == ()
+    assert copies.states(home, [found], "ann") == {"daily": "behind"}
+    with pytest.raises(NotFoundError, match="too large"):
+        library.pinned(home, found)
 
 
 @pytest.mark.parametrize("value", ['float("inf")', "1e999", '"\\ud800"', '{"a": -1e999}', "0" * 400 + "1"])
