@@ -1,3 +1,3 @@
 """Notebooks that run on a schedule: the form, the copy that is pinned, the DAG file."""
 
-__all__ = ["changes", "checking", "copies", "form", "library", "origin", "timing", "values"]
+__all__ = ["changes", "checking", "copies", "form", "library", "timing", "values"]

@@ -82,7 +82,14 @@ def read(store: Store, name: str) -> Schedule:
     for schedule in listed(store):
         if schedule.name == name:
             return schedule
-    raise NotFoundError(f"There is no schedule {quote(name)}. It may have been deleted; reload the list.")
+    raise missing(name)
+
+
+def missing(name: str) -> NotFoundError:
+    """Return the error of a schedule that is not there, or that the account may not know of."""
+    return NotFoundError(
+        f"There is no schedule {quote(name)} whose DAG you may read. If it was deleted, reload the list."
+    )
 
 
 def pinned(store: Store, schedule: Schedule) -> bytes:

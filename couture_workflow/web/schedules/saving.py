@@ -9,7 +9,7 @@ from airflow.models.dag import DagModel
 from airflow.utils.session import create_session
 from sqlalchemy import update as sql_update
 
-from couture_workflow.exceptions import NotAllowedError, NotFoundError, ScheduleError
+from couture_workflow.exceptions import NotAllowedError, ScheduleError
 from couture_workflow.permissions import CREATE, DELETE, EDIT, NOTEBOOK_SCHEDULES, Permission
 from couture_workflow.services.saving.save import Saved
 from couture_workflow.services.schedules import changes, checking, library
@@ -46,12 +46,10 @@ def schedules_of(user: Any) -> list[Schedule]:
 
 def schedule_of(user: Any, name: str) -> Schedule:
     """Return a schedule, or raise ``NotFoundError`` if there is none whose DAG the account may read."""
-    for schedule in library.listed(store()):
-        if schedule.name == name and allowed_on_dag(user, "GET", schedule.dag_id):
-            return schedule
-    raise NotFoundError(
-        f"There is no schedule {quote(name)} whose DAG you may read. If it was deleted, reload the list."
-    )
+    schedule = library.read(store(), name)
+    if not allowed_on_dag(user, "GET", schedule.dag_id):
+        raise library.missing(name)
+    return schedule
 
 
 def check(form: Form, user: Any, *, current: Schedule | None = None) -> Description:
