@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Literal
 
 from couture_workflow.exceptions import CoutureError, NotFoundError
-from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.notebooks import differences, folders, people
 from couture_workflow.services.notebooks import document as notebook_document
 from couture_workflow.services.notebooks.differences import Difference
@@ -17,6 +15,10 @@ from couture_workflow.services.schedules.beside import Left
 from couture_workflow.services.schedules.library import Schedule
 from couture_workflow.services.schedules.origin import digest
 from couture_workflow.store.home import Store
+
+#: Digests of pinned copies by the ids of their contents, and how many.
+_digests: dict[str, str] = {}
+_MOST_DIGESTS = 2_000
 
 State = Literal["same", "behind", "gone", "hidden", "unknown"]
 
@@ -117,10 +119,11 @@ def _plain(schedule: Schedule, account: str) -> State | None:
 
 
 def _pinned_digest(store: Store, schedule: Schedule) -> str:
-    return _digest_of(store, schedule.notebook, schedule.commit) if schedule.notebook else ""
-
-
-@lru_cache(maxsize=2_000)
-def _digest_of(store: Store, path: str, commit: str) -> str:
-    """Return the digest of a file of a version, which never changes."""
-    return digest(dag_repository.read(store, path, commit=commit))
+    if not schedule.notebook:
+        return ""
+    if (known := _digests.get(schedule.blob)) is None:
+        known = digest(library.pinned(store, schedule))
+        if len(_digests) >= _MOST_DIGESTS:
+            _digests.clear()
+        _digests[schedule.blob] = known
+    return known

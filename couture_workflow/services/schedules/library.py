@@ -41,6 +41,7 @@ class Schedule:
     :param form: what it does, as far as it can be read.
     :param path: of the DAG file in the repository.
     :param notebook: path of the pinned copy, "" if it is gone, or larger than any copy that was taken.
+    :param blob: id of the content of that copy: the same for the same bytes.
     :param beside: paths of the files that were pinned with it, from its folder, with their bytes.
     :param edited: whether somebody changed the DAG file by hand.
     :param unknown: fields of the form that cannot be read from a changed file.
@@ -54,6 +55,7 @@ class Schedule:
     origin: Origin
     path: str
     notebook: str
+    blob: str = ""
     beside: Mapping[str, int] = field(default_factory=dict)
     edited: bool = False
     unknown: tuple[str, ...] = ()
@@ -127,11 +129,10 @@ def _listed(store: Store, head: str, top: str) -> tuple[Schedule, ...]:
         name, _, rest = file.path.removeprefix(f"{top}/").partition("/")
         if file.path.startswith(f"{top}/") and rest:
             folders.setdefault(name, {})[rest] = file
-    found = [
-        _Folder(store, head, name, files)
-        for name, files in sorted(folders.items())
-        if f"{name}.py" in files and ORIGIN in files
-    ]
+    written = {name: files for name, files in folders.items() if f"{name}.py" in files and ORIGIN in files}
+    own = [files[each] for name, files in written.items() for each in (f"{name}.py", ORIGIN)]
+    contents = dag_repository.read_several(store, (file for file in own if file.size <= LARGEST), commit=head)
+    found = [_Folder(head, name, files, contents) for name, files in sorted(written.items())]
     return tuple(_read_all(found))
 
 
@@ -139,16 +140,13 @@ def _listed(store: Store, head: str, top: str) -> tuple[Schedule, ...]:
 class _Folder:
     """The folder of a schedule."""
 
-    store: Store
     head: str
     name: str
     files: Mapping[str, DagFile]
+    contents: Mapping[str, bytes]
 
     def content(self, path: str) -> bytes:
-        file = self.files[path]
-        if file.size > LARGEST:
-            return b""
-        return dag_repository.read(self.store, file.path, commit=self.head)
+        return self.contents.get(self.files[path].path, b"")
 
     def said(self) -> tuple[Form, Origin, str]:
         """Return what ``schedule.json`` says, or nothing and why it is not used."""
@@ -171,6 +169,7 @@ class _Folder:
             origin=origin,
             path=self.files[f"{self.name}.py"].path,
             notebook=self.files[notebook].path if notebook else "",
+            blob=self.files[notebook].blob if notebook else "",
             beside={
                 path: file.size for path, file in self.files.items() if path not in own and path != notebook
             },
