@@ -379,3 +379,20 @@ def test_a_role_of_schedules_alone_is_told_what_it_lacks(api_server: ApiServer, 
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
+
+
+def test_the_files_that_changed_and_what_becomes_readable_are_told(
+    api_server: ApiServer, home: Store, open_page: Open
+) -> None:
+    made = schedule(api_server, files=[f"{HOSTILE}.csv"])
+    write(home.root, f"dev/{HOSTILE}.csv", "2\n" * 1000)
+
+    page = open_page("/")
+    row = page.get_by_role("row").filter(has_text=made)
+    expect(row).to_contain_text("the copy is behind")
+    row.get_by_role("button", name="Update the copy").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("listitem")).to_have_text([f"{HOSTILE}.csv"])
+    expect(dialog).to_contain_text(f"can read what is copied: dev/report.ipynb, {HOSTILE}.csv.")
+    dialog.get_by_role("button", name="Update the copy").click()
+    expect(row).not_to_contain_text("the copy is behind")
