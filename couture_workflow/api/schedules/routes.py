@@ -188,6 +188,7 @@ def _told(schedule: Schedule, live: Live, state: str) -> dict[str, Any]:
         "origin": models.OriginModel.model_validate(schedule.origin),
         "path": schedule.path,
         "edited": schedule.edited,
+        "problem": schedule.problem,
         "unknown": list(schedule.unknown),
         "commit": schedule.commit,
         "words": timing.timing(schedule.form.when).words,

@@ -278,7 +278,10 @@ def test_a_forged_schedule_gives_nobody_anothers_notebook_and_stops_no_list(
 
     listed = dev.get(SCHEDULES, params={"copies": "true"})
     assert {each["name"] for each in listed.json()} == {"daily", "other"}
-    assert dev.get("/couture/notebook-schedules/").status_code == 200
+    told = {each["name"]: each["problem"] for each in listed.json()}
+    assert told["other"] == "" and ("schedule.json" in told["daily"]) is (status == 422)
+    page = dev.get("/couture/notebook-schedules/")
+    assert (page.status_code, "its notebook is not known" in page.text) == (200, status == 422)
     assert dev.get("/couture/notebook-schedules/daily/edit").status_code == 200
     compared = dev.get(f"{SCHEDULES}daily/copy")
     updated = dev.post(f"{SCHEDULES}daily/copy")
