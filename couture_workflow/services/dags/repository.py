@@ -81,17 +81,6 @@ def read(store: Store, path: str, *, commit: str | None = None) -> bytes:
         raise
 
 
-def read_several(store: Store, found: Iterable[DagFile], *, commit: str) -> dict[str, bytes]:
-    """Return some files of a version by path, which cost little more than one."""
-    wanted = tuple(found)
-    own = [file.blob for file in wanted if not file.submodule]
-    contents = dict(trees.contents(store.dags.git, own))
-    return {
-        file.path: read(store, file.path, commit=commit) if file.submodule else contents[file.blob]
-        for file in wanted
-    }
-
-
 def read_all(store: Store, *, commit: str | None = None) -> dict[str, bytes]:
     """Return every file of a version (None: the newest) by path.
 
@@ -112,6 +101,13 @@ def read_all(store: Store, *, commit: str | None = None) -> dict[str, bytes]:
 
     contents = _contents.of((blob for blob, _ in blobs.values()), missing)
     return {path: contents[blob] for path, (blob, _) in blobs.items()}
+
+
+def contents(store: Store, files: Iterable[DagFile], *, commit: str) -> Iterator[tuple[str, bytes]]:
+    """Give path and content of some files of a version, by one git process for each repository."""
+    if paths := {file.path for file in files}:
+        for path, _, content in submodules.contents(_parts(store, commit, sizes=False), paths):
+            yield path, content
 
 
 def submodule_folders(store: Store) -> frozenset[str]:

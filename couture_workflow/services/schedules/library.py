@@ -129,16 +129,21 @@ def _listed(store: Store, head: str, top: str) -> tuple[Schedule, ...]:
         name, _, rest = file.path.removeprefix(f"{top}/").partition("/")
         if file.path.startswith(f"{top}/") and rest:
             folders.setdefault(name, {})[rest] = file
-    written = {name: files for name, files in folders.items() if f"{name}.py" in files and ORIGIN in files}
-    own = [files[each] for name, files in written.items() for each in (f"{name}.py", ORIGIN)]
-    contents = dag_repository.read_several(store, (file for file in own if file.size <= LARGEST), commit=head)
-    found = [_Folder(head, name, files, contents) for name, files in sorted(written.items())]
-    return tuple(_read_all(found))
+    found = {
+        name: files for name, files in sorted(folders.items()) if f"{name}.py" in files and ORIGIN in files
+    }
+    wanted = [files[path] for name, files in found.items() for path in (f"{name}.py", ORIGIN)]
+    small = [file for file in wanted if file.size <= LARGEST]
+    contents = dict(dag_repository.contents(store, small, commit=head))
+    return tuple(_read_all([_Folder(head, name, files, contents) for name, files in found.items()]))
 
 
 @dataclass(frozen=True)
 class _Folder:
-    """The folder of a schedule."""
+    """The folder of a schedule.
+
+    :param contents: by path in the repository; those of files that are too large are not there.
+    """
 
     head: str
     name: str
