@@ -127,6 +127,16 @@ def max_notebook_files_size() -> int:
     return int(conf.getint(SECTION, "max_notebook_files_size", fallback=32 * 2**20))
 
 
+def mail_connection() -> str:
+    """Return the connection by which Airflow sends mails, "" if something else sends them."""
+    from airflow.configuration import conf
+
+    own = "airflow.utils.email.send_email_smtp"
+    if (conf.get("email", "email_backend", fallback=own) or own) != own:
+        return ""
+    return str(conf.get("email", "email_conn_id", fallback="") or "smtp_default")
+
+
 def termination_grace_period() -> float:
     """Return the seconds between SIGTERM and SIGKILL when a Spark job is killed."""
     from airflow.configuration import conf

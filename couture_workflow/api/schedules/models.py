@@ -175,6 +175,7 @@ class ScheduleModel(BaseModel):
     origin: OriginModel = Field(description="Where its copy of the notebook came from.")
     path: str = Field(description="The DAG file in the repository.")
     edited: bool = Field(description="Whether somebody changed the DAG file by hand.")
+    problem: str = Field(description="Why what its schedule.json says is not used, empty if it is.")
     unknown: list[str] = Field(description="Fields that cannot be read from a changed file.")
     commit: str = Field(description="The version that it was read from: the base of a change.")
     words: str = Field(description="When it runs, in words.")
@@ -216,6 +217,8 @@ class BehindModel(BaseModel):
     cells: list[CellModel] = Field(description="Cells that differ.")
     more: int = Field(description="Cells that differ and are not listed.")
     files: list[str] = Field(description="Files beside it that differ or are gone.")
+    source: str = Field(description="The notebook that an update of the copy would take; empty for none.")
+    taken: list[str] = Field(description="Files beside it that it would take too.")
 
 
 class RunModel(BaseModel):

@@ -37,8 +37,8 @@ from couture_workflow.store.home import Store, open_to
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at the servers.
-_LOOK = 2.0
+#: Seconds between two looks at the servers, and that a list waits for one of them.
+_LOOK, _LONGEST_LOOK = 2.0, 2.0
 _LONGEST = 64 * 1024
 _CLASS_DATA = "class-data"
 _NO_ROOM = (
@@ -74,7 +74,8 @@ class Host:
     async def answer(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Do what is asked and say how it went."""
         if order["do"] == "list":
-            return {"servers": [await self._listed(each) for each in self._servers.values() if each.ready]}
+            ready = [each for each in self._servers.values() if each.ready]
+            return {"servers": await asyncio.gather(*(self._listed(each) for each in ready))}
         person = Person(number=int(order["number"]), name=str(order["name"]))
         key = people.folder_name(person.name)
         if order["do"] == "start":
@@ -151,7 +152,8 @@ class Host:
                 log.info("JupyterLab of %s has ended", server.person.name)
 
     async def _listed(self, server: JupyterProcess) -> dict[str, Any]:
-        await server.look()
+        with contextlib.suppress(TimeoutError):  # then what it said last
+            await asyncio.wait_for(server.look(), _LONGEST_LOOK)
         kernels = server.status.get("list", [])
         return {
             "number": server.person.number,

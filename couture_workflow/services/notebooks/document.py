@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -19,7 +18,7 @@ from typing import Any
 from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError, InvalidError, NotFoundError, TooLargeError
 from couture_workflow.services.notebooks import folders, parameters
-from couture_workflow.services.notebooks.folders import Beside
+from couture_workflow.services.notebooks.folders import Beside, State
 from couture_workflow.services.notebooks.parameters import Parameter
 from couture_workflow.services.processes import apart
 from couture_workflow.store.names import quote
@@ -32,11 +31,9 @@ LARGEST_COPY, _MOST_CELLS = 16 * 2**20, 10_000
 _NAME = 100
 #: Languages whose cells are read, "" where a notebook names none.
 _PYTHON = ("", "python", "python3", "ipython")
-#: What is known of a file without reading it; digests of copies by that, and how many; seconds after which a
-#: change of a file shows in its times for certain.
-_FileState = tuple[str | int, ...]
-_digests: dict[_FileState, str] = {}
-_MOST_DIGESTS, _SETTLED = 2_000, 2.0
+#: Digests of copies by the state of the notebook, and how many.
+_digests: dict[State, str] = {}
+_MOST_DIGESTS = 2_000
 _OUTPUTS = ("outputs", "execution_count", "prompt_number")
 _ERRORS: dict[str, type[CoutureError]] = {
     "missing": NotFoundError,
@@ -130,8 +127,8 @@ def copy_digests(top: Path, paths: Sequence[str]) -> list[str]:
 
     A file that is the same as it was when it was read last is not read again: lists ask every few seconds.
     """
-    states = {path: _file_state(top, path) for path in paths}
-    found = {path: known for path, state in states.items() if (known := _digests.get(state)) is not None}
+    states = {path: folders.state(top, path) for path in paths}
+    found = {path: _digests[state] for path, state in states.items() if state in _digests}
     if unread := [path for path in states if path not in found]:
         common = {"top": str(top), "largest": settings.max_notebook_size()}
         answers = apart.each("notebooks.document.look_at_copy", common, unread, seconds=PATIENCE)
@@ -140,20 +137,10 @@ def copy_digests(top: Path, paths: Sequence[str]) -> list[str]:
         if len(_digests) + len(read) > _MOST_DIGESTS:
             _digests.clear()
         for path, digest in read.items():
-            if digest and (state := states[path]) and state == _file_state(top, path):
+            state = states[path]
+            if digest and state and state.is_settled and state == folders.state(top, path):
                 _digests[state] = digest
     return [found[path] for path in paths]
-
-
-def _file_state(top: Path, path: str) -> _FileState:
-    """Return what changes with the content of a file; () if it was changed only just, or is not there."""
-    try:
-        status = (top / path).lstat()
-    except (OSError, ValueError):
-        return ()
-    if abs(time.time() - max(status.st_mtime, status.st_ctime)) < _SETTLED:
-        return ()
-    return (str(top), path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def look_at_copy(common: Mapping[str, Any], path: str) -> str:

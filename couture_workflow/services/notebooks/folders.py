@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from couture_workflow.exceptions import InvalidError, NotFoundError, TooLargeError
 from couture_workflow.services.notebooks.people import EXAMPLES, SHARED, folder_name
@@ -20,6 +21,8 @@ from couture_workflow.store.names import MAX_PATH_BYTES, quote
 
 #: Files that are listed of a folder, entries that are looked at for that, and folders in each other.
 MOST_FILES, _MOST_ENTRIES, _DEEPEST = 200, 5_000, 3
+#: Seconds after which a change of a file shows in its times for certain.
+_SETTLED = 2.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -36,10 +39,44 @@ class Beside:
     size: int
 
 
+class State(NamedTuple):
+    """What changes with the content of a file, and is known without reading it."""
+
+    top: str
+    path: str
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether the file was last changed long enough ago that a further change would show."""
+        return abs(time.time() - max(self.mtime_ns, self.ctime_ns) / 1e9) >= _SETTLED
+
+
+def state(top: Path, path: str) -> State | None:
+    """Return the state of a file below a folder, None if there is none."""
+    try:
+        status = (top / path).lstat()
+    except (OSError, ValueError):
+        return None
+    return State(str(top), path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 def may_read(path: str, account: str) -> bool:
     """Tell whether a path below the folder of all notebooks is the account's own, shared or an example."""
     first, _, rest = path.partition("/")
     return bool(rest) and first in (SHARED, EXAMPLES, folder_name(account))
+
+
+def is_path(path: str) -> bool:
+    """Tell whether a text is a path that leads down from a folder, of printable characters."""
+    return (
+        path.isprintable()
+        and not any(part in ("", ".", "..") for part in path.split("/"))
+        and len(path.encode("utf-8", "replace")) <= MAX_PATH_BYTES
+    )
 
 
 def checked(path: str, account: str, *, field: str = "notebook") -> str:
@@ -48,12 +85,7 @@ def checked(path: str, account: str, *, field: str = "notebook") -> str:
     :raises InvalidError: it is no path below the folder of all notebooks.
     :raises NotFoundError: it is another person's, whether it exists or not.
     """
-    parts = path.split("/")
-    if (
-        not path.isprintable()
-        or any(part in ("", ".", "..") for part in parts)
-        or len(path.encode("utf-8", "replace")) > MAX_PATH_BYTES
-    ):
+    if not is_path(path):
         raise InvalidError(
             f"{quote(path)} is no path of a notebook. Give one from the folder of all notebooks, such as "
             f"{quote(f'{folder_name(account)}/report.ipynb')}.",
@@ -71,9 +103,11 @@ def checked(path: str, account: str, *, field: str = "notebook") -> str:
 def opened(top: Path, path: str) -> Iterator[BinaryIO]:
     """Open a file below a folder for reading.
 
-    :param path: as ``checked`` returns it.
+    :param path: as ``checked`` returns it, whose right has been asked for.
     :raises NotFoundError: there is none, it is a link or no ordinary file, or it cannot be read.
     """
+    if {"", ".", ".."}.intersection(path.split("/")):
+        raise NotFoundError(f"There is no {quote(path)} among the notebooks: it is no path of a file.")
     folder = _folder(top, path.split("/")[:-1], path)
     try:
         number = os.open(path.split("/")[-1], _FILE, dir_fd=folder)

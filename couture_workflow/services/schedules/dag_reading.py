@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.services.notebooks import parameters as notebook_parameters
 from couture_workflow.services.processes import apart
-from couture_workflow.services.schedules.form import KEPT, Form, form_of
+from couture_workflow.services.schedules.form import KEPT, Form, form_of, kept_form_of
 
 #: Seconds for one file, characters of one that is read.
 _PATIENCE, _LONGEST = 5.0, 2**20
+#: Ids that Airflow takes.
+_ID = re.compile(r"[\w.-]{1,250}")
 _DAG = ("dag_id", "schedule", "start_date", "params", "tags", "default_args")
 _TASK = (
     "input_nb",
@@ -83,10 +86,16 @@ def applied(form: Form, reading: Reading) -> tuple[Form, tuple[str, ...]]:
         if name in unknown:
             continue
         try:
-            sent = form_of({**sent, name: value}).json()
+            sent = kept_form_of({**sent, name: value}).json()
         except InvalidError:
             unknown.add(name)
     return replace(form_of(sent), name=form.name), tuple(sorted(unknown))
+
+
+def dag_id(reading: Reading) -> str:
+    """Return the id of the DAG in a file, "" if there is none that Airflow could have."""
+    said = reading.values.get("dag_id")
+    return said if isinstance(said, str) and _ID.fullmatch(said) else ""
 
 
 def _told(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _check_template(name: str, text: str, *, every: bool) -> None:
         )
     if not every and not _PLAIN.fullmatch(text):
         raise _UnfitError(
-            f"{quote(name)} has a template that needs the right to write DAG files. You may use "
+            f'{quote(name)} has a template, which needs the permission "can edit on DAG Files". You may use '
             "{{ ds }}, {{ ts }}, {{ run_id }}, {{ logical_date }} and {{ data_interval_start }}."
         )
     try:

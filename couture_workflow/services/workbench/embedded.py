@@ -29,6 +29,7 @@ from couture_workflow.services.dags import former as former_dags
 from couture_workflow.services.notebooks import examples as notebook_examples
 from couture_workflow.services.personal import view as personal_view
 from couture_workflow.services.processes import tree as process_tree
+from couture_workflow.services.runtimes import install as runtime_install
 from couture_workflow.services.runtimes import joined, system_packages
 from couture_workflow.services.workbench import checks, database, database_check, start, supervisor
 from couture_workflow.services.workbench.airflow_settings import (
@@ -126,7 +127,7 @@ class _Workbench:
     def run(self, given: str | None, lock: int) -> int:
         """Prepare the home, run the services and end them."""
         variables = environment(self.layout, base=os.environ)
-        _ensure_runtimes(variables)
+        _ensure_runtimes(variables, self.report)
         joined.join(report=self.report, folder=Path(sys.prefix) / "runtimes")
         notebook_examples.place(self.layout.home)
         if self.view.problem:
@@ -253,15 +254,24 @@ class _Workbench:
             process.wait()
 
 
-def _ensure_runtimes(variables: dict[str, str]) -> None:
-    """Run `couture-workflow install` unless a quick look finds Java, git and Spark in their usual places."""
+def _ensure_runtimes(variables: dict[str, str], report: Callable[[str], None]) -> None:
+    """Run `couture-workflow install` unless a quick look finds Java, git and Spark in their usual places.
+
+    It is run for runtimes of an earlier version too; where that fails, the workbench starts with these.
+    """
     spark = [Path(variables["SPARK_HOME"])] if variables.get("SPARK_HOME") else []
     spark += (Path(sys.prefix) / "runtimes" / "spark").glob("lib/python3.*/site-packages/pyspark")
     found = any((home / "bin" / "spark-submit").is_file() for home in spark)
-    if found and all(program.present() for program in system_packages.FOR_RUNNING):
+    ready = found and all(program.present() for program in system_packages.FOR_RUNNING)
+    if ready and not runtime_install.is_outdated(Path(sys.prefix) / "runtimes"):
         return
     done = subprocess.run([sys.executable, "-P", "-m", "couture_workflow.cli", "install"], env=variables)
-    if done.returncode != 0:
+    if done.returncode != 0 and ready:
+        report(
+            "The workbench starts with the runtimes of an earlier version, which may lack something. "
+            f"Type {runtime_install.INSTALL_COMMAND!r} when the reason above is gone."
+        )
+    elif done.returncode != 0:
         raise SystemExit(done.returncode)
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +23,10 @@ import pytest
 import websockets
 
 from couture_workflow.exceptions import JupyterError
+from couture_workflow.services.jupyter import host as jupyter_host
 from couture_workflow.services.jupyter import place
 from couture_workflow.services.jupyter.client import HostedServers
+from couture_workflow.services.jupyter.host import Host
 from couture_workflow.services.jupyter.process import BADGE, new_key
 from couture_workflow.services.jupyter.servers import Person, Server
 from tests.support import asynchronous
@@ -469,3 +472,46 @@ def test_limits_of_servers_of_memory_and_of_time(tmp_path: Path) -> None:
         run(beyond, host)
     finally:
         host.stop()
+
+
+class Asked:
+    """As much of a server as a list asks for; ``look`` ends when all that were made are asked at once."""
+
+    ready = True
+
+    def __init__(self, person: Person, looks: Callable[[], Awaitable[Any]]) -> None:
+        self.person, self.look = person, looks
+        self.since = datetime(2026, 1, 1, tzinfo=UTC)
+        self.status = {"list": [{"execution_state": "busy"}]}
+
+    def last_activity(self) -> datetime:
+        return self.since
+
+    def processes(self) -> list[psutil.Process]:
+        return []
+
+
+def names_listed(*looks: Callable[[], Awaitable[Any]]) -> list[str]:
+    """Return who is in a list of servers that look in these ways."""
+
+    async def answer() -> list[str]:
+        host = Host(lambda: pytest.fail("nothing is started"), most=9, memory=0)
+        asked: Any = {str(n): Asked(Person(number=n, name=str(n)), look) for n, look in enumerate(looks)}
+        host._servers = asked
+        return [each["name"] for each in (await host.answer({"do": "list"}))["servers"]]
+
+    return asyncio.run(asyncio.wait_for(answer(), 60))
+
+
+def test_a_list_asks_all_servers_at_once() -> None:
+    barrier = asyncio.Barrier(3)
+    assert names_listed(barrier.wait, barrier.wait, barrier.wait) == ["0", "1", "2"]
+
+
+def test_a_server_that_hangs_is_listed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jupyter_host, "_LONGEST_LOOK", 0.05)
+
+    async def well() -> bool:
+        return True
+
+    assert names_listed(well, lambda: asyncio.sleep(3600), well) == ["0", "1", "2"]

@@ -132,7 +132,7 @@ def test_whoever_may_not_write_dag_files_has_plain_templates(text: str) -> None:
 def test_and_no_others(text: str) -> None:
     _, (finding,) = values({"p": text}, {}, (), templates=False)
 
-    assert "right to write DAG files" in finding.message or "no template" in finding.message
+    assert "can edit on DAG Files" in finding.message or "no template" in finding.message
 
 
 def test_what_a_run_is_given_is_taken_literally() -> None:

@@ -284,7 +284,7 @@ def test_what_the_runs_left_is_told_before_it_is_deleted(dev: Person, store: Sto
 
     found = dev.get(f"/{dag}/outputs").json()
 
-    assert nothing == {"tries": 0, "bytes": 0}
+    assert nothing == {"tries": 0, "bytes": 0, "whole": True}
     assert (found["tries"], found["bytes"] >= 10) == (1, True)
 
 
