@@ -46,7 +46,9 @@ def states(store: Store, schedules: Sequence[Schedule], account: str) -> dict[st
     digests = notebook_document.copy_digests(people.top(store.root), paths)
     for schedule, digest in zip(asked, digests, strict=True):
         same = digest == _pinned_digest(store, schedule)
-        found[schedule.name] = "gone" if not digest else "same" if same else "behind"
+        found[schedule.name] = "gone" if digest == "" else "same" if same else "behind"
+        if digest is None:  # there was no time to look
+            found[schedule.name] = "unknown"
     return found
 
 

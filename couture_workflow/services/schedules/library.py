@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -139,7 +140,8 @@ def delete_outputs(store: Store, schedule: Schedule) -> None:
     """Delete what the runs of a schedule left: the folder of each, and the newest output."""
     notebook_outputs.delete_task(store, schedule.dag_id, dag_file.TASK)
     for ending in _NEWEST:
-        (store.outputs / "notebooks" / f"{schedule.name}{ending}").unlink(missing_ok=True)
+        with suppress(OSError):  # a folder of somebody else's output, or a file that is not ours to delete
+            (store.outputs / "notebooks" / f"{schedule.name}{ending}").unlink(missing_ok=True)
 
 
 def digest(content: bytes) -> str:
@@ -161,28 +163,29 @@ def _listed(store: Store, head: str, top: str) -> tuple[Schedule, ...]:
         name, _, rest = file.path.removeprefix(f"{top}/").partition("/")
         if file.path.startswith(f"{top}/") and rest:
             folders.setdefault(name, {})[rest] = file
-    found = [
-        _Folder(store, head, name, files)
-        for name, files in sorted(folders.items())
-        if f"{name}.py" in files and ORIGIN in files
-    ]
-    return tuple(_read_all(found))
+    found = {
+        name: files for name, files in sorted(folders.items()) if f"{name}.py" in files and ORIGIN in files
+    }
+    wanted = [files[path] for name, files in found.items() for path in (f"{name}.py", ORIGIN)]
+    small = [file for file in wanted if file.size <= _LARGEST]
+    contents = dict(dag_repository.contents(store, small, commit=head))
+    return tuple(_read_all([_Folder(head, name, files, contents) for name, files in found.items()]))
 
 
 @dataclass(frozen=True)
 class _Folder:
-    """The folder of a schedule."""
+    """The folder of a schedule.
 
-    store: Store
+    :param contents: by path in the repository; those of files that are too large are not there.
+    """
+
     head: str
     name: str
     files: Mapping[str, DagFile]
+    contents: Mapping[str, bytes]
 
     def content(self, path: str) -> bytes:
-        file = self.files[path]
-        if file.size > _LARGEST:
-            return b""
-        return dag_repository.read(self.store, file.path, commit=self.head)
+        return self.contents.get(self.files[path].path, b"")
 
     def written(self) -> tuple[Form, Origin] | None:
         """Return what ``schedule.json`` says, None if it is broken."""
