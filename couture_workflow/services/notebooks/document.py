@@ -122,17 +122,24 @@ def look_at_parameters(_: None, text: str) -> list[dict[str, Any]]:
         return []
 
 
-def copy_digests(top: Path, paths: Sequence[str]) -> list[str]:
-    """Return the digest of what the copy of each notebook would be, "" for one that cannot be read.
+def copy_digests(top: Path, paths: Sequence[str]) -> list[str | None]:
+    """Return the digest of what the copy of each notebook would be.
+
+    It is "" for a notebook that is not there or cannot be read, None for one that there was no time for.
 
     A file that is the same as it was when it was read last is not read again: lists ask every few seconds.
     """
     states = {path: folders.state(top, path) for path in paths}
-    found = {path: _digests[state] for path, state in states.items() if state in _digests}
+    found: dict[str, str | None] = {
+        path: _digests[state] for path, state in states.items() if state is not None and state in _digests
+    }
     if unread := [path for path in states if path not in found]:
         common = {"top": str(top), "largest": settings.max_notebook_size()}
         answers = apart.each("notebooks.document.look_at_copy", common, unread, seconds=PATIENCE)
-        read = {path: str(answer.value or "") for path, answer in zip(unread, answers, strict=True)}
+        read = {
+            path: None if answer.why in ("late", "time") else str(answer.value or "")
+            for path, answer in zip(unread, answers, strict=True)
+        }
         found |= read
         if len(_digests) + len(read) > _MOST_DIGESTS:
             _digests.clear()
@@ -169,6 +176,11 @@ def _document(told: Mapping[str, Any]) -> Document:
 
 
 def _given_up(path: str, why: str) -> str:
+    if why == "late":
+        return (
+            f"{quote(path)} could not be read yet: the server reads other notebooks at the moment. Try again "
+            "in a minute."
+        )
     reason = "needs more memory than is given to it" if why == "crashed" else "takes too long"
     return (
         f"{quote(path)} cannot be read as a notebook: to read it {reason}. Clear its outputs, or split it "
@@ -238,13 +250,15 @@ def parsed(content: bytes, path: str) -> dict[str, Any]:
         ) from error
     except RecursionError as error:
         raise InvalidError(f"{name} is not a notebook: it is nested too deeply.", field="notebook") from error
-    version = data.get("nbformat") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or isinstance(version, bool) or not isinstance(version, int):
+    if not isinstance(data, dict) or "nbformat" not in data:
         raise InvalidError(f"{name} is not a notebook: it says no nbformat.", field="notebook")
+    version = data["nbformat"]
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise InvalidError(f"{name} is not a notebook: its nbformat is no whole number.", field="notebook")
     if version not in (3, 4):
         raise InvalidError(
-            f"{name} has the format {version}; notebooks of 3 to 4.5 are read. Open and save it in a present "
-            "JupyterLab.",
+            f"{name} has the format {str(version)[:10]}; notebooks of 3 to 4.5 are read. Open and save it "
+            "in a present JupyterLab.",
             field="notebook",
         )
     if not isinstance(data.get("cells" if version == 4 else "worksheets"), list):

@@ -115,10 +115,11 @@ def opened(top: Path, path: str) -> Iterator[BinaryIO]:
         raise _missing(path, error) from error
     finally:
         os.close(folder)
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):  # a folder cannot even be made a file of Python
+        os.close(number)
+        raise NotFoundError(f"{quote(path)} is not an ordinary file.")
     with os.fdopen(number, "rb") as file:
-        status = os.fstat(number)
-        if not stat.S_ISREG(status.st_mode):
-            raise NotFoundError(f"{quote(path)} is not an ordinary file.")
         if status.st_nlink > 1:
             raise NotFoundError(f"{quote(path)} has a second name (a hard link). Take a copy of it.")
         yield file

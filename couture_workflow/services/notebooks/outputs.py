@@ -251,6 +251,21 @@ def _stamp(path: Path) -> list[int] | None:
     return None if size is None else [size, path.lstat().st_mtime_ns]
 
 
+def _named_file(store: Store, name: str) -> Path | None:
+    """Return where a file is that a note names, None if that is elsewhere: cells can write into notes."""
+    notebooks = store.outputs / "notebooks"
+    path = notebooks / name.removeprefix("notebooks/")
+    try:
+        fits = (
+            "\0" not in name
+            and ".." not in path.parts
+            and path.parent.resolve().is_relative_to(notebooks.resolve())
+        )
+        return path if fits and path.is_relative_to(notebooks) else None
+    except (ValueError, OSError, RuntimeError):  # a name that no file can have, or links in a circle
+        return None
+
+
 def _remove(store: Store, folder: Path, *, named: bool = True) -> None:
     """Remove a folder of one try or many; with what ``output_nb`` named, if no other run has replaced it."""
     deeper = _DEPTH - len(folder.relative_to(top(store)).parts)
@@ -260,10 +275,10 @@ def _remove(store: Store, folder: Path, *, named: bool = True) -> None:
         except (OSError, ValueError, TypeError, RecursionError):
             continue
         for name, stamp in written.items():
-            path = store.outputs / "notebooks" / name.removeprefix("notebooks/")
-            if ".." not in path.parts and _stamp(path) == stamp:
-                path.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):  # until one is not empty
+            path = _named_file(store, name)
+            if path is not None and _stamp(path) == stamp:
+                with contextlib.suppress(OSError):  # until a folder is not empty
+                    path.unlink(missing_ok=True)
                     for parent in path.relative_to(store.outputs / "notebooks").parents[:-1]:
                         (store.outputs / "notebooks" / parent).rmdir()
     cell_files.remove(folder)

@@ -60,7 +60,9 @@ def states(store: Store, schedules: Sequence[Schedule], account: str) -> dict[st
     now = notebook_document.copy_digests(top, [schedule.origin.source for schedule in asked])
     left = Left()
     for schedule, copy in zip(asked, now, strict=True):
-        if not copy:
+        if copy is None:  # there was no time to look
+            found[schedule.name] = "unknown"
+        elif not copy:
             found[schedule.name] = "gone"
         elif copy != _pinned_digest(store, schedule) or any(beside.changed(top, schedule, left)):
             found[schedule.name] = "behind"

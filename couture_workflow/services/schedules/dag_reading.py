@@ -100,12 +100,12 @@ def dag_id(reading: Reading) -> str:
 
 def _told(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a form that arguments say."""
-    email = values.get("email") or ()
+    email = values.get("email") or ""
     defaults = values.get("default_args")
     found: dict[str, Any] = {
         "parameters": values.get("params", values.get("parameters")) or {},
         "html": "none" if not values.get("export_html") else "results" if values.get("hide_code") else "code",
-        "email": email if isinstance(email, str) else ", ".join(map(str, email)),
+        "email": ", ".join(map(str, email)) if isinstance(email, list) else email,
         "time_limit": values.get("execution_timeout") or 0,
         "owner": defaults.get("owner", "") if isinstance(defaults, dict) else "",
         "when": _when(values),

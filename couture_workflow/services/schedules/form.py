@@ -117,7 +117,7 @@ def form_of(sent: Mapping[str, Any]) -> Form:
         keep_outputs=_number(sent, "keep_outputs", fallback=KEPT),
         keep_days=_number(sent, "keep_days"),
         files=_list(sent, "files"),
-        tags=_list(sent, "tags"),
+        tags=tuple(dict.fromkeys(tag.strip() for tag in _list(sent, "tags") if tag.strip())),
         html=_word(sent, "html", "html", "none"),
         when=When(
             kind=_word(when, "kind", "when.kind", "now"),
@@ -163,6 +163,10 @@ def _refuse_unfit(sent: Any) -> None:
 
 
 def _text(sent: Mapping[str, Any], name: str, path: str = "") -> str:
+    return _line(sent, name, path).strip()
+
+
+def _line(sent: Mapping[str, Any], name: str, path: str = "") -> str:
     value = sent.get(name) or ""
     if not isinstance(value, str):
         raise InvalidError(f"{path or name} must be a text.", field=path or name)
@@ -170,7 +174,7 @@ def _text(sent: Mapping[str, Any], name: str, path: str = "") -> str:
         raise InvalidError(
             f"{path or name} must be one line of at most {LONGEST} printable characters.", field=path or name
         )
-    return value.strip()
+    return value
 
 
 def _number(sent: Mapping[str, Any], name: str, *, fallback: int = 0) -> int:
@@ -187,7 +191,7 @@ def _list(sent: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = sent.get(name) or []
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > MOST:
         raise InvalidError(f"{name} must be a list of at most {MOST} texts.", field=name)
-    return tuple(dict.fromkeys(_text({name: each}, name) for each in value if each != ""))
+    return tuple(dict.fromkeys(_line({name: each}, name) for each in value if each != ""))
 
 
 def _object(sent: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ any of the files: what can be read of them is used, and the rest is said to be u
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -118,7 +119,8 @@ def delete_outputs(store: Store, schedule: Schedule) -> None:
     """Delete what the runs of a schedule left: the folder of each, and the newest output."""
     notebook_outputs.delete_task(store, schedule.dag_id, dag_file.TASK)
     for ending in _NEWEST:
-        (store.outputs / "notebooks" / f"{schedule.name}{ending}").unlink(missing_ok=True)
+        with suppress(OSError):  # a folder of somebody else's output, or a file that is not ours to delete
+            (store.outputs / "notebooks" / f"{schedule.name}{ending}").unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=4)

@@ -33,6 +33,10 @@ _GONE = (
     "Your Jupyter server does not answer: it has ended or is being started. Open Developer > Jupyter "
     "Notebook, which starts it."
 )
+_NO_ANSWER = (
+    "Your Jupyter server gave an answer that is none of HTTP. Stop it, then open Developer > Jupyter "
+    "Notebook, which starts it again."
+)
 _BUSY = "Your Jupyter server has too many requests under way. Try again in a moment."
 
 
@@ -171,6 +175,9 @@ class _Exchange:
             await answer.aclose()
 
     async def _answer(self, answer: httpx.Response) -> None:
+        if not 200 <= answer.status_code < 600:
+            await refuse(self._scope, self._receive, self._send, plain(502, detail=_NO_ANSWER))
+            return
         base = self._wanted.prefix + self._server.base_path
         below = self._wanted.path.removeprefix(self._server.base_path)
         head = heads.to_browser(answer.headers.raw, base=base, below=below)
@@ -180,7 +187,8 @@ class _Exchange:
             async for piece in answer.aiter_raw():
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         except httpx.TransportError as error:
-            raise Cut(f"The Jupyter server broke off its answer: {error!r}") from error
+            log.info("A Jupyter server broke off its answer: %r", error)
+            raise Cut("Your Jupyter server broke off its answer. Try again.") from error
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _body(self) -> AsyncIterator[bytes]:

@@ -11,7 +11,7 @@ from functools import cache
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from couture_workflow.exceptions import JupyterError
 from couture_workflow.services.jupyter.servers import Person, Servers
@@ -154,10 +154,19 @@ class JupyterFirst:
         if not requests.is_ours(scope):
             await self.app(scope, receive, send)
             return
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
-            await self._proxy(scope, receive, send)
+            await self._proxy(scope, receive, noted)
         except Cut as cut:
             log.info("%s", cut)  # the server closes the connection of an answer without an end
+            if not started:
+                await refuse(scope, receive, send, plain(502, detail=str(cut)))
 
 
 @cache

@@ -46,7 +46,7 @@ class Asked:
     @property
     def is_plain(self) -> bool:
         """Tell whether no part of the path leads up, by whatever spelling."""
-        return not any(unquote(part) in (".", "..") for part in self.path.split("/"))
+        return not any(part in (".", "..") for part in unquote(self.path).split("/"))
 
 
 def is_ours(scope: Scope) -> bool:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
-from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
@@ -70,6 +70,14 @@ class SocketWay:
             self._open += Counter()  # forgets those that have none
 
 
+class _Straight(connect):
+    """A connection to this very address: a server cannot send us elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take a redirect for the refusal that it is here."""
+        return exc
+
+
 async def _connected(
     scope: Scope, receive: Receive, send: Send, *, wanted: Asked, server: Server, badge: Mapping[str, str]
 ) -> ClientConnection | None:
@@ -91,9 +99,9 @@ async def _connected(
     uri = f"ws://{wanted.host}{wanted.whole}"
     try:
         if kind == "unix":
-            return await unix_connect(path, uri, **options)
+            return await _Straight(uri, unix=True, path=path, **options)
         place, _, port = server.address.rpartition("//")[2].rpartition(":")
-        return await connect(uri, host=place.strip("[]"), port=int(port), **options)
+        return await _Straight(uri, host=place.strip("[]"), port=int(port), **options)
     except InvalidStatus as error:
         status = error.response.status_code
         refusal = plain(status if 400 <= status < 500 else 502)

@@ -173,7 +173,15 @@ def test_a_refused_form_tells_all_that_is_wrong(dev: httpx.Client, store: Store)
 
 @pytest.mark.parametrize(
     "body",
-    [{"x": 1}, {"when": {"kind": "never"}}, {"retries": "many"}, {"parameters": 1}, {"html": "pdf"}, []],
+    [
+        {"x": 1},
+        {"when": {"kind": "never"}},
+        {"retries": "many"},
+        {"keep_days": True},
+        {"parameters": 1},
+        {"html": "pdf"},
+        [],
+    ],
 )
 def test_a_body_of_the_wrong_type(dev: httpx.Client, body: Any) -> None:
     for path in (SCHEDULES, f"{SCHEDULES}check"):

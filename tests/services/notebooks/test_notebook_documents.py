@@ -159,8 +159,12 @@ def test_characters_that_are_no_text_are_replaced_in_the_copy(store: Store) -> N
         (b"", "it is not JSON"),
         (b"{", "it is not JSON"),
         (b"[1, 2]", "it says no nbformat"),
-        (b'{"nbformat": "4", "cells": []}', "it says no nbformat"),
-        (b'{"nbformat": true, "cells": []}', "it says no nbformat"),
+        (b"{}", "it says no nbformat"),
+        (b'{"nbformat": "4", "cells": []}', "its nbformat is no whole number"),
+        (b'{"nbformat": true, "cells": []}', "its nbformat is no whole number"),
+        (b'{"nbformat": 4.0, "cells": []}', "its nbformat is no whole number"),
+        (b'{"nbformat": 1e400, "cells": []}', "its nbformat is no whole number"),
+        (b'{"nbformat": ' + b"9" * 4000 + b', "cells": []}', "the format 9999999999;"),
         (b'{"nbformat": 2, "worksheets": []}', "the format 2"),
         (b'{"nbformat": 5, "cells": []}', "the format 5"),
         (b'{"nbformat": 4}', "it has no cells"),
@@ -254,8 +258,17 @@ def test_no_link_is_followed(store: Store, tmp_path: Path) -> None:
     (own / "up").symlink_to(tmp_path)
     (own / "hard.ipynb").hardlink_to(secret)
     os.mkfifo(own / "pipe.ipynb")
+    (own / "folder.ipynb").mkdir()
 
-    for name in ("link.ipynb", "up/secret.ipynb", "hard.ipynb", "pipe.ipynb", "up", "missing.ipynb"):
+    for name in (
+        "folder.ipynb",
+        "link.ipynb",
+        "up/secret.ipynb",
+        "hard.ipynb",
+        "pipe.ipynb",
+        "up",
+        "missing.ipynb",
+    ):
         with pytest.raises(NotFoundError):
             read(store, f"ann/{name}")
     assert [each.path for each in read(store).beside] == []

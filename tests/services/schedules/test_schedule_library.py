@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -17,12 +17,14 @@ from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.gate.problems import Known
 from couture_workflow.services.notebooks import document
+from couture_workflow.services.processes import apart
 from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.services.schedules import beside, changes, checking, copies, library, origin
 from couture_workflow.services.schedules.changes import Change
 from couture_workflow.services.schedules.checking import Description, Surroundings
 from couture_workflow.services.schedules.form import Form, form_of
 from couture_workflow.services.schedules.library import Schedule
+from couture_workflow.store.git_process import Git
 from couture_workflow.store.home import Store
 from tests.support.people_notebooks import notebook, write
 
@@ -130,12 +132,14 @@ def test_the_gate_lets_every_form_through(home: Store, more: dict[str, Any]) -> 
 def test_names_of_any_kind_go_with_a_notebook(home: Store) -> None:
     name = "a'b\"<&>ü .ipynb"
     write(home.root, f"shared/x y/{name}", notebook("x"))
-    write(home.root, "shared/x y/d a't\"a.csv", "1")
+    files = ["d a't\"a.csv", " begins.csv", "ends.csv "]
+    for path in files:
+        write(home.root, f"shared/x y/{path}", "1")
 
-    schedule = create(home, notebook=f"shared/x y/{name}", files=["d a't\"a.csv"], parameters={})
+    schedule = create(home, notebook=f"shared/x y/{name}", files=files, parameters={})
 
     assert schedule.notebook == f"notebook_schedules/daily/{name}"
-    assert set(schedule.beside) == {"d a't\"a.csv"}
+    assert set(schedule.beside) == set(files) == set(schedule.form.files)
 
 
 @pytest.mark.parametrize(
@@ -706,6 +710,47 @@ def test_a_deleted_schedule_leaves_nothing_in_the_repository(home: Store) -> Non
 
     assert [each.name for each in library.listed(home)] == ["keeps"]
     assert {file.path.split("/")[1] for file in dag_repository.files(home)} == {keeps.name}
+
+
+def test_outputs_that_cannot_be_deleted_do_not_stop_a_delete(home: Store) -> None:
+    schedule = create(home)
+    named = home.outputs / "notebooks"
+    (named / "daily.ipynb").mkdir(parents=True)
+    (named / "daily.html").write_text("x")
+
+    library.delete_outputs(home, schedule)
+
+    assert [path.name for path in named.iterdir()] == ["daily.ipynb"]
+
+
+def test_a_list_asks_git_once_however_many_schedules(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two", "three"):
+        create(home, name=name)
+    asked: list[str] = []
+    start = Git._start
+
+    def counted(git: Git, arguments: Sequence[str], *more: Any, **options: Any) -> Any:
+        asked.append(arguments[0])
+        return start(git, arguments, *more, **options)
+
+    monkeypatch.setattr(Git, "_start", counted)
+    library._listed.cache_clear()
+
+    found = library.listed(home)
+
+    assert [each.name for each in found] == ["one", "three", "two"]
+    assert asked.count("cat-file") <= 2  # one of them: whether the version is known
+
+
+def test_a_notebook_that_there_was_no_time_for_is_not_gone(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = create(home)
+    monkeypatch.setattr(apart, "each", lambda *_, **__: [apart.Answer(why="late")])
+
+    assert copies.states(home, [schedule], "ann") == {"daily": "unknown"}
+    (finding,) = describe(home, {**SENT, "name": "other", "files": []}).errors
+    assert finding.field == "notebook" and "reads other notebooks at the moment" in finding.message
 
 
 def test_schedules_are_where_airflow_reads(home: Store) -> None:
