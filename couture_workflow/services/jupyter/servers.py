@@ -32,10 +32,13 @@ class Server:
     :param address: ``unix:/path/of/socket`` or ``http://host:port``.
     :param base_path: what the browser's addresses of it begin with, such as ``/jupyter/ann/``; the path of
         ``[api] base_url`` comes before it.
+    :param by_name: it is asked by the name in its address, which whatever is in front of it may go by, and is
+        told nothing of the browser's own address; else it is told the host that the browser knows.
     """
 
     address: str
     base_path: str
+    by_name: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

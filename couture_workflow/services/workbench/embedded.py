@@ -45,6 +45,8 @@ Report = Callable[[str], None]
 DEFAULT_PORT = 8080
 STOP_PATIENCE = supervisor.TASK_GRACE + supervisor.REPORT_GRACE + supervisor.SERVICE_GRACE + 10.0
 DOCTOR = "couture-workflow doctor looks for more."
+#: The option that puts a JupyterHub in the place of the service ``jupyter``.
+_HUB = "AIRFLOW__COUTURE_WORKFLOW__JUPYTER_HUB_URL"
 HEARTBEATS = ("scheduler", "dag_processor", "triggerer")
 
 
@@ -181,15 +183,18 @@ class _Workbench:
     def _start_supervisor(self, variables: dict[str, str], lock: int) -> subprocess.Popen[bytes]:
         airflow = [sys.executable, "-P", "-m", "airflow"]
         cli = [sys.executable, "-P", "-m", "couture_workflow.cli"]
+        services = {
+            "api-server": [*airflow, "api-server"],
+            "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
+            "dag-processor": [*airflow, "dag-processor"],
+            "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+            "jupyter": [sys.executable, "-P", "-m", "couture_workflow.services.jupyter.host"],
+            "dag-sync": [*cli, "dags", "sync", "--watch", "--home", str(self.layout.home)],
+        }
+        if variables.get(_HUB, "").strip():
+            del services["jupyter"]  # a JupyterHub has people's servers
         specification = supervisor.Specification(
-            services={
-                "api-server": [*airflow, "api-server"],
-                "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
-                "dag-processor": [*airflow, "dag-processor"],
-                "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
-                "jupyter": [sys.executable, "-P", "-m", "couture_workflow.services.jupyter.host"],
-                "dag-sync": [*cli, "dags", "sync", "--watch", "--home", str(self.layout.home)],
-            },
+            services=services,
             log_folder=str(self.layout.logs),
             verbose=self.options.verbose,
         )

@@ -43,6 +43,9 @@ _PASS = {
     "x-xsrftoken",
 }
 
+#: Those of them that tell where the browser is; whether that is the right place is looked at here.
+_OF_THE_BROWSERS_ADDRESS = {"origin", "referer"}
+
 #: Headers of an answer that stay here: of the connection, or good for all of Airflow's addresses.
 _STAY = {
     "access-control-allow-credentials",
@@ -109,16 +112,18 @@ def is_foreign(scope_type: str, method: str, headers: Headers, host: str) -> boo
 
 
 def to_jupyter(
-    headers: Headers, *, cookies: Mapping[str, str], badge: Mapping[str, str]
+    headers: Headers, *, cookies: Mapping[str, str], badge: Mapping[str, str], by_name: bool = False
 ) -> list[tuple[str, str]]:
     """Return the head of a request for a Jupyter server.
 
     :param badge: headers that say who is there; the browser's own of these names never pass.
+    :param by_name: the server is asked by its own name: what says where the browser is would not fit it.
     """
+    stay = {each.lower() for each in badge} | (_OF_THE_BROWSERS_ADDRESS if by_name else set())
     kept = [
         (name, value.decode("latin-1"))
         for key, value in headers
-        if (name := key.decode("latin-1").lower()) in _PASS and name not in {each.lower() for each in badge}
+        if (name := key.decode("latin-1").lower()) in _PASS and name not in stay
     ]
     if _TOKEN.fullmatch(token := cookies.get(COOKIE, "")):
         kept.append(("cookie", f"{COOKIE}={token}"))

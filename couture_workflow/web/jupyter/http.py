@@ -143,8 +143,12 @@ class _Exchange:
 
     async def run(self, transport: httpx.AsyncHTTPTransport, origin: str, badge: Mapping[str, str]) -> None:
         """Send the request on and the answer back."""
-        head = heads.to_jupyter(self._scope["headers"], cookies=self._wanted.cookies, badge=badge)
-        head += [("host", self._wanted.host), ("x-forwarded-proto", str(self._scope["scheme"]))]
+        by_name = self._server.by_name
+        head = heads.to_jupyter(
+            self._scope["headers"], cookies=self._wanted.cookies, badge=badge, by_name=by_name
+        )
+        host = httpx.URL(origin).netloc.decode("ascii") if by_name else self._wanted.host
+        head += [("host", host), ("x-forwarded-proto", str(self._scope["scheme"]))]
         has_body = bodies.has_body(self._scope)
         if not has_body:
             self._sent_whole.set()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from couture_workflow import settings
 from couture_workflow.exceptions import JupyterError
 from couture_workflow.permissions import EDIT, JUPYTER, READ, Permission
+from couture_workflow.services.jupyter.hub import USERS as HUB_USERS
 from couture_workflow.services.jupyter.servers import Person
 from couture_workflow.services.notebooks.people import folder_name
 from couture_workflow.web import paths
@@ -27,4 +29,5 @@ def person_of(user: Any) -> Person:
 
 def base_path(person: Person) -> str:
     """Return what the addresses of a person's JupyterLab begin with, below ``[api] base_url``."""
-    return f"{paths.JUPYTER}/{folder_name(person.name)}/"
+    below = HUB_USERS if settings.jupyter_hub_url() else ""
+    return f"{paths.JUPYTER}/{below}{folder_name(person.name)}/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -11,6 +12,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from couture_workflow import settings
 from couture_workflow.web import paths
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.errors import Report, plain
@@ -18,6 +20,9 @@ from couture_workflow.web.jupyter import headers as heads
 
 #: Where a page of ours starts the server and leads on.
 START = f"{paths.PAGES}/jupyter-notebook/start"
+
+#: Pages of a JupyterHub that people come to when they have no server: ours starts it in their place.
+_STARTS = re.compile(rf"{paths.JUPYTER}/hub/(home|spawn|spawn-pending|user)(/|$)")
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -74,6 +79,16 @@ def _prefix(scope: Scope) -> str:
 
 def _below(path: str, prefix: str) -> str:
     return path.removeprefix(prefix) if prefix and path.startswith(prefix + "/") else path
+
+
+def is_hubs_own(wanted: Asked) -> bool:
+    """Tell whether an address is that of a JupyterHub itself, beside the servers that it has."""
+    return bool(settings.jupyter_hub_url()) and wanted.path.startswith(f"{paths.JUPYTER}/hub/")
+
+
+def is_hubs_page(scope: Scope, wanted: Asked) -> bool:
+    """Tell whether JupyterLab leads to the hub's page from which a server is started."""
+    return is_hubs_own(wanted) and is_document(scope) and bool(_STARTS.match(wanted.path))
 
 
 def is_document(scope: Scope) -> bool:

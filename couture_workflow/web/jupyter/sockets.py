@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
-from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
@@ -70,11 +70,19 @@ class SocketWay:
             self._open += Counter()  # forgets those that have none
 
 
+class _Straight(connect):
+    """A connection to the very server that is meant: the code behind it may not lead it elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Go nowhere else."""
+        return exc
+
+
 async def _connected(
     scope: Scope, receive: Receive, send: Send, *, wanted: Asked, server: Server, badge: Mapping[str, str]
 ) -> ClientConnection | None:
     """Return the connection to the server; None once the browser was told why there is none."""
-    head = heads.to_jupyter(scope["headers"], cookies=wanted.cookies, badge=badge)
+    head = heads.to_jupyter(scope["headers"], cookies=wanted.cookies, badge=badge, by_name=server.by_name)
     scheme = {"ws": "http", "wss": "https"}.get(str(scope["scheme"]), "http")
     options: dict[str, Any] = {
         "subprotocols": [Subprotocol(each) for each in scope.get("subprotocols") or ()] or None,
@@ -91,9 +99,11 @@ async def _connected(
     uri = f"ws://{wanted.host}{wanted.whole}"
     try:
         if kind == "unix":
-            return await unix_connect(path, uri, **options)
+            return await _Straight(uri, unix=True, path=path, **options)
+        if server.by_name:
+            return await _Straight(f"ws{server.address.removeprefix('http')}{wanted.whole}", **options)
         place, _, port = server.address.rpartition("//")[2].rpartition(":")
-        return await connect(uri, host=place.strip("[]"), port=int(port), **options)
+        return await _Straight(uri, host=place.strip("[]"), port=int(port), **options)
     except InvalidStatus as error:
         status = error.response.status_code
         refusal = plain(status if 400 <= status < 500 else 502)

@@ -145,6 +145,7 @@ def test_one_account_has_no_more_than_so_many(site: Site, monkeypatch: pytest.Mo
         assert refused.value.response.status_code == 429
         with socket(site, "/jupyter/bob/socket", account="bob"):
             pass
+
     def one_more() -> bool:
         try:
             with socket(site, "/jupyter/ann/socket"):
