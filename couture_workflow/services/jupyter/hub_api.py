@@ -207,8 +207,8 @@ def _checked(address: str, token: str, base_url: str) -> tuple[str, str]:
     if parts.path.strip("/") not in ("", base_url.strip("/")):
         return (
             f"{_OPTION} has the path {parts.path!r}, and people's servers can be shown below {base_url} "
-            f"alone. In jupyterhub_config.py set c.JupyterHub.base_url = {base_url!r}, and leave out the path "
-            "here."
+            f"alone. In jupyterhub_config.py set c.JupyterHub.base_url = {base_url!r}, and leave out the "
+            "path here."
         ), origin
     if not is_token(token):
         return (
