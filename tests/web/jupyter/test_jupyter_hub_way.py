@@ -1,0 +1,115 @@
+"""The way to people's servers at a JupyterHub: by its own name, and to nothing of the hub itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from couture_workflow.services.jupyter.client import HostedServers
+from couture_workflow.services.jupyter.hub import HubServers
+from couture_workflow.web.jupyter import state
+from tests.web.jupyter.conftest import BADGE, Site, run_site
+from tests.web.jupyter.test_jupyter_proxy import PAGE, client
+from tests.web.jupyter.test_jupyter_sockets import socket
+
+pytestmark = pytest.mark.slow
+
+HUB = "AIRFLOW__COUTURE_WORKFLOW__JUPYTER_HUB_URL"
+HERE = "https://public.example.org"
+
+
+@pytest.fixture(params=["first", "stripped"])
+def hub_site(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    """Run the proxy where people's servers are at a hub; only bob's has a port, as a hub's proxy has."""
+    monkeypatch.setenv(HUB, "https://hub.example.org")
+    for site in run_site(request.param, tmp_path, monkeypatch):
+        site.servers.by_name = True
+        yield site
+
+
+def test_a_server_is_asked_by_its_own_name_and_learns_no_other(hub_site: Site) -> None:
+    headers = {"Origin": HERE, "Referer": f"{HERE}/jupyter/user/bob/lab", "Authorization": "token stolen"}
+
+    told = client(hub_site, "bob").post("/jupyter/user/bob/api/kernels", headers=headers).json()
+
+    sent = told["headers"]
+    assert told["path"] == f"{hub_site.configured}/jupyter/user/bob/api/kernels"
+    assert sent["host"] == hub_site.servers.addresses["bob"].removeprefix("http://")
+    assert (sent[BADGE.lower()], sent["cookie"]) == ("this is bob", "_xsrf=x|1")
+    assert not {"origin", "referer", "authorization"} & set(sent)
+
+
+def test_so_is_a_websocket(hub_site: Site) -> None:
+    with socket(hub_site, "/jupyter/user/bob/socket", account="bob", Origin=HERE) as opened:
+        opened.send("grüße")
+        assert opened.recv() == "grüße"
+
+    (asked,) = hub_site.upstream.requests
+    assert asked["path"] == f"{hub_site.configured}/jupyter/user/bob/socket"
+    assert asked["headers"]["host"] == hub_site.servers.addresses["bob"].removeprefix("http://")
+    assert (asked["headers"][BADGE.lower()], asked["headers"]["cookie"]) == ("this is bob", "_xsrf=x")
+    assert "origin" not in asked["headers"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.org", "null"])
+def test_a_foreign_page_neither_writes_nor_listens(hub_site: Site, origin: str) -> None:
+    answer = client(hub_site, "bob").post("/jupyter/user/bob/api/kernels", headers={"Origin": origin})
+    with pytest.raises(InvalidStatus) as refused:
+        socket(hub_site, "/jupyter/user/bob/socket", account="bob", Origin=origin)
+
+    assert (answer.status_code, refused.value.response.status_code) == (403, 403)
+    assert hub_site.upstream.requests == []
+
+
+def test_a_websocket_is_led_nowhere_else(hub_site: Site) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        socket(hub_site, "/jupyter/user/bob/elsewhere", account="bob")
+
+    assert refused.value.response.status_code == 502
+    assert hub_site.upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/jupyter/user/ann/lab", "/jupyter/bob/lab", "/jupyter/user/", "/jupyter/user/bob"]
+)
+def test_nobody_gets_to_the_server_of_another_nor_to_an_address_of_before(hub_site: Site, path: str) -> None:
+    assert client(hub_site, "bob").get(path).status_code == 403
+    assert hub_site.upstream.requests == []
+
+
+@pytest.mark.parametrize("below", ["home", "spawn", "spawn/bob", "spawn-pending/bob", "user/bob/lab?reset"])
+def test_a_page_of_the_hub_that_starts_a_server_is_ours(hub_site: Site, below: str) -> None:
+    answer = client(hub_site, "bob").get(f"/jupyter/hub/{below}", headers=PAGE)
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == (
+        f"{hub_site.configured}/couture/jupyter-notebook/start?next=%2Fjupyter%2Fuser%2Fbob%2F"
+    )
+
+
+@pytest.mark.parametrize(
+    "below", ["", "login", "api/users", "api/oauth2/authorize", "token", "admin", "userx"]
+)
+def test_other_pages_of_the_hub_are_not_shown(hub_site: Site, below: str) -> None:
+    for headers in (PAGE, {}):
+        answer = client(hub_site, "bob").get(f"/jupyter/hub/{below}", headers=headers)
+        assert (answer.status_code, "not shown here" in answer.text) == (404, True)
+    assert hub_site.upstream.requests == []
+
+
+def test_who_may_not_use_jupyterlab_sees_no_page_of_the_hub(hub_site: Site) -> None:
+    assert client(hub_site, "eve").get("/jupyter/hub/home", headers=PAGE).status_code == 403
+    assert client(hub_site, "nobody").get("/jupyter/hub/api/users").status_code == 401
+
+
+def test_the_option_decides_whose_servers_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = state.servers.__wrapped__
+    assert isinstance(make(), HostedServers)
+    monkeypatch.setenv(HUB, "https://hub.example.org")
+
+    assert isinstance(make(), HubServers)
