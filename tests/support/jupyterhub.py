@@ -34,7 +34,6 @@ c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub_port}{base_url}"
 c.ConfigurableHTTPProxy.command = [{proxy!r}]
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
 c.JupyterHub.authenticator_class = "null"
-c.Authenticator.allow_all = True
 c.Authenticator.username_pattern = "[a-z0-9._-]{{1,20}}$"
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = {homes!r}

@@ -76,6 +76,7 @@ _STAY = {
 
 #: Below a person's address: what answers with the content of files, which may be anybody's HTML.
 _CONTENT = ("files/", "nbconvert/", "view/")
+_POLICIES = (b"content-security-policy", b"content-security-policy-report-only")
 _FRAME = "frame-ancestors 'self'"
 _SANDBOX = f"sandbox allow-scripts; {_FRAME}"
 
@@ -138,7 +139,12 @@ def to_browser(headers: Iterable[tuple[bytes, bytes]], *, base: str, below: str)
     """
     headers = [(key.lower(), value) for key, value in headers]
     dropped = _STAY | {name.strip().lower() for name in first(headers, "connection").split(",")}
-    kept = [(key, value) for key, value in headers if key.decode("latin-1") not in dropped]
+    kept = [
+        (key, _without_frames(value) if key in _POLICIES else value)
+        for key, value in headers
+        if key.decode("latin-1") not in dropped
+    ]
+    kept = [(key, value) for key, value in kept if value or key not in _POLICIES]
     for key, value in headers:
         if key == b"set-cookie" and (cookie := own_cookie(value.decode("latin-1"), base)):
             kept.append((key, cookie.encode("latin-1")))
@@ -150,6 +156,19 @@ def to_browser(headers: Iterable[tuple[bytes, bytes]], *, base: str, below: str)
     if not any(key == b"referrer-policy" for key, _ in kept):
         kept.append((b"referrer-policy", b"same-origin"))
     return kept
+
+
+def _without_frames(policies: bytes) -> bytes:
+    """Return policies without what they say about frames: that is decided here, and a hub forbids each."""
+    kept = [
+        b"; ".join(part for each in policy.split(b";") if (part := each.strip()) and not _is_of_frames(part))
+        for policy in policies.split(b",")
+    ]
+    return b", ".join(filter(None, kept))
+
+
+def _is_of_frames(directive: bytes) -> bool:
+    return directive.split(maxsplit=1)[0].lower() == b"frame-ancestors"
 
 
 def own_cookie(text: str, base: str) -> str:

@@ -60,3 +60,21 @@ def test_a_second_policy_is_added_to_jupyters_own(below: str) -> None:
 
     policies = [value for name, value in sent if name == b"content-security-policy"]
     assert policies == [b"default-src 'self'", b"sandbox allow-scripts; frame-ancestors 'self'"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "passes"),
+    [
+        (b"frame-ancestors 'none'", []),
+        (b"Frame-Ancestors 'none'; report-uri /r", [b"report-uri /r"]),
+        (b"img-src *;;frame-ancestors 'none' ; script-src 'self';", [b"img-src *; script-src 'self'"]),
+        (b"frame-ancestors, img-src *, frame-ancestors 'none'; x", [b"img-src *, x"]),
+        (b"frame-ancestorsx", [b"frame-ancestorsx"]),
+        (b" ; ", []),
+    ],
+)
+def test_who_may_frame_a_page_is_decided_here(sent: bytes, passes: list[bytes]) -> None:
+    head = heads.to_browser([(b"Content-Security-Policy", sent)], base=BASE, below="lab")
+
+    policies = [value for name, value in head if name == b"content-security-policy"]
+    assert policies == [*passes, b"frame-ancestors 'self'"]

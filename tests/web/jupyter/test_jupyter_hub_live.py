@@ -69,7 +69,9 @@ def test_the_pages_address_leads_to_ones_own_server(dev: Lab) -> None:
     assert answer.status_code == 303
     assert answer.headers["location"] == f"{PREFIX}/jupyter/user/dev/lab"
     assert dev.http.get(MINE).json()["address"] == f"{PREFIX}/jupyter/user/dev/lab"
-    assert f'"{PREFIX}/jupyter/user/dev/"' in dev.http.get(f"{dev.base}/lab").text
+    lab = dev.http.get(f"{dev.base}/lab")
+    assert f'"{PREFIX}/jupyter/user/dev/"' in lab.text
+    assert "'none'" not in lab.headers["content-security-policy"]  # it is shown in a frame
 
 
 def test_a_cell_runs_and_no_secret_is_in_its_reach(dev: Lab) -> None:
