@@ -48,6 +48,7 @@ class _Known:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     until: float = 0.0
     server: Server | None = None
+    problem: str = ""
     token: str = ""
     token_until: float = 0.0
 
@@ -102,15 +103,12 @@ class HubServers:
     async def find(self, person: Person) -> Server | None:
         """See ``Servers``."""
         known = self._of(person)
-        if time.monotonic() < known.until:
-            return known.server
-        async with known.lock:
-            if time.monotonic() >= known.until:
-                model = await self._model(person)
-                known.server = self._server(person) if _is_ready(model) else None
-                if known.server is not None:
-                    await self._renew(person, known)
-                known.until = time.monotonic() + _GOOD
+        if time.monotonic() >= known.until:
+            async with known.lock:
+                if time.monotonic() >= known.until:  # else another request has looked meanwhile
+                    await self._look(person, known)
+        if known.problem:
+            raise JupyterError(known.problem)
         return known.server
 
     def headers(self, person: Person, server: Server) -> Mapping[str, str]:
@@ -159,6 +157,19 @@ class HubServers:
         for task in self._starts.values():
             task.cancel()
         await self._api.close()
+
+    async def _look(self, person: Person, known: _Known) -> None:
+        """Find the person's server; what is found is good for all requests of the next moment."""
+        known.server, known.problem = None, ""
+        try:
+            if _is_ready(await self._model(person)):
+                await self._renew(person, known)
+                known.server = self._server(person)
+            else:
+                known.token = ""
+        except JupyterError as error:
+            known.problem = str(error)
+        known.until = time.monotonic() + _GOOD
 
     def _of(self, person: Person) -> _Known:
         if person not in self._known and len(self._known) >= _MOST_KNOWN:

@@ -117,6 +117,19 @@ def test_a_server_that_is_ready_is_found_with_a_token_for_it_alone(hub: SmallHub
     assert not [head for head in hub.heads if "cookie" in head]
 
 
+def test_a_hub_that_does_not_answer_is_asked_once_for_many_requests(hub: SmallHub) -> None:
+    hub.answers["GET users/ann"] = JSONResponse({"message": "no"}, 500)
+
+    async def often(servers: HubServers) -> list[Any]:
+        return await asyncio.gather(*(servers.find(ANN) for _ in range(20)), return_exceptions=True)
+
+    said = {str(each) for each in run(hub, often) if isinstance(each, JupyterError)}
+
+    at = f"http://127.0.0.1:{hub.port}"
+    assert said == {f"Whether your Jupyter server runs is not known. The JupyterHub at {at} says: no"}
+    assert hub.asked == ["GET users/ann"]
+
+
 @pytest.mark.parametrize(
     ("model", "state"),
     [

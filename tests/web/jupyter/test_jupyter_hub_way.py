@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+import couture_workflow
 from couture_workflow.services.jupyter.client import HostedServers
 from couture_workflow.services.jupyter.hub import HubServers
 from couture_workflow.web.jupyter import state
@@ -105,6 +107,26 @@ def test_other_pages_of_the_hub_are_not_shown(hub_site: Site, below: str) -> Non
 def test_who_may_not_use_jupyterlab_sees_no_page_of_the_hub(hub_site: Site) -> None:
     assert client(hub_site, "eve").get("/jupyter/hub/home", headers=PAGE).status_code == 403
     assert client(hub_site, "nobody").get("/jupyter/hub/api/users").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("base", "root"),
+    [
+        ("https://a.example.org/jupyter/ann/", "https://a.example.org/"),
+        ("https://a.example.org/airflow/jupyter/bob.d9eb5dbc0a/", "https://a.example.org/airflow/"),
+        ("https://a.example.org/airflow/jupyter/user/ann/", "https://a.example.org/airflow/"),
+        ("https://a.example.org/jupyter/user/", "https://a.example.org/"),
+        ("https://a.example.org/jupyter/user/jupyter/user/ann/", "https://a.example.org/jupyter/user/"),
+    ],
+)
+def test_schedule_finds_airflows_own_address_from_that_of_jupyterlab(base: str, root: str) -> None:
+    script = (
+        Path(couture_workflow.__file__).parent / "runtimes/lab/extensions/couture-lab/static/remoteEntry.js"
+    )
+    found = re.search(r'getBaseUrl\(\)\.replace\(/(.+)/, ""\)', script.read_text())
+
+    assert found is not None
+    assert re.sub(found[1].replace("\\/", "/"), "", base) == root
 
 
 def test_the_option_decides_whose_servers_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
