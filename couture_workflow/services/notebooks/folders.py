@@ -63,9 +63,19 @@ def checked(path: str, account: str, *, field: str = "notebook") -> str:
     if not may_read(path, account):
         raise NotFoundError(
             f"There is no {quote(path)} among your notebooks. They are below {folder_name(account)}/ and "
-            f"{SHARED}/; a notebook of somebody else must be copied there.{_at_a_hub()}"
+            f"{SHARED}/; a notebook of somebody else must be copied there.{at_a_hub()}"
         )
     return path
+
+
+def at_a_hub() -> str:
+    """Return why a notebook that somebody has open may not be among those that are known here."""
+    if not settings.jupyter_hub_url():
+        return ""
+    return (
+        " JupyterLab runs at a JupyterHub here, and its files are known only where its Spawner mounts the "
+        "workbench's folder of notebooks. An administrator can see to it, or put the notebook there."
+    )
 
 
 @contextmanager
@@ -189,15 +199,5 @@ def _missing(path: str, error: OSError) -> NotFoundError:
         return NotFoundError(f"{quote(path)} may not be read by the workbench. Move it into {SHARED}/.")
     return NotFoundError(
         f"There is no {quote(path)} among the notebooks; links are not followed. Save the notebook first, or "
-        f"choose another one.{_at_a_hub()}"
-    )
-
-
-def _at_a_hub() -> str:
-    """Return why a notebook that somebody has open may not be among those that are known here."""
-    if not settings.jupyter_hub_url():
-        return ""
-    return (
-        " JupyterLab runs at a JupyterHub here, and its files are known only where its Spawner mounts the "
-        "workbench's folder of notebooks. An administrator can see to it, or put the notebook there."
+        "choose another one."
     )

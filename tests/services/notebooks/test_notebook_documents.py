@@ -253,11 +253,12 @@ def test_where_jupyterlab_is_at_a_hub_a_path_that_is_not_here_says_so(
     said = []
     for hub in ("", "https://hub.example.org"):
         monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__JUPYTER_HUB_URL", hub)
-        with pytest.raises(NotFoundError) as error:
-            read(store, folders.checked(path, "ann"))
-        said.append("JupyterLab runs at a JupyterHub here" in str(error.value))
+        for look in (document.glance, document.read):
+            with pytest.raises(NotFoundError) as error:
+                look(people.top(store.root), folders.checked(path, "ann"))
+            said.append("JupyterLab runs at a JupyterHub here" in str(error.value))
 
-    assert said == [False, True]
+    assert said == [False, False, True, True]
 
 
 def test_no_link_is_followed(store: Store, tmp_path: Path) -> None:
