@@ -90,9 +90,9 @@ class HubServers:
                 task.result()
         if _is_ready(model):
             return Progress(state="ready")
-        event = await self._api.event(f"users/{self._name(person)}/server/progress")
+        event = await self._event(person)
         if model is None and event.get("failed") is True:
-            raise JupyterError(f"{_NOT_STARTED} The JupyterHub says: {words(event.get('message'))}")
+            raise _failed(event)
         if model is not None and model.get("pending") == "stop":
             return Progress(state="starting", waits_for="Waiting for the former server to end.")
         if model is not None or person in self._starts:
@@ -231,7 +231,12 @@ class HubServers:
                 if model is not None and time.monotonic() < deadline:
                     await asyncio.sleep(_LOOKS_EVERY)
                     continue
+            if answer.status >= 500 and (event := await self._event(person)).get("failed") is True:
+                raise _failed(event)  # the answer itself has no reason
             raise await self._refused(answer, _NOT_STARTED)
+
+    async def _event(self, person: Person) -> Mapping[str, Any]:
+        return await self._api.event(f"users/{self._name(person)}/server/progress")
 
     async def _make(self, person: Person) -> None:
         """Make a user of the hub."""
@@ -280,6 +285,10 @@ class HubServers:
 
 def _is_ready(model: Mapping[str, Any] | None) -> bool:
     return model is not None and model.get("ready") is True and not model.get("pending")
+
+
+def _failed(event: Mapping[str, Any]) -> JupyterError:
+    return JupyterError(f"{_NOT_STARTED} The JupyterHub says: {words(event.get('message'))}")
 
 
 def _forget(task: asyncio.Task[None]) -> None:

@@ -206,11 +206,18 @@ def test_why_the_hub_starts_nothing_is_told(hub: SmallHub, answer: Response, say
 
 def test_a_start_that_failed_later_is_told_by_whichever_process_is_asked(hub: SmallHub) -> None:
     failed = 'data: {"progress": 100, "failed": true, "message": "Spawn failed: no room"}\n\n'
-    hub.answers |= {"GET users/ann": user(), "GET users/ann/server/progress": PlainTextResponse(failed)}
+    hub.answers |= {
+        "GET users/ann": user(),
+        "GET users/ann/server/progress": PlainTextResponse(failed),
+        "POST users/ann/server": JSONResponse({"message": "Unknown error"}, 500),
+    }
 
-    said = problem(hub, lambda servers: servers.progress(ANN))
+    said = {
+        problem(hub, lambda servers: servers.progress(ANN)),
+        problem(hub, lambda servers: servers.start(ANN)),
+    }
 
-    assert said == f"{NOT_STARTED} The JupyterHub says: Spawn failed: no room"
+    assert said == {f"{NOT_STARTED} The JupyterHub says: Spawn failed: no room"}
 
 
 @pytest.mark.parametrize(
