@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from couture_workflow.exceptions import JupyterError
+from couture_workflow.services.jupyter.servers import certificates
 
 #: Seconds that the hub may take for an answer, and that its events are listened to.
 PATIENCE, _LISTENS = 15.0, 0.4
@@ -145,7 +146,9 @@ class HubApi:
             raise JupyterError(self._problem)
         if self._transport is None:
             limits = httpx.Limits(max_connections=32, max_keepalive_connections=4, keepalive_expiry=20)
-            self._transport = httpx.AsyncHTTPTransport(limits=limits, trust_env=False, retries=1)
+            self._transport = httpx.AsyncHTTPTransport(
+                verify=certificates(), limits=limits, trust_env=False, retries=1
+            )
         request = httpx.Request(
             method,
             f"{self.origin}{self._base_url}hub/api/{path}",

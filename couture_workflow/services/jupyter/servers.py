@@ -5,10 +5,14 @@ What is behind it, servers of this machine or a JupyterHub, is nobody else's bus
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Literal, Protocol
+
+import certifi
 
 State = Literal["starting", "ready", "stopped"]
 
@@ -67,6 +71,17 @@ class Listed:
     memory: int | None
     kernels: int | None
     busy: int | None
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """Return the authorities that vouch for ``https://`` addresses: those of this machine and public ones.
+
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name others, such as a company's own.
+    """
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.set_default_verify_paths()
+    return context
 
 
 class Servers(Protocol):

@@ -11,7 +11,7 @@ import httpx
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from couture_workflow.services.jupyter.servers import Server
+from couture_workflow.services.jupyter.servers import Server, certificates
 from couture_workflow.web import bodies
 from couture_workflow.web.errors import plain
 from couture_workflow.web.jupyter import headers as heads
@@ -60,8 +60,9 @@ class Transports:
             limits = httpx.Limits(
                 max_connections=_CONNECTIONS, max_keepalive_connections=8, keepalive_expiry=30
             )
+            verify = certificates() if kind == "https" else False
             transport = httpx.AsyncHTTPTransport(
-                uds=path if is_socket else None, limits=limits, trust_env=False
+                verify=verify, uds=path if is_socket else None, limits=limits, trust_env=False
             )
         self._kept[server.address] = transport  # the last one used is the last to go
         return transport, "http://jupyter" if is_socket else server.address.rstrip("/")

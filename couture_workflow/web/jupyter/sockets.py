@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
-from couture_workflow.services.jupyter.servers import Server
+from couture_workflow.services.jupyter.servers import Server, certificates
 from couture_workflow.web.errors import plain
 from couture_workflow.web.jupyter import headers as heads
 from couture_workflow.web.jupyter.http import first_of, no_server
@@ -101,6 +101,8 @@ async def _connected(
         if kind == "unix":
             return await _Straight(uri, unix=True, path=path, **options)
         if server.by_name:
+            if kind == "https":
+                options["ssl"] = certificates()
             return await _Straight(f"ws{server.address.removeprefix('http')}{wanted.whole}", **options)
         place, _, port = server.address.rpartition("//")[2].rpartition(":")
         return await _Straight(uri, host=place.strip("[]"), port=int(port), **options)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from websockets.exceptions import InvalidStatus
 
 import couture_workflow
+from couture_workflow.exceptions import JupyterError
 from couture_workflow.services.jupyter.client import HostedServers
 from couture_workflow.services.jupyter.hub import HubServers
+from couture_workflow.services.jupyter.servers import Person, certificates
 from couture_workflow.web.jupyter import state
+from tests.support.asgi import Served
 from tests.web.jupyter.conftest import BADGE, Site, run_site
 from tests.web.jupyter.test_jupyter_proxy import PAGE, client
 from tests.web.jupyter.test_jupyter_sockets import socket
@@ -102,6 +113,56 @@ def test_other_pages_of_the_hub_are_not_shown(hub_site: Site, below: str) -> Non
         answer = client(hub_site, "bob").get(f"/jupyter/hub/{below}", headers=headers)
         assert (answer.status_code, "not shown here" in answer.text) == (404, True)
     assert hub_site.upstream.requests == []
+
+
+def self_signed(file: Path) -> Path:
+    """Write a key and a certificate of this machine that its own key signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of tests")])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    kinds = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(key.private_bytes(*kinds) + made.public_bytes(Encoding.PEM))
+    return file
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_hub_behind_https_must_be_whom_it_says_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    monkeypatch.setenv(HUB, "https://hub.example.org")
+    certificate = self_signed(tmp_path / "own.pem")
+    if known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    certificates.cache_clear()
+    for site in run_site("first", tmp_path, monkeypatch):
+        with Served(site.upstream.app(), certificate=certificate) as served:
+            site.servers.by_name = True
+            address = site.servers.addresses["bob"] = f"https://127.0.0.1:{served.port}"
+            servers = HubServers(address, "t", prefix="", path="/jupyter/")
+            with pytest.raises(JupyterError) as error:
+                asyncio.run(servers.find(Person(number=2, name="bob")))
+            answer = client(site, "bob").get("/jupyter/user/bob/lab")
+            if known:
+                with socket(site, "/jupyter/user/bob/socket", account="bob") as opened:
+                    opened.send("x")
+                    assert opened.recv() == "x"
+            else:
+                with pytest.raises(InvalidStatus) as refused:
+                    socket(site, "/jupyter/user/bob/socket", account="bob")
+                assert refused.value.response.status_code == 503
+    certificates.cache_clear()
+
+    assert answer.status_code == (200 if known else 503)
+    assert ("certificate verify failed" in str(error.value)) is not known
+    assert ("the role of its service lacks" in str(error.value)) is known
 
 
 def test_who_may_not_use_jupyterlab_sees_no_page_of_the_hub(hub_site: Site) -> None:
