@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import Literal, Protocol
 
-import certifi
+import httpx
 
 State = Literal["starting", "ready", "stopped"]
 
@@ -79,7 +79,7 @@ def certificates() -> ssl.SSLContext:
 
     ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name others, such as a company's own.
     """
-    context = ssl.create_default_context(cafile=certifi.where())
+    context = httpx.create_ssl_context(trust_env=False)
     context.set_default_verify_paths()
     return context
 
