@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from couture_workflow import settings
@@ -14,6 +15,12 @@ from couture_workflow.web import paths
 
 CAN_OPEN = Permission(READ, JUPYTER)
 CAN_STOP = Permission(EDIT, JUPYTER)
+
+
+@cache
+def has_hub() -> bool:
+    """Tell whether a JupyterHub has people's servers, as it was when this process asked first."""
+    return bool(settings.jupyter_hub_url())
 
 
 def person_of(user: Any) -> Person:
@@ -29,5 +36,5 @@ def person_of(user: Any) -> Person:
 
 def base_path(person: Person) -> str:
     """Return what the addresses of a person's JupyterLab begin with, below ``[api] base_url``."""
-    below = HUB_USERS if settings.jupyter_hub_url() else ""
+    below = HUB_USERS if has_hub() else ""
     return f"{paths.JUPYTER}/{below}{folder_name(person.name)}/"

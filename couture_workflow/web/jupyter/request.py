@@ -12,11 +12,11 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from couture_workflow import settings
 from couture_workflow.web import paths
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.errors import Report, plain
 from couture_workflow.web.jupyter import headers as heads
+from couture_workflow.web.jupyter.people import has_hub
 
 #: Where a page of ours starts the server and leads on.
 START = f"{paths.PAGES}/jupyter-notebook/start"
@@ -83,7 +83,7 @@ def _below(path: str, prefix: str) -> str:
 
 def is_hubs_own(wanted: Asked) -> bool:
     """Tell whether an address is that of a JupyterHub itself, beside the servers that it has."""
-    return bool(settings.jupyter_hub_url()) and wanted.path.startswith(f"{paths.JUPYTER}/hub/")
+    return has_hub() and wanted.path.startswith(f"{paths.JUPYTER}/hub/")
 
 
 def is_hubs_page(scope: Scope, wanted: Asked) -> bool:

@@ -23,6 +23,7 @@ from couture_workflow.services.jupyter.client import HostedServers
 from couture_workflow.services.jupyter.hub import HubServers
 from couture_workflow.services.jupyter.servers import Person, certificates
 from couture_workflow.web.jupyter import state
+from couture_workflow.web.jupyter.people import has_hub
 from tests.support.asgi import Served
 from tests.web.jupyter.conftest import BADGE, Site, run_site
 from tests.web.jupyter.test_jupyter_proxy import PAGE, client
@@ -34,12 +35,20 @@ HUB = "AIRFLOW__COUTURE_WORKFLOW__JUPYTER_HUB_URL"
 HERE = "https://public.example.org"
 
 
+@pytest.fixture
+def at_a_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let people's servers be at a hub."""
+    monkeypatch.setenv(HUB, "https://hub.example.org")
+    has_hub.cache_clear()
+    yield
+    has_hub.cache_clear()
+
+
 @pytest.fixture(params=["first", "stripped"])
 def hub_site(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, at_a_hub: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Site]:
     """Run the proxy where people's servers are at a hub; only bob's has a port, as a hub's proxy has."""
-    monkeypatch.setenv(HUB, "https://hub.example.org")
     for site in run_site(request.param, tmp_path, monkeypatch):
         site.servers.by_name = True
         yield site
@@ -135,9 +144,8 @@ def self_signed(file: Path) -> Path:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_hub_behind_https_must_be_whom_it_says_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+    at_a_hub: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
-    monkeypatch.setenv(HUB, "https://hub.example.org")
     certificate = self_signed(tmp_path / "own.pem")
     if known:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -190,9 +198,9 @@ def test_schedule_finds_airflows_own_address_from_that_of_jupyterlab(base: str, 
     assert re.sub(found[1].replace("\\/", "/"), "", base) == root
 
 
-def test_the_option_decides_whose_servers_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    make = state.servers.__wrapped__
-    assert isinstance(make(), HostedServers)
-    monkeypatch.setenv(HUB, "https://hub.example.org")
+def test_without_the_option_people_have_their_servers_here() -> None:
+    assert isinstance(state.servers.__wrapped__(), HostedServers)
 
-    assert isinstance(make(), HubServers)
+
+def test_with_the_option_they_have_them_at_the_hub(at_a_hub: None) -> None:
+    assert isinstance(state.servers.__wrapped__(), HubServers)
