@@ -20,8 +20,10 @@ from couture_workflow.services.jupyter.hub_api import NEEDED, NEEDED_TO_MAKE, An
 from couture_workflow.services.jupyter.servers import Listed, Person, Progress, Server
 from couture_workflow.services.notebooks.people import folder_name
 
-#: Seconds that what was found is good, that a person's token is, and that are left when the next one is made.
-_GOOD, _TOKEN_LIVES, _TOKEN_RENEWED = 2.0, 300, 120.0
+#: Seconds that what was found is good, and that nothing was found is.
+_GOOD, _NOT_GOOD = 2.0, 0.5
+#: Seconds that a person's token is good, and that are left of them when the next one is made.
+_TOKEN_LIVES, _TOKEN_RENEWED = 300, 120.0
 #: Seconds that a call waits until the hub knows of a start, that one may take to begin, and an end to come.
 _SOON, _BEGINS, _ENDS = 10.0, 120.0, 60.0
 _LOOKS_EVERY = 0.3
@@ -89,12 +91,13 @@ class HubServers:
             if model is None and not task.cancelled():
                 task.result()
         if _is_ready(model):
+            self._of(person).until = 0.0  # that it was not there a moment ago is no longer good
             return Progress(state="ready")
         event = await self._event(person)
-        if model is None and event.get("failed") is True:
-            raise _failed(event)
         if model is not None and model.get("pending") == "stop":
             return Progress(state="starting", waits_for="Waiting for the former server to end.")
+        if model is None and person not in self._starts and event.get("failed") is True:
+            raise _failed(event)
         if model is not None or person in self._starts:
             waits_for = words(event.get("message")) or "Waiting for the JupyterHub."
             return Progress(state="starting", waits_for=waits_for)
@@ -160,16 +163,17 @@ class HubServers:
 
     async def _look(self, person: Person, known: _Known) -> None:
         """Find the person's server; what is found is good for all requests of the next moment."""
-        known.server, known.problem = None, ""
+        server, problem = None, ""
         try:
             if _is_ready(await self._model(person)):
                 await self._renew(person, known)
-                known.server = self._server(person)
+                server = self._server(person)
             else:
                 known.token = ""
         except JupyterError as error:
-            known.problem = str(error)
-        known.until = time.monotonic() + _GOOD
+            problem = str(error)
+        known.server, known.problem = server, problem
+        known.until = time.monotonic() + (_GOOD if server else _NOT_GOOD)
 
     def _of(self, person: Person) -> _Known:
         if person not in self._known and len(self._known) >= _MOST_KNOWN:
