@@ -112,6 +112,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "jupyter_walls": _option(
         "Start Jupyter servers only where the machine can keep their files apart (Landlock).", "True"
     ),
+    "jupyter_hub_url": _option(
+        "Address of a JupyterHub that has people's Jupyter servers. Empty: this installation has them.",
+        "",
+        example="https://hub.example.org",
+    ),
+    "jupyter_hub_token": _option(
+        "Token of the service that this installation is to the JupyterHub.", "", sensitive=True
+    ),
     "status_poll_interval": _option(
         "Seconds between two looks at the state of a job that runs in cluster mode.", "1"
     ),

@@ -151,6 +151,26 @@ def spark_history_server() -> str:
     return str(conf.get(SECTION, "spark_history_server", fallback="") or "").strip()
 
 
+def jupyter_hub_url() -> str:
+    """Return the address of the JupyterHub that has people's servers, "" where this installation has them."""
+    return _text("jupyter_hub_url")
+
+
+def jupyter_hub_token() -> str:
+    """Return the token of the service that this installation is to the JupyterHub."""
+    from airflow.exceptions import AirflowConfigException
+
+    from couture_workflow.exceptions import JupyterError
+
+    try:
+        return _text("jupyter_hub_token")
+    except AirflowConfigException as error:
+        raise JupyterError(
+            "The token for the JupyterHub cannot be read: the command that [couture_workflow] "
+            "jupyter_hub_token_cmd names failed. An administrator can run it to see why."
+        ) from error
+
+
 def status_poll_interval() -> float:
     """Return the seconds between two looks at the state of a job in cluster mode."""
     from airflow.configuration import conf

@@ -60,11 +60,12 @@ class Lab:
     """JupyterLab of an account, through the API server.
 
     :param token: of the account, as Airflow's log-in gives it.
+    :param below: what stands before the account in the addresses, such as ``user/`` of a JupyterHub.
     """
 
-    def __init__(self, url: str, account: str, token: str) -> None:
+    def __init__(self, url: str, account: str, token: str, *, below: str = "") -> None:
         self.url, self.account, self.token = url, account, token
-        self.base = f"/jupyter/{account}"
+        self.base = f"/jupyter/{below}{account}"
         self.http = httpx.Client(base_url=url, headers={**ASKED, "Cookie": f"_token={token}"}, timeout=120)
         self.xsrf = ""
 

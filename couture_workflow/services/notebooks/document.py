@@ -90,14 +90,17 @@ def read(top: Path, path: str, *, copy: bool = False) -> Document:
         raise InvalidError(_given_up(path, answer.why), field="notebook")
     told = dict(answer.value)
     if kind := told.get("error"):
-        raise _error(kind, told["message"])
+        raise _error(kind, told["message"] + (folders.at_a_hub() if kind == "missing" else ""))
     return _document(told)
 
 
 def glance(top: Path, path: str) -> Document:
     """Return a notebook as ``read`` does, without a copy; a file that stayed the same is not read again."""
-    with folders.opened(top, path) as file:
-        status = os.fstat(file.fileno())
+    try:
+        with folders.opened(top, path) as file:
+            status = os.fstat(file.fileno())
+    except NotFoundError as error:
+        raise NotFoundError(f"{error}{folders.at_a_hub()}") from error
     stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return replace(_known(top, path, settings.max_notebook_size(), stamp), beside=folders.beside(top, path))
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from couture_workflow import settings
 from couture_workflow.exceptions import InvalidError, NotFoundError, TooLargeError
 from couture_workflow.services.notebooks.people import EXAMPLES, SHARED, folder_name
 from couture_workflow.store.names import MAX_PATH_BYTES, quote
@@ -94,9 +95,19 @@ def checked(path: str, account: str, *, field: str = "notebook") -> str:
     if not may_read(path, account):
         raise NotFoundError(
             f"There is no {quote(path)} among your notebooks. They are below {folder_name(account)}/ and "
-            f"{SHARED}/; a notebook of somebody else must be copied there."
+            f"{SHARED}/; a notebook of somebody else must be copied there.{at_a_hub()}"
         )
     return path
+
+
+def at_a_hub() -> str:
+    """Return why a notebook that somebody has open may not be among those that are known here."""
+    if not settings.jupyter_hub_url():
+        return ""
+    return (
+        " JupyterLab runs at a JupyterHub here, and its files are known only where its Spawner mounts the "
+        "workbench's folder of notebooks. An administrator can see to it, or put the notebook there."
+    )
 
 
 @contextmanager

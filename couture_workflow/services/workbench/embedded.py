@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,8 @@ Report = Callable[[str], None]
 DEFAULT_PORT = 8080
 STOP_PATIENCE = supervisor.TASK_GRACE + supervisor.REPORT_GRACE + supervisor.SERVICE_GRACE + 10.0
 DOCTOR = "couture-workflow doctor looks for more."
+#: The option that puts a JupyterHub in the place of the service ``jupyter``.
+_HUB = "AIRFLOW__COUTURE_WORKFLOW__JUPYTER_HUB_URL"
 HEARTBEATS = ("scheduler", "dag_processor", "triggerer")
 
 
@@ -180,17 +182,8 @@ class _Workbench:
             self.password = ""
 
     def _start_supervisor(self, variables: dict[str, str], lock: int) -> subprocess.Popen[bytes]:
-        airflow = [sys.executable, "-P", "-m", "airflow"]
-        cli = [sys.executable, "-P", "-m", "couture_workflow.cli"]
         specification = supervisor.Specification(
-            services={
-                "api-server": [*airflow, "api-server"],
-                "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
-                "dag-processor": [*airflow, "dag-processor"],
-                "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
-                "jupyter": [sys.executable, "-P", "-m", "couture_workflow.services.jupyter.host"],
-                "dag-sync": [*cli, "dags", "sync", "--watch", "--home", str(self.layout.home)],
-            },
+            services=commands(self.layout.home, variables),
             log_folder=str(self.layout.logs),
             verbose=self.options.verbose,
         )
@@ -252,6 +245,26 @@ class _Workbench:
             process.kill()
             process_tree.end_all(grace=0.0)
             process.wait()
+
+
+def commands(home: Path, variables: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the services of the workbench, each with its command.
+
+    :param variables: that they get.
+    """
+    airflow = [sys.executable, "-P", "-m", "airflow"]
+    cli = [sys.executable, "-P", "-m", "couture_workflow.cli"]
+    found = {
+        "api-server": [*airflow, "api-server"],
+        "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
+        "dag-processor": [*airflow, "dag-processor"],
+        "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+        "jupyter": [sys.executable, "-P", "-m", "couture_workflow.services.jupyter.host"],
+        "dag-sync": [*cli, "dags", "sync", "--watch", "--home", str(home)],
+    }
+    if variables.get(_HUB, "").strip():
+        del found["jupyter"]  # people's servers are at a JupyterHub
+    return found
 
 
 def _ensure_runtimes(variables: dict[str, str], report: Callable[[str], None]) -> None:

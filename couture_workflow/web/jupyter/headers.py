@@ -43,6 +43,9 @@ _PASS = {
     "x-xsrftoken",
 }
 
+#: Those of them that tell where the browser is; whether that is the right place is looked at here.
+_OF_THE_BROWSERS_ADDRESS = {"origin", "referer"}
+
 #: Headers of an answer that stay here: of the connection, or good for all of Airflow's addresses.
 _STAY = {
     "accept-ch",
@@ -83,6 +86,7 @@ _FOR_PROXIES = ("x-accel-", "x-lighttpd-", "x-reproxy-", "x-sendfile")
 
 #: Below a person's address: what answers with the content of files, which may be anybody's HTML.
 _CONTENT = ("files/", "nbconvert/", "view/")
+_POLICIES = (b"content-security-policy", b"content-security-policy-report-only")
 _FRAME = "frame-ancestors 'self'"
 _SANDBOX = f"sandbox allow-scripts; {_FRAME}"
 
@@ -128,16 +132,18 @@ def is_foreign(scope_type: str, method: str, headers: Headers, host: str) -> boo
 
 
 def to_jupyter(
-    headers: Headers, *, cookies: Mapping[str, str], badge: Mapping[str, str]
+    headers: Headers, *, cookies: Mapping[str, str], badge: Mapping[str, str], by_name: bool = False
 ) -> list[tuple[str, str]]:
     """Return the head of a request for a Jupyter server.
 
     :param badge: headers that say who is there; the browser's own of these names never pass.
+    :param by_name: the server is asked by its own name: what says where the browser is would not fit it.
     """
+    stay = {each.lower() for each in badge} | (_OF_THE_BROWSERS_ADDRESS if by_name else set())
     kept = [
         (name, value.decode("latin-1"))
         for key, value in headers
-        if (name := key.decode("latin-1").lower()) in _PASS and name not in {each.lower() for each in badge}
+        if (name := key.decode("latin-1").lower()) in _PASS and name not in stay
     ]
     if _TOKEN.fullmatch(token := cookies.get(COOKIE, "")):
         kept.append(("cookie", f"{COOKIE}={token}"))
@@ -153,10 +159,11 @@ def to_browser(headers: Iterable[tuple[bytes, bytes]], *, base: str, below: str)
     headers = [(key.lower(), value) for key, value in headers]
     dropped = _STAY | {name.strip().lower() for name in first(headers, "connection").split(",")}
     kept = [
-        (key, value)
+        (key, _without_frames(value) if key in _POLICIES else value)
         for key, value in headers
         if (name := key.decode("latin-1")) not in dropped and not name.startswith(_FOR_PROXIES)
     ]
+    kept = [(key, value) for key, value in kept if value or key not in _POLICIES]
     for key, value in headers:
         if key == b"set-cookie" and (cookie := own_cookie(value.decode("latin-1"), base)):
             kept.append((key, cookie.encode("latin-1")))
@@ -173,6 +180,19 @@ def to_browser(headers: Iterable[tuple[bytes, bytes]], *, base: str, below: str)
 def _plainly(below: str) -> str:
     """Return a path as whoever is generous in reading it may take it."""
     return re.sub("/+", "/", unquote(below)).lstrip("/")
+
+
+def _without_frames(policies: bytes) -> bytes:
+    """Return policies without what they say about frames: that is decided here, and a hub forbids each."""
+    kept = [
+        b"; ".join(part for each in policy.split(b";") if (part := each.strip()) and not _is_of_frames(part))
+        for policy in policies.split(b",")
+    ]
+    return b", ".join(filter(None, kept))
+
+
+def _is_of_frames(directive: bytes) -> bool:
+    return directive.split(maxsplit=1)[0].lower() == b"frame-ancestors"
 
 
 def own_cookie(text: str, base: str) -> str:

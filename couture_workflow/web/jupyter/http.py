@@ -11,7 +11,7 @@ import httpx
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from couture_workflow.services.jupyter.servers import Server
+from couture_workflow.services.jupyter.servers import Server, certificates
 from couture_workflow.web import bodies
 from couture_workflow.web.errors import plain
 from couture_workflow.web.jupyter import headers as heads
@@ -64,8 +64,9 @@ class Transports:
             limits = httpx.Limits(
                 max_connections=_CONNECTIONS, max_keepalive_connections=8, keepalive_expiry=30
             )
+            verify = certificates() if kind == "https" else False
             transport = httpx.AsyncHTTPTransport(
-                uds=path if is_socket else None, limits=limits, trust_env=False
+                verify=verify, uds=path if is_socket else None, limits=limits, trust_env=False
             )
         self._kept[server.address] = transport  # the last one used is the last to go
         return transport, "http://jupyter" if is_socket else server.address.rstrip("/")
@@ -147,8 +148,12 @@ class _Exchange:
 
     async def run(self, transport: httpx.AsyncHTTPTransport, origin: str, badge: Mapping[str, str]) -> None:
         """Send the request on and the answer back."""
-        head = heads.to_jupyter(self._scope["headers"], cookies=self._wanted.cookies, badge=badge)
-        head += [("host", self._wanted.host), ("x-forwarded-proto", str(self._scope["scheme"]))]
+        by_name = self._server.by_name
+        head = heads.to_jupyter(
+            self._scope["headers"], cookies=self._wanted.cookies, badge=badge, by_name=by_name
+        )
+        host = httpx.URL(origin).netloc.decode("ascii") if by_name else self._wanted.host
+        head += [("host", host), ("x-forwarded-proto", str(self._scope["scheme"]))]
         has_body = bodies.has_body(self._scope)
         if not has_body:
             self._sent_whole.set()

@@ -250,6 +250,21 @@ def test_own_and_shared_folders_are_open() -> None:
         folders.checked(own, "ann")
 
 
+@pytest.mark.parametrize("path", ["report.ipynb", "work/report.ipynb", "ann/report.ipynb"])
+def test_where_jupyterlab_is_at_a_hub_a_path_that_is_not_here_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    said = []
+    for hub in ("", "https://hub.example.org"):
+        monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__JUPYTER_HUB_URL", hub)
+        for look in (document.glance, document.read):
+            with pytest.raises(NotFoundError) as error:
+                look(people.top(store.root), folders.checked(path, "ann"))
+            said.append("JupyterLab runs at a JupyterHub here" in str(error.value))
+
+    assert said == [False, False, True, True]
+
+
 def test_no_link_is_followed(store: Store, tmp_path: Path) -> None:
     secret = tmp_path / "secret.ipynb"
     secret.write_text(json.dumps(notebook("a secret")))

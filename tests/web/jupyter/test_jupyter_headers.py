@@ -96,3 +96,21 @@ def test_what_a_proxy_in_front_would_obey_stays_here(name: str) -> None:
     sent = heads.to_browser([(name.encode(), b"/etc/passwd"), (b"X-Other", b"1")], base=BASE, below="lab")
 
     assert name.lower().encode() not in dict(sent) and (b"x-other", b"1") in sent
+
+
+@pytest.mark.parametrize(
+    ("sent", "passes"),
+    [
+        (b"frame-ancestors 'none'", []),
+        (b"Frame-Ancestors 'none'; report-uri /r", [b"report-uri /r"]),
+        (b"img-src *;;frame-ancestors 'none' ; script-src 'self';", [b"img-src *; script-src 'self'"]),
+        (b"frame-ancestors, img-src *, frame-ancestors 'none'; x", [b"img-src *, x"]),
+        (b"frame-ancestorsx", [b"frame-ancestorsx"]),
+        (b" ; ", []),
+    ],
+)
+def test_who_may_frame_a_page_is_decided_here(sent: bytes, passes: list[bytes]) -> None:
+    head = heads.to_browser([(b"Content-Security-Policy", sent)], base=BASE, below="lab")
+
+    policies = [value for name, value in head if name == b"content-security-policy"]
+    assert policies == [*passes, b"frame-ancestors 'self'"]
