@@ -50,10 +50,12 @@ class Accounts:
     """The numbers of one home. A number is given once and never to somebody else.
 
     :param first: the group of all people; people get the numbers after it.
+    :param rooms: each server has a room of its own (``walls.enter_room``); else the folders above people's
+        let other accounts through, and names are given by ``libnss-extrausers``.
     """
 
-    def __init__(self, home: Path, first: int) -> None:
-        self._home, self._first = home, first
+    def __init__(self, home: Path, first: int, *, rooms: bool) -> None:
+        self._home, self._first, self._rooms = home, first, rooms
         self._register = home / ACCOUNTS
 
     def of(self, person: str) -> Account:
@@ -99,38 +101,46 @@ class Accounts:
                 "it without that option here, or use a JupyterHub (docs/jupyter.md)."
             ) from error
         for folder in (people.top(self._home), self._home):
-            _let_through(folder)
+            if not self._rooms and not (mode := stat.S_IMODE(folder.stat().st_mode)) & _PASS:
+                folder.chmod(mode | _PASS)
+
+    def name(self, account: Account, folder: Path, own: Path) -> dict[str, str]:
+        """Give an account a name; return which file of ``/etc`` its room has to show as which other one.
+
+        :param folder: for the copies, to which the account has no right to write.
+        :param own: the folder that is the account's home.
+        """
+        user = f"{account.name}:x:{account.uid}:{account.uid}::{own}:/bin/bash\n"
+        groups = f"{account.name}:x:{account.uid}:\nnotebooks:x:{account.shared}:{account.name}\n"
+        over = {}
+        for file, more in (("passwd", user), ("group", groups)):
+            if self._rooms:
+                copy = folder / file
+                copy.write_bytes(Path("/etc", file).read_bytes() + more.encode())
+                copy.chmod(0o644)
+                over[f"/etc/{file}"] = str(copy)
+            else:
+                _put(EXTRA / file, more)
+        return over
 
 
-def available() -> bool:
-    """Tell whether this process may take other accounts, and each of them would have a name."""
+def of_home(home: Path, first: int) -> Accounts | None:
+    """Return the accounts of a home, None where this process may take none, or they would have no names.
+
+    It must have no threads yet.
+    """
+    rooms = walls.can_make_rooms()
+    named = rooms or os.access(EXTRA, os.W_OK | os.X_OK)
+    return Accounts(home, first, rooms=rooms) if named and _may_take() else None
+
+
+def _may_take() -> bool:
+    """Tell whether this process may take other accounts."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("CapEff:"):
-                may = int(line.partition(":")[2], 16) & _NEEDED == _NEEDED
-                return may and (walls.can_make_rooms() or os.access(EXTRA, os.W_OK | os.X_OK))
+                return int(line.partition(":")[2], 16) & _NEEDED == _NEEDED
     return False
-
-
-def name_in(folder: Path, account: Account, home: Path) -> dict[str, str]:
-    """Give an account a name; return which file of ``/etc`` has to be seen as which other one in its room.
-
-    :param folder: for the copies, to which the account has no right to write.
-    :param home: the folder that is the account's home.
-    """
-    user = f"{account.name}:x:{account.uid}:{account.uid}::{home}:/bin/bash\n"
-    groups = f"{account.name}:x:{account.uid}:\nnotebooks:x:{account.shared}:{account.name}\n"
-    if os.access(EXTRA, os.W_OK | os.X_OK):
-        _put(EXTRA / "passwd", account.name, user)
-        _put(EXTRA / "group", account.name, groups)
-        return {}
-    over = {}
-    for file, more in (("/etc/passwd", user), ("/etc/group", groups)):
-        copy = folder / Path(file).name
-        copy.write_bytes(Path(file).read_bytes() + more.encode())
-        copy.chmod(0o644)
-        over[file] = str(copy)
-    return over
 
 
 def let_read(path: Path, account: Account) -> None:
@@ -170,7 +180,8 @@ def _called(name: str, uid: int) -> str:
     return f"{name}.notebooks" if taken - {uid} else name
 
 
-def _put(file: Path, name: str, lines: str) -> None:
+def _put(file: Path, lines: str) -> None:
+    """Put lines into a file of accounts, in place of those of the same names."""
     with atomic.locked(file.with_name(".lock")):
         try:
             there = file.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -211,11 +222,3 @@ def _give_one(name: str, folder: int, uid: int, gid: int, mode: int) -> None:
             os.fchmod(number, stat.S_IMODE(status.st_mode) | 0o660)
     finally:
         os.close(number)
-
-
-def _let_through(folder: Path) -> None:
-    """Let other accounts pass through a folder of containers, and see nothing of it."""
-    with contextlib.suppress(OSError):
-        mode = stat.S_IMODE(folder.stat().st_mode)
-        if os.access(EXTRA, os.W_OK | os.X_OK) and not mode & _PASS:
-            folder.chmod(mode | _PASS)

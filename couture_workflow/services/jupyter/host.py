@@ -330,7 +330,7 @@ def main() -> None:
     home = settings.home().absolute()
     os.umask(open_to(home))
     examples.place(home)
-    numbers = Accounts(home, settings.jupyter_first_number()) if accounts.available() else None
+    numbers = accounts.of_home(home, settings.jupyter_first_number())
     host = Host(
         lambda: surroundings(home, numbers),
         most=settings.jupyter_servers(),

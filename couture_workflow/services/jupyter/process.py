@@ -269,7 +269,7 @@ class JupyterProcess:
         for name, group, mode in (("runtime", 0, 0o2750), ("tmp", account.uid, 0o700)):
             os.chown(self._folder / name, account.uid, group)  # the API server reaches the socket as group 0
             (self._folder / name).chmod(mode)
-        over = accounts.name_in(self._folder, account, own)
+        over = numbers.name(account, self._folder, own)
         return {"user": account.uid, "groups": [account.shared], "over": over}
 
     def _make_folders(self) -> tuple[Path, Path]:

@@ -25,11 +25,11 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_a_number_is_given_once_and_never_to_somebody_else(home: Path) -> None:
-    numbers = Accounts(home, FIRST)
+    numbers = Accounts(home, FIRST, rooms=True)
     ann, bob = numbers.of("ann"), numbers.of("bob")
     assert (ann.uid, bob.uid, ann.shared) == (FIRST + 1, FIRST + 2, FIRST)
 
-    assert Accounts(home, 90_000).of("ann").uid == ann.uid  # whatever the option says by then
+    assert Accounts(home, 90_000, rooms=True).of("ann").uid == ann.uid  # whatever the option says by then
     assert {numbers.of(f"person {number}").uid for number in range(20)}.isdisjoint({ann.uid, bob.uid})
     register = home / "notebooks" / ".accounts.json"
     assert json.loads(register.read_text())["bob"] == bob.uid
@@ -37,7 +37,7 @@ def test_a_number_is_given_once_and_never_to_somebody_else(home: Path) -> None:
 
 
 def test_two_names_that_look_alike_are_two_accounts(home: Path) -> None:
-    numbers = Accounts(home, FIRST)
+    numbers = Accounts(home, FIRST, rooms=True)
     assert len({numbers.of(name).uid for name in ("ann", "Ann", "ann ", "a'n\"n", "änn")}) == 5
 
 
@@ -53,13 +53,13 @@ def test_two_names_that_look_alike_are_two_accounts(home: Path) -> None:
 def test_a_damaged_register_gives_nobody_the_notebooks_of_another(home: Path, text: str, said: str) -> None:
     (home / "notebooks" / ".accounts.json").write_text(text)
     with pytest.raises(JupyterError, match=f"{said}.*Restore|Restore.*{said}|{said}"):
-        Accounts(home, FIRST).of("ann")
+        Accounts(home, FIRST, rooms=True).of("ann")
     assert (home / "notebooks" / ".accounts.json").read_text() == text
 
 
 def test_a_person_who_is_called_as_an_account_of_the_system_has_another_name(home: Path) -> None:
-    assert Accounts(home, FIRST).of("root").name == "root.notebooks"
-    assert Accounts(home, FIRST).of("ann").name == "ann"
+    assert Accounts(home, FIRST, rooms=True).of("root").name == "root.notebooks"
+    assert Accounts(home, FIRST, rooms=True).of("ann").name == "ann"
 
 
 @as_root
@@ -76,10 +76,10 @@ def test_links_and_files_with_a_second_name_are_not_given_away(home: Path) -> No
     (own / "of-bob").write_text("")
     os.chown(own / "of-bob", FIRST + 9, FIRST + 9)
     (shared / "all.ipynb").write_text("{}")
-    ann = Accounts(home, FIRST).of("ann")
+    ann = Accounts(home, FIRST, rooms=True).of("ann")
 
     for _ in range(2):
-        Accounts(home, FIRST).hand_over(ann, own, shared)
+        Accounts(home, FIRST, rooms=True).hand_over(ann, own, shared)
 
     assert [(path.stat().st_uid, path.stat().st_gid) for path in (own, own / "deep")] == [(ann.uid, 0)] * 2
     assert stat.S_IMODE((own / "deep").stat().st_mode) == 0o2770
@@ -119,7 +119,7 @@ def test_the_home_of_a_group_may_be_passed_through_and_no_other(tmp_path: Path) 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o2770  # nobody has an account yet
     folder.chmod(0o2775)
     (folder / "notebooks").chmod(0o775)
-    Accounts(folder, FIRST).of("ann")
+    Accounts(folder, FIRST, rooms=True).of("ann")
     store_home.tighten(folder)
 
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
