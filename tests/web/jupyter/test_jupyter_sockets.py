@@ -25,6 +25,7 @@ def socket(site: Site, path: str, *, account: str = "ann", **headers: str) -> Cl
         "max_size": None,
         "proxy": None,
         "compression": None,
+        "close_timeout": 1,
     }
     return connect(url, subprotocols=["v1.kernel.websocket.jupyter.org"], **options)  # type: ignore[list-item]
 
