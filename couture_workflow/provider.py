@@ -96,7 +96,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "4096",
     ),
     "jupyter_path": _option(
-        "Folders of further kernels for JupyterLab, separated by colons, as in ``JUPYTER_PATH``.",
+        "Folders of further kernels, separated by colons, before those of the variable ``JUPYTER_PATH``.",
         "",
         example="/opt/kernels/share/jupyter",
     ),

@@ -200,8 +200,9 @@ def jupyter_memory() -> int:
 
 
 def jupyter_path() -> tuple[Path, ...]:
-    """Return the folders of further kernels, as in ``JUPYTER_PATH``."""
-    return tuple(Path(each).expanduser() for each in _text("jupyter_path").split(os.pathsep) if each.strip())
+    """Return the folders of further kernels: those of the option, then those of ``JUPYTER_PATH``."""
+    given = [*_text("jupyter_path").split(os.pathsep), *os.environ.get("JUPYTER_PATH", "").split(os.pathsep)]
+    return tuple(dict.fromkeys(Path(each.strip()).expanduser() for each in given if each.strip()))
 
 
 def jupyter_state() -> Path | None:

@@ -30,7 +30,7 @@ from couture_workflow.services.jupyter import accounts, place
 from couture_workflow.services.jupyter.accounts import Account, Accounts
 from couture_workflow.services.jupyter.process import JupyterProcess, Prepare, Surroundings
 from couture_workflow.services.jupyter.servers import Person
-from couture_workflow.services.notebooks import examples, people
+from couture_workflow.services.notebooks import examples, kernels, people
 from couture_workflow.services.runtimes import installed
 from couture_workflow.services.spark import notebook_session
 from couture_workflow.store.home import Store, open_to
@@ -270,17 +270,24 @@ def surroundings(home: Path, numbers: Accounts | None) -> Surroundings:
     """Return what servers need, from the options, or raise ``RuntimeMissingError``."""
     from airflow.configuration import conf
 
-    python = Path(installed.jupyterlab())
+    python, offered = Path(installed.jupyterlab()), settings.jupyter_path()
+    if numbers is not None and not _is_for_all(python):
+        numbers = None
+    for path in offered if numbers is not None else ():
+        if accounts.unreadable([path, path / "kernels"]) is not None:
+            log.warning(
+                "Kernels of %s are not offered: others cannot read it. Type: chmod -R go+rX %s", path, path
+            )
     return Surroundings(
         home=home,
         state=place.state_folder(home),
         python=python,
         prefix=urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/"),
         idle=int(settings.jupyter_idle() * 60),
-        kernels=settings.jupyter_path(),
-        readable=(*installed.readable_by_notebooks(), class_data(home)),
+        kernels=offered,
+        readable=(*installed.readable_by_notebooks(), *kernels.programs(), class_data(home)),
         walls=settings.jupyter_walls(),
-        accounts=numbers if numbers is not None and _is_for_all(python) else None,
+        accounts=numbers,
     )
 
 

@@ -30,6 +30,7 @@ from couture_workflow.services.jupyter.host import Host
 from couture_workflow.services.jupyter.process import BADGE, new_key
 from couture_workflow.services.jupyter.servers import Person, Server
 from tests.support import asynchronous
+from tests.support.jupyter_runtime import jupyter_or_skip
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +137,7 @@ def client(server: Server, headers: Any = None) -> httpx.AsyncClient:
     )
 
 
-async def kernel(servers: HostedServers, person: Person) -> tuple[str, dict[str, str]]:
+async def kernel(servers: HostedServers, person: Person, name: str = "python3") -> tuple[str, dict[str, str]]:
     """Start a kernel in the person's folder; return its id and what its websocket needs."""
     server = await ready(servers, person)
     headers = dict(servers.headers(person, server))
@@ -145,15 +146,15 @@ async def kernel(servers: HostedServers, person: Person) -> tuple[str, dict[str,
         token = http.cookies["_xsrf"]
         folder = server.base_path.split("/")[2]
         made = await http.post(
-            "api/kernels", headers={"X-XSRFToken": token}, json={"name": "python3", "path": folder}
+            "api/kernels", headers={"X-XSRFToken": token}, json={"name": name, "path": folder}
         )
         assert made.status_code == 201, made.text
         return made.json()["id"], {**headers, "Cookie": f"_xsrf={token}"}
 
 
-async def execute(servers: HostedServers, person: Person, code: str) -> str:
+async def execute(servers: HostedServers, person: Person, code: str, *, name: str = "python3") -> str:
     """Run code in a kernel of the person's server and return what it printed."""
-    number, headers = await kernel(servers, person)
+    number, headers = await kernel(servers, person, name)
     server = await ready(servers, person)
     path = server.address.removeprefix("unix:")
     address = f"ws://x{PREFIX}{server.base_path}api/kernels/{number}/channels"
@@ -195,11 +196,39 @@ async def execute(servers: HostedServers, person: Person, code: str) -> str:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
     """A host whose home has a long and odd name."""
-    host = RunningHost(tmp_path_factory.mktemp("x") / ("hö'me %41?# " + "long" * 30))
+    kernels = another_kernel(tmp_path_factory.mktemp("kernels"))
+    host = RunningHost(
+        tmp_path_factory.mktemp("x") / ("hö'me %41?# " + "long" * 30), jupyter_path=str(kernels)
+    )
     try:
         yield host
     finally:
         host.stop()
+
+
+def another_kernel(folder: Path) -> Path:
+    """Make an environment and a kernel of it below a folder that only its owner can enter; return theirs."""
+    runtime, own = Path(jupyter_or_skip()).parents[1], folder / "env"
+    (own / "bin").mkdir(parents=True)
+    (own / "bin" / "python").symlink_to(runtime / "bin" / "python")
+    (own / "pyvenv.cfg").write_bytes((runtime / "pyvenv.cfg").read_bytes())
+    (own / "lib").symlink_to(runtime / "lib")
+    described = {"display_name": "Other", "language": "python"}
+    command = [str(own / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (folder / "kernels" / "other").mkdir(parents=True)
+    (folder / "kernels" / "other" / "kernel.json").write_text(json.dumps({**described, "argv": command}))
+    folder.chmod(0o755)
+    return folder
+
+
+def test_a_kernel_of_another_environment_runs_behind_the_walls(host: RunningHost) -> None:
+    async def both(servers: HostedServers) -> list[str]:
+        code = "import sys; print(sys.executable)"
+        return [(await execute(servers, ANN, code, name=name)).strip() for name in ("python3", "other")]
+
+    usual, other = run(both, host)
+
+    assert usual != other == str(Path(host.options["jupyter_path"]) / "env" / "bin" / "python")
 
 
 def test_many_starts_at_once_make_one_server(host: RunningHost) -> None:
@@ -238,7 +267,7 @@ def test_only_who_is_told_of_by_the_host_gets_in(host: RunningHost) -> None:
             async with client(server, headers) as http:
                 found[name] = (await http.get("api/contents")).status_code
         async with client(server, tries["good"]) as http:
-            found["no _xsrf"] = (await http.post("api/kernels", json={"name": "python3"})).status_code
+            found["no _xsrf"] = (await http.post("api/kernels", json={"name": name})).status_code
             found["token in the address"] = (await http.get("api/contents?token=")).status_code
         return found
 
