@@ -199,7 +199,7 @@ def test_a_name_that_the_hub_refuses_is_told(site: ApiServer, hub: Hub) -> None:
 
     said = asyncio.run(ask())
 
-    assert "takes no user 'ann-example-of." in said
+    assert "takes no user 'ann-example-of-t.1b3a084697'" in said
     assert "username_pattern" in said
 
 
