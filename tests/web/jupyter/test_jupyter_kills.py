@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(own.start())
     finally:
         own.end()
+        shutil.rmtree(place.state_folder(own.home), ignore_errors=True)
 
 
 @pytest.fixture
