@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,10 +21,13 @@ from tests.support.workbench import Workbench
 pytestmark = [pytest.mark.workbench, pytest.mark.spark, pytest.mark.slow]
 
 ACCOUNT = "superadmin"
-#: What a cell may leave behind: a process that has left its session, and a JVM.
+#: What a cell may leave behind: processes that have left its session, one without any variable, and a JVM.
 LEAVES = """
-import subprocess
+import os, subprocess, sys
+place = os.environ["JUPYTER_RUNTIME_DIR"]
 subprocess.Popen(["sleep", "4713"], start_new_session=True)
+bare = [sys.executable, "-c", "import time; time.sleep(4713)", place]
+subprocess.Popen(bare, start_new_session=True, env={})
 from couture import spark_session
 print(spark_session(master="local[1]").range(10).count())
 """
@@ -69,6 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(own.start())
     finally:
         own.end()
+        shutil.rmtree(place.state_folder(own.home), ignore_errors=True)
 
 
 @pytest.fixture
@@ -95,8 +100,9 @@ def open_kernel(site: Site, lab: Lab) -> str:
     with lab.channels(kernel) as socket:
         execute(socket, "kept = 'a value'")
         assert execute(socket, LEAVES) == "10\n"
-    names = {psutil.Process(pid).name() for pid in site.of_people()}
-    assert {"sleep", "java"} <= names
+    left = [psutil.Process(pid) for pid in site.of_people()]
+    assert {"sleep", "java"} <= {each.name() for each in left}
+    assert any("JUPYTER_RUNTIME_DIR" not in each.environ() for each in left)
     return kernel
 
 
