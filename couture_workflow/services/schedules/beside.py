@@ -48,7 +48,7 @@ def _differs(top: Path, state: State, pinned: str | None, left: Left | None) -> 
     known = _digests.get(state)
     if known is None:
         if left is not None:
-            if state.size > left.size:
+            if state.size > left.size and left.size < Left.size:  # one is read, however large it is
                 return False
             left.size -= state.size
         try:
