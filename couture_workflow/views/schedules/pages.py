@@ -91,7 +91,9 @@ class NotebookSchedulesPage(CouturePage):
         schedule = saving.schedule_of(g.user, name)
         form = schedule.form.json()
         if at := timing.time_of(schedule.form.when):
-            form["when"]["at"] = at.replace(tzinfo=None).isoformat()  # on the clocks of its time zone
+            form["when"]["at"] = at.replace(
+                tzinfo=None, microsecond=0
+            ).isoformat()  # on the clocks of its time zone
         state = {
             "form": form,
             "editing": True,
