@@ -278,7 +278,10 @@ def _ensure_runtimes(variables: dict[str, str], report: Callable[[str], None]) -
     ready = found and all(program.present() for program in system_packages.FOR_RUNNING)
     if ready and not runtime_install.is_outdated(Path(sys.prefix) / "runtimes"):
         return
-    done = subprocess.run([sys.executable, "-P", "-m", "couture_workflow.cli", "install"], env=variables)
+    # Others may read these, unlike all else: people's Jupyter servers have accounts of their own.
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "couture_workflow.cli", "install"], env=variables, umask=0o022
+    )
     if done.returncode != 0 and ready:
         report(
             "The workbench starts with the runtimes of an earlier version, which may lack something. "

@@ -292,7 +292,8 @@ def test_a_start_renews_runtimes_of_an_earlier_version_and_goes_on_without(
     monkeypatch.setattr(embedded.system_packages, "FOR_RUNNING", ())
     calls: list[list[str]] = []
 
-    def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(command: list[str], env: dict[str, str], umask: int) -> subprocess.CompletedProcess[str]:
+        assert umask == 0o022  # people's Jupyter servers run as other accounts
         calls.append(command)
         return subprocess.CompletedProcess(command, code)
 
@@ -308,7 +309,9 @@ def test_a_start_without_spark_ends_where_it_cannot_be_installed(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "prefix", str(machine))
-    monkeypatch.setattr(subprocess, "run", lambda command, env: subprocess.CompletedProcess(command, 3))
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, env, umask: subprocess.CompletedProcess(command, 3)
+    )
 
     with pytest.raises(SystemExit, match="3"):
         embedded._ensure_runtimes({}, [].append)
