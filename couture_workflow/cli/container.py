@@ -40,14 +40,6 @@ def health(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def jupyter(arguments: argparse.Namespace) -> int:
-    """Run the host of people's Jupyter servers."""
-    from couture_workflow.services.jupyter import host
-
-    host.main()
-    return 0
-
-
 COMMANDS: dict[str, Command] = {
     "container health": Command(
         health,
@@ -59,7 +51,6 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
     "container init": Command(init),
-    "container jupyter": Command(jupyter),
     "container password": Command(password),
     "container secrets": Command(secrets),
 }
