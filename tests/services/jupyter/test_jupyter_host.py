@@ -529,7 +529,7 @@ def names_listed(*looks: Callable[[], Awaitable[Any]]) -> list[str]:
         host._servers = asked
         return [each["name"] for each in (await host.answer({"do": "list"}))["servers"]]
 
-    return asyncio.run(asyncio.wait_for(answer(), 60))
+    return asynchronous.run(asyncio.wait_for(answer(), 60))
 
 
 def test_a_list_asks_all_servers_at_once() -> None:

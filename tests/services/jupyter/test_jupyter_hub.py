@@ -17,6 +17,7 @@ from couture_workflow.exceptions import JupyterError
 from couture_workflow.services.jupyter.hub import HubServers, hub_name
 from couture_workflow.services.jupyter.hub_api import words
 from couture_workflow.services.jupyter.servers import Listed, Person, Progress, Server
+from tests.support import asynchronous
 from tests.support.asgi import Served
 
 ANN = Person(number=3, name="ann")
@@ -71,7 +72,7 @@ def run(hub: SmallHub, do: Callable[[HubServers], Awaitable[T]]) -> T:
         finally:
             await servers.close()
 
-    return asyncio.run(inside())
+    return asynchronous.run(inside())
 
 
 def problem(hub: SmallHub, do: Callable[[HubServers], Awaitable[Any]]) -> str:
@@ -348,7 +349,7 @@ def test_options_that_cannot_work_are_told(address: str, token: str, says: str) 
     servers = HubServers(address, token, prefix="/pre", path="/jupyter/")
 
     with pytest.raises(JupyterError) as error:
-        asyncio.run(servers.find(ANN))
+        asynchronous.run(servers.find(ANN))
 
     assert says in str(error.value)
     assert "secret" not in str(error.value)

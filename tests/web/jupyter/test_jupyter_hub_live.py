@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from couture_workflow.exceptions import JupyterError
 from couture_workflow.services.jupyter.hub import HubServers
 from couture_workflow.services.jupyter.servers import Person
+from tests.support import asynchronous
 from tests.support.api_server import PREFIX, ApiServer
 from tests.support.jupyter import ASKED, MINE, Lab, execute, wait_for
 from tests.support.jupyterhub import NO_ROOM, TOKEN, WEAK_TOKEN, Hub
@@ -186,7 +186,7 @@ def test_what_is_wrong_with_the_options_is_told(
         await servers.close()
         return [*said, str(error.value)]
 
-    assert [text for text in asyncio.run(ask()) if words not in text] == []
+    assert [text for text in asynchronous.run(ask()) if words not in text] == []
 
 
 def test_a_name_that_the_hub_refuses_is_told(site: ApiServer, hub: Hub) -> None:
@@ -197,7 +197,7 @@ def test_a_name_that_the_hub_refuses_is_told(site: ApiServer, hub: Hub) -> None:
         await servers.close()
         return str(error.value)
 
-    said = asyncio.run(ask())
+    said = asynchronous.run(ask())
 
     assert "takes no user 'ann-example-of-t.1b3a084697'" in said
     assert "username_pattern" in said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from couture_workflow.services.jupyter.hub import HubServers
 from couture_workflow.services.jupyter.servers import Person, certificates
 from couture_workflow.web.jupyter import state
 from couture_workflow.web.jupyter.people import has_hub
+from tests.support import asynchronous
 from tests.support.asgi import Served
 from tests.web.jupyter.conftest import BADGE, Site, run_site
 from tests.web.jupyter.test_jupyter_proxy import PAGE, client
@@ -156,7 +156,7 @@ def test_a_hub_behind_https_must_be_whom_it_says_it_is(
             address = site.servers.addresses["bob"] = f"https://127.0.0.1:{served.port}"
             servers = HubServers(address, "t", prefix="", path="/jupyter/")
             with pytest.raises(JupyterError) as error:
-                asyncio.run(servers.find(Person(number=2, name="bob")))
+                asynchronous.run(servers.find(Person(number=2, name="bob")))
             answer = client(site, "bob").get("/jupyter/user/bob/lab")
             if known:
                 with socket(site, "/jupyter/user/bob/socket", account="bob") as opened:
