@@ -31,6 +31,7 @@ demo: install ## do a first day's work through the public interfaces, in a tempo
 
 test: install ## run every test: unit, real Spark, real browser
 	@$(BIN)/couture-workflow install --tests
+	@$(BIN)/python -m tests.support.jupyterhub
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-compose: install ## run the stack of containers, with real workers, faults and a browser (needs Docker or root)

@@ -9,6 +9,7 @@ NAMES = (
     "reaper_start",
     "spark_task",
     "notebook_task",
+    "jupyter_servers",
     "files_page",
     "upload",
     "dag_bundle",

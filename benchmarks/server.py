@@ -68,7 +68,7 @@ def api_server() -> Iterator[Server]:
         run_airflow(
             environment, *"users create -u admin -p admin -r Admin -f A -l B -e admin@example.org".split()
         )
-        url = f"http://127.0.0.1:{_free_port()}"
+        url = f"http://127.0.0.1:{free_port()}"
         with (home / "server.log").open("wb") as log:
             process = subprocess.Popen(
                 [
@@ -121,7 +121,8 @@ def run_airflow(environment: dict[str, str], *arguments: str) -> None:
         raise RuntimeError(f"airflow {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

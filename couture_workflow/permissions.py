@@ -12,6 +12,7 @@ READ, CREATE, EDIT, DELETE = "can_read", "can_create", "can_edit", "can_delete"
 
 #: Action of ours -> method that Airflow's auth manager is asked for.
 METHODS = {READ: "GET", CREATE: "POST", EDIT: "PUT", DELETE: "DELETE"}
+ACTIONS = {method: action for action, method in METHODS.items()}
 
 
 @dataclass(frozen=True)

@@ -96,12 +96,29 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "4096",
     ),
     "jupyter_path": _option(
-        "Folders of further kernels for JupyterLab, separated by colons, as in ``JUPYTER_PATH``.",
+        "Folders of further kernels, separated by colons, before those of the variable ``JUPYTER_PATH``.",
         "",
         example="/opt/kernels/share/jupyter",
     ),
+    "jupyter_state": _option(
+        "Folder for sockets and temporary files of Jupyter servers, with a short path. Empty: one in /tmp.",
+        "",
+    ),
+    "jupyter_first_number": _option(
+        "Where the host of Jupyter servers may take other accounts (root): number of the group of all "
+        "people; each person's user id is one of those after it.",
+        "2100000000",
+    ),
     "jupyter_walls": _option(
         "Start Jupyter servers only where the machine can keep their files apart (Landlock).", "True"
+    ),
+    "jupyter_hub_url": _option(
+        "Address of a JupyterHub that has people's Jupyter servers. Empty: this installation has them.",
+        "",
+        example="https://hub.example.org",
+    ),
+    "jupyter_hub_token": _option(
+        "Token of the service that this installation is to the JupyterHub.", "", sensitive=True
     ),
     "status_poll_interval": _option(
         "Seconds between two looks at the state of a job that runs in cluster mode.", "1"

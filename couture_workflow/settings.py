@@ -127,6 +127,16 @@ def max_notebook_files_size() -> int:
     return int(conf.getint(SECTION, "max_notebook_files_size", fallback=32 * 2**20))
 
 
+def mail_connection() -> str:
+    """Return the connection by which Airflow sends mails, "" if something else sends them."""
+    from airflow.configuration import conf
+
+    own = "airflow.utils.email.send_email_smtp"
+    if (conf.get("email", "email_backend", fallback=own) or own) != own:
+        return ""
+    return str(conf.get("email", "email_conn_id", fallback="") or "smtp_default")
+
+
 def termination_grace_period() -> float:
     """Return the seconds between SIGTERM and SIGKILL when a Spark job is killed."""
     from airflow.configuration import conf
@@ -139,6 +149,26 @@ def spark_history_server() -> str:
     from airflow.configuration import conf
 
     return str(conf.get(SECTION, "spark_history_server", fallback="") or "").strip()
+
+
+def jupyter_hub_url() -> str:
+    """Return the address of the JupyterHub that has people's servers, "" where this installation has them."""
+    return _text("jupyter_hub_url")
+
+
+def jupyter_hub_token() -> str:
+    """Return the token of the service that this installation is to the JupyterHub."""
+    from airflow.exceptions import AirflowConfigException
+
+    from couture_workflow.exceptions import JupyterError
+
+    try:
+        return _text("jupyter_hub_token")
+    except AirflowConfigException as error:
+        raise JupyterError(
+            "The token for the JupyterHub cannot be read: the command that [couture_workflow] "
+            "jupyter_hub_token_cmd names failed. An administrator can run it to see why."
+        ) from error
 
 
 def status_poll_interval() -> float:
@@ -170,8 +200,21 @@ def jupyter_memory() -> int:
 
 
 def jupyter_path() -> tuple[Path, ...]:
-    """Return the folders of further kernels, as in ``JUPYTER_PATH``."""
-    return tuple(Path(each).expanduser() for each in _text("jupyter_path").split(os.pathsep) if each.strip())
+    """Return the folders of further kernels: those of the option, then those of ``JUPYTER_PATH``."""
+    given = [*_text("jupyter_path").split(os.pathsep), *os.environ.get("JUPYTER_PATH", "").split(os.pathsep)]
+    return tuple(dict.fromkeys(Path(each.strip()).expanduser() for each in given if each.strip()))
+
+
+def jupyter_state() -> Path | None:
+    """Return the folder for the state of Jupyter servers, None for one that is made in /tmp."""
+    return Path(given).expanduser() if (given := _text("jupyter_state")) else None
+
+
+def jupyter_first_number() -> int:
+    """Return the first number of the accounts of the operating system that Jupyter servers run as."""
+    from airflow.configuration import conf
+
+    return int(conf.getint(SECTION, "jupyter_first_number", fallback=2_100_000_000))
 
 
 def jupyter_walls() -> bool:

@@ -270,6 +270,7 @@ def test_headings_are_in_sentence_case() -> None:
         "Deployer",
         "Git",
         "CI",
+        "JupyterHub",
     }
     for page in (ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")):
         if page.name == "pages.md":

@@ -73,7 +73,7 @@ c.ServerApp.identity_provider_class = HeaderIdentity
 c.IdentityProvider.token = ""
 c.ServerApp.base_url = _GIVEN["base_url"]
 c.ServerApp.sock = _GIVEN["socket"]
-c.ServerApp.sock_mode = "0600"
+c.ServerApp.sock_mode = _GIVEN["socket_mode"]
 c.ServerApp.allow_root = os.geteuid() == 0
 c.ServerApp.open_browser = False
 c.ServerApp.allow_remote_access = True  # the host that the browser names is the API server's

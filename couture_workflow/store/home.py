@@ -32,6 +32,10 @@ _FOLDERS = (
 )
 
 
+#: What others may pass through, and not list, in the home of a group, if people have accounts of their own
+#: for Jupyter servers; the file that says so; the right to pass.
+_PASSED_THROUGH, ACCOUNTS, _PASS = ("", "notebooks"), "notebooks/.accounts.json", 0o001
+
 #: Folders that are for the owner alone even where the home is shared by a group.
 _PRIVATE = ("secrets", "airflow")
 
@@ -163,13 +167,16 @@ def tighten(root: Path) -> None:
     mounted it decides. Below the first level nothing needs to change: nobody else gets there.
     """
     surplus = open_to(root)
+    passed = _PASSED_THROUGH if surplus == 0o007 and (root / ACCOUNTS).exists() else ()
     for path in (root, *root.iterdir()):
         with contextlib.suppress(FileNotFoundError, PermissionError):
             status = path.lstat()
             if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid():
                 continue
             mode = stat.S_IMODE(status.st_mode)
-            if left := mode & (0o077 if path.name in _PRIVATE and path != root else surplus):
+            name = "" if path == root else path.name
+            unwanted = 0o077 if name in _PRIVATE else surplus & ~_PASS if name in passed else surplus
+            if left := mode & unwanted:
                 path.chmod(mode & ~left)
 
 

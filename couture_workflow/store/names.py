@@ -116,6 +116,11 @@ def quote(text: str) -> str:
     return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short) + '"'
 
 
+def is_text(text: str) -> bool:
+    """Tell whether UTF-8 can carry a text: names of files may be any bytes, and JSON has half characters."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def printable(text: str) -> str:
     """Return a text in which what UTF-8 cannot carry stands as its escape, like ``\\ud800``."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -41,7 +41,8 @@ MOST_OF_ADDRESS = 30
 MOST_OF_ACCOUNT = 50
 
 _MOST_KEPT = 5000
-_TOKENS = ("/auth/token", "/auth/token/cli")
+#: Airflow's ways to a token, and that of Flask-AppBuilder, whose token opens nothing here.
+_TOKENS = ("/auth/token", "/auth/token/cli", "/auth/api/v1/security/login")
 _FORM = "/auth/login"
 
 #: An attempt: when, address, account.
@@ -195,7 +196,7 @@ class LogInLimitMiddleware:
             await _refusal(wait, form=path == _FORM)(scope, receive, send)
             return
         status, entered = await self._serve(scope, body, receive, send)
-        if entered or status == 201:
+        if entered or (path != _FORM and status in (200, 201)):
             await to_thread.run_sync(attempts.good, address, account)
         elif status not in (200, 302, 401):
             await to_thread.run_sync(attempts.undo, address, account)

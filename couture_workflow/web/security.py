@@ -19,8 +19,9 @@ from sqlalchemy.orm import lazyload
 from starlette.requests import Request
 
 from couture_workflow import patches
+from couture_workflow.exceptions import NotAllowedError
 from couture_workflow.patches import account_permissions, ended_tokens, guard
-from couture_workflow.permissions import METHODS, AirflowPermission, Permission
+from couture_workflow.permissions import ACTIONS, METHODS, AirflowPermission, Permission
 
 AnyPermission = Permission | AirflowPermission
 DagMethod = Literal["GET", "POST", "PUT", "DELETE"]
@@ -161,3 +162,26 @@ def allowed_on_dag(user: BaseUser | None, method: DagMethod, dag_id: str, *, ent
     return user is not None and bool(
         get_auth_manager().is_authorized_dag(method=method, access_entity=access, details=details, user=user)
     )
+
+
+def demand_on_dag(
+    user: BaseUser | None, method: DagMethod, dag_id: str, *, entity: Literal["", "RUN"] = "", purpose: str
+) -> None:
+    """Raise ``NotAllowedError``, which names the permissions, if Airflow does not let the account do it.
+
+    :param purpose: what needs them, such as "To pause it".
+    """
+    if allowed_on_dag(user, method, dag_id, entity=entity):
+        return
+    action = "can_read" if method == "GET" else "can_edit" if entity else ACTIONS[method]
+    needed = f'"{Permission(action, "DAGs")}" (or "{Permission(action, f"DAG:{dag_id}")}")'
+    if entity:
+        needed += f' and "{Permission(ACTIONS[method], "DAG Runs")}"'
+    raise NotAllowedError(
+        f"{purpose} needs {needed}, which your role does not include. An administrator can change roles."
+    )
+
+
+def reads_dags(user: BaseUser | None) -> bool:
+    """Tell whether Airflow lets the account read any DAG at all."""
+    return user is not None and bool(get_auth_manager().is_authorized_dag(method="GET", user=user))

@@ -299,6 +299,20 @@ def test_a_parameter_that_no_notebook_can_be_given_is_named(value: Any, says: st
         notebook_run.checked_parameters({"good": 1.5, "share": value})
 
 
+def test_the_name_of_a_part_is_made_only_for_what_is_told() -> None:
+    class Key(str):
+        __slots__ = ()
+
+        def __repr__(self) -> str:
+            raise AssertionError("a long key would be copied for each part below it")
+
+    notebook_run.checked_parameters({"x": {Key("k"): [1, {Key("k"): [2, 3]}]}})
+    with pytest.raises(InvalidError) as error:
+        notebook_run.checked_parameters({"x": {"k" * 1_000_000: [object()]}})
+
+    assert len(str(error.value)) < 300
+
+
 def test_a_parameter_in_itself_is_named() -> None:
     round_: list[Any] = []
     round_.append(round_)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from werkzeug.security import generate_password_hash
 
 from couture_workflow.services.dags import repository as dag_repository
@@ -121,6 +122,12 @@ class ApiServer:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(10)
+
+    def workers_now(self) -> list[psutil.Process]:
+        """Return its workers."""
+        assert self._process is not None
+        below = psutil.Process(self._process.pid).children()
+        return [each for each in below if "resource_tracker" not in " ".join(each.cmdline())]
 
     def client(self, account: str | None = None, **options: Any) -> httpx.Client:
         """Return a client with the cookie of an account, or of nobody."""

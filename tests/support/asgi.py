@@ -15,10 +15,13 @@ class Served:
     """Serves an application while its block runs.
 
     :param socket: path of a unix socket; None: a free port of this machine.
+    :param certificate: a file with a private key and its certificate: it is served by HTTPS.
     """
 
-    def __init__(self, app: Any, *, socket: Path | None = None) -> None:
+    def __init__(self, app: Any, *, socket: Path | None = None, certificate: Path | None = None) -> None:
         place: dict[str, Any] = {"uds": str(socket)} if socket else {"host": "127.0.0.1", "port": 0}
+        if certificate is not None:
+            place |= {"ssl_certfile": certificate, "ssl_keyfile": certificate}
         config = uvicorn.Config(
             app, lifespan="off", log_level="critical", timeout_graceful_shutdown=2, **place
         )

@@ -60,11 +60,12 @@ class Lab:
     """JupyterLab of an account, through the API server.
 
     :param token: of the account, as Airflow's log-in gives it.
+    :param below: what stands before the account in the addresses, such as ``user/`` of a JupyterHub.
     """
 
-    def __init__(self, url: str, account: str, token: str) -> None:
+    def __init__(self, url: str, account: str, token: str, *, below: str = "") -> None:
         self.url, self.account, self.token = url, account, token
-        self.base = f"/jupyter/{account}"
+        self.base = f"/jupyter/{below}{account}"
         self.http = httpx.Client(base_url=url, headers={**ASKED, "Cookie": f"_token={token}"}, timeout=120)
         self.xsrf = ""
 
@@ -75,7 +76,7 @@ class Lab:
         wait_for(lambda: self.http.get(MINE).raise_for_status().json()["state"] == "ready")
         answer = self.http.get(f"{self.base}/lab", headers={"Accept": "text/html"})
         assert answer.status_code == 200, answer.text
-        self.xsrf = answer.cookies["_xsrf"]
+        self.xsrf = answer.cookies.get("_xsrf") or self.xsrf  # it sets one where there is none
         self.http.headers["Cookie"] = f"_token={self.token}; _xsrf={self.xsrf}"
         self.http.headers["X-XSRFToken"] = self.xsrf
 
@@ -104,6 +105,12 @@ class Lab:
 
 def execute(socket: Any, code: str, *, timeout: float = 120) -> str:
     """Run code in the kernel of a websocket and return what it printed."""
+    told = outputs(socket, code, timeout=timeout)
+    return "".join(content["text"] for kind, content in told if kind == "stream")
+
+
+def outputs(socket: Any, code: str, *, timeout: float = 120) -> list[tuple[str, Any]]:
+    """Run code in the kernel of a websocket and return what it told: kinds of messages and their contents."""
     asked = uuid.uuid4().hex
     header = {"msg_id": asked, "msg_type": "execute_request", "session": "s", "username": ""}
     content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
@@ -116,13 +123,14 @@ def execute(socket: Any, code: str, *, timeout: float = 120) -> str:
         "buffers": [],
     }
     socket.send(json.dumps(message))
-    printed, left = "", {"execute_reply", "idle"}
+    told: list[tuple[str, Any]] = []
+    left = {"execute_reply", "idle"}
     while left:
         said = json.loads(socket.recv(timeout))
         if said.get("parent_header", {}).get("msg_id") != asked:
             continue
         kind, body = said["msg_type"], said["content"]
-        printed += body["text"] if kind == "stream" else ""
         assert kind != "error", body
+        told.append((kind, body))
         left -= {kind, str(body.get("execution_state"))}
-    return printed
+    return told

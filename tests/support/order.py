@@ -28,6 +28,7 @@ LONGEST = (
     "workbench",
     "test_cli_backup",
     "test_embedded",
+    "test_jupyter_kills",
     "test_examples",
     "test_spark_cluster",
     "test_dag_sandbox",

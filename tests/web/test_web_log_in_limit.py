@@ -127,8 +127,12 @@ def fresh(limited: ApiServer) -> ApiServer:
     return limited
 
 
+APPBUILDER = "/auth/api/v1/security/login"
+
+
 def _token(client: httpx.Client, account: str, password: str, path: str = "/auth/token") -> httpx.Response:
-    return client.post(path, json={"username": account, "password": password})
+    more = {"provider": "db"} if path == APPBUILDER else {}
+    return client.post(path, json={"username": account, "password": password, **more})
 
 
 def _basic(client: httpx.Client, account: str, password: str) -> httpx.Response:
@@ -136,7 +140,7 @@ def _basic(client: httpx.Client, account: str, password: str) -> httpx.Response:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["/auth/token", "/auth/token/cli", "basic"])
+@pytest.mark.parametrize("way", ["/auth/token", "/auth/token/cli", APPBUILDER, "basic"])
 def test_twenty_five_wrong_passwords_are_too_many(way: str, fresh: ApiServer) -> None:
     def attempt(password: str) -> httpx.Response:
         client = fresh.client()  # a connection of its own, so that both workers are asked
@@ -161,6 +165,7 @@ def test_the_ways_in_share_one_limit(fresh: ApiServer) -> None:
         assert _basic(fresh.client(), "dev", f"wrong{number}").status_code == 401
 
     assert _token(fresh.client(), "dev", "dev").status_code == 429
+    assert _token(fresh.client(), "dev", "dev", APPBUILDER).status_code == 429
     assert _basic(fresh.client(), "dev", "dev").status_code == 429
     form = fresh.client().post("/auth/login/", data={"username": "dev", "password": "dev"})
     assert (form.status_code, "Too many wrong passwords" in form.text) == (429, True)
@@ -170,6 +175,7 @@ def test_the_ways_in_share_one_limit(fresh: ApiServer) -> None:
 def test_right_passwords_are_not_limited(fresh: ApiServer) -> None:
     for _ in range(log_in_limit.MOST_OF_PAIR + 5):
         assert _token(fresh.client(), "dev", "dev").status_code == 201
+        assert _token(fresh.client(), "dev", "dev", APPBUILDER).status_code == 200
         assert _basic(fresh.client(), "dev", "dev").status_code == 200
 
 
@@ -183,3 +189,28 @@ def test_wrong_passwords_of_the_form_count_and_a_log_in_ends_the_count(fresh: Ap
     for number in range(log_in_limit.MOST_OF_PAIR):
         assert _token(fresh.client(), "dev", f"wrong{number}").status_code == 401
     assert _token(fresh.client(), "dev", "wrong").status_code == 429
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "without"),
+    [
+        ("/auth/users/userinfo/", 302),
+        ("/auth/users/list/", 302),
+        ("/auth/roles/list/", 302),
+        ("/auth/resetmypassword/form", 302),
+        ("/auth/fab/v1/users", 401),
+        ("/auth/fab/v1/roles", 401),
+        ("/auth/fab/v1/permissions", 401),
+        ("/api/v2/dags", 401),
+    ],
+)
+def test_a_password_by_basic_opens_nothing_of_airflow(fresh: ApiServer, path: str, without: int) -> None:
+    """So nobody can try passwords there: right ones and wrong ones have the same answer."""
+    client = fresh.client()
+    found = [client.get(path, auth=("admin", password)) for password in ("admin", "wrong")]
+
+    assert client.get(path).status_code == without, "nor with the cookies of these answers"
+    assert [answer.status_code for answer in found] == [without, without]
+    assert found[0].headers.get("location") == found[1].headers.get("location")
+    assert "_token" not in client.cookies

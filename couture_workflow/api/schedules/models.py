@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a whole number is wanted, and true and false are none")
+    return value
+
+
+#: A whole number; true would else be taken for 1.
+Whole = Annotated[int, BeforeValidator(_no_truth)]
 
 
 class WhenModel(BaseModel):
@@ -37,8 +47,8 @@ class FormModel(BaseModel):
         "None. Left out, it is as in the notebook.",
     )
     kernel: str = Field("", description="Name of the kernel, empty for the one that the notebook names.")
-    retries: int = Field(0, description="How often a run that failed is tried again.")
-    time_limit: int = Field(0, description="Seconds that a run may take, 0 for no limit.")
+    retries: Whole = Field(0, description="How often a run that failed is tried again.")
+    time_limit: Whole = Field(0, description="Seconds that a run may take, 0 for no limit.")
     email: str = Field("", description="Addresses, separated by commas, that get a mail when a run fails.")
     html: Literal["none", "code", "results"] = Field(
         "none", description="Write the output as a page too: with the code, or the results alone."
@@ -46,8 +56,8 @@ class FormModel(BaseModel):
     files: list[str] = Field(
         default_factory=list, description="Files that go with it: paths from the notebook's folder."
     )
-    keep_outputs: int = Field(30, description="Of how many runs the outputs are kept, 0 for all.")
-    keep_days: int = Field(0, description="For how many days outputs are kept, 0 for ever.")
+    keep_outputs: Whole = Field(30, description="Of how many runs the outputs are kept, 0 for all.")
+    keep_days: Whole = Field(0, description="For how many days outputs are kept, 0 for ever.")
     tags: list[str] = Field(default_factory=list, description="Tags of the DAG.")
     owner: str = Field("", description="Owner of the DAG; empty for whoever saves.")
 
@@ -175,6 +185,7 @@ class ScheduleModel(BaseModel):
     origin: OriginModel = Field(description="Where its copy of the notebook came from.")
     path: str = Field(description="The DAG file in the repository.")
     edited: bool = Field(description="Whether somebody changed the DAG file by hand.")
+    problem: str = Field(description="Why what its schedule.json says is not used, empty if it is.")
     unknown: list[str] = Field(description="Fields that cannot be read from a changed file.")
     commit: str = Field(description="The version that it was read from: the base of a change.")
     words: str = Field(description="When it runs, in words.")
@@ -216,6 +227,8 @@ class BehindModel(BaseModel):
     cells: list[CellModel] = Field(description="Cells that differ.")
     more: int = Field(description="Cells that differ and are not listed.")
     files: list[str] = Field(description="Files beside it that differ or are gone.")
+    source: str = Field(description="The notebook that an update of the copy would take; empty for none.")
+    taken: list[str] = Field(description="Files beside it that it would take too.")
 
 
 class RunModel(BaseModel):

@@ -143,6 +143,8 @@ def compare_copy(name: str, user: Reader) -> models.BehindModel:
         cells=[models.CellModel.model_validate(each) for each in found.difference.cells],
         more=found.difference.more,
         files=list(found.files),
+        source=found.source,
+        taken=list(found.taken),
     )
 
 
@@ -186,6 +188,7 @@ def _told(schedule: Schedule, live: Live, state: str) -> dict[str, Any]:
         "origin": models.OriginModel.model_validate(schedule.origin),
         "path": schedule.path,
         "edited": schedule.edited,
+        "problem": schedule.problem,
         "unknown": list(schedule.unknown),
         "commit": schedule.commit,
         "words": timing.timing(schedule.form.when).words,

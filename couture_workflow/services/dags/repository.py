@@ -103,6 +103,13 @@ def read_all(store: Store, *, commit: str | None = None) -> dict[str, bytes]:
     return {path: contents[blob] for path, (blob, _) in blobs.items()}
 
 
+def contents(store: Store, files: Iterable[DagFile], *, commit: str) -> Iterator[tuple[str, bytes]]:
+    """Give path and content of some files of a version, by one git process for each repository."""
+    if paths := {file.path for file in files}:
+        for path, _, content in submodules.contents(_parts(store, commit, sizes=False), paths):
+            yield path, content
+
+
 def submodule_folders(store: Store) -> frozenset[str]:
     """Return the folders of the newest version that are submodules, or in one."""
     return frozenset(part.submodule for part in _parts(store, None, sizes=False) if part.submodule)

@@ -19,8 +19,8 @@ from couture_workflow.services.jupyter.servers import Listed, Person, Progress, 
 _PATIENCE, _GOOD = 30.0, 1.0
 _LONGEST = 4 * 2**20
 _NO_HOST = (
-    "The service jupyter, which has people's Jupyter servers, does not run. Look at its log, "
-    "logs/jupyter.log of the home; it starts with couture-workflow run."
+    "The service jupyter, which has people's Jupyter servers, does not run or does not answer. Look at its "
+    "log, logs/jupyter.log of the home."
 )
 
 

@@ -26,19 +26,21 @@ import psutil
 
 from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError, JupyterError
-from couture_workflow.services.jupyter import place
-from couture_workflow.services.jupyter.process import JupyterProcess, Surroundings
+from couture_workflow.services.jupyter import accounts, place
+from couture_workflow.services.jupyter.accounts import Account, Accounts
+from couture_workflow.services.jupyter.process import JupyterProcess, Prepare, Surroundings
 from couture_workflow.services.jupyter.servers import Person
-from couture_workflow.services.notebooks import people
+from couture_workflow.services.notebooks import examples, kernels, people
 from couture_workflow.services.runtimes import installed
 from couture_workflow.services.spark import notebook_session
-from couture_workflow.store.home import Store
+from couture_workflow.store.home import Store, open_to
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at the servers.
-_LOOK = 2.0
+#: Seconds between two looks at the servers, and that a list waits for one of them.
+_LOOK, _LONGEST_LOOK = 2.0, 2.0
 _LONGEST = 64 * 1024
+_CLASS_DATA = "class-data"
 _NO_ROOM = (
     "JupyterLab of %s has no namespaces of its own, since this machine lets this account make none: "
     "notebooks can open sockets and terminals of this account, also other people's. See docs/jupyter.md."
@@ -50,8 +52,8 @@ class Host:
 
     :param most: servers at once.
     :param memory: bytes that the processes of one server have at most.
-    :param prepare: called in a thread with the person and the server's folder before each start, and whenever
-        the person opens JupyterLab; returns variables for kernels.
+    :param prepare: called in a thread with the person, the server's folder and its account before each start,
+        and whenever the person opens JupyterLab; returns variables for kernels.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class Host:
         *,
         most: int,
         memory: int,
-        prepare: Callable[[Person, Path], Mapping[str, str]] = lambda person, folder: {},
+        prepare: Prepare = lambda person, folder, account: {},
     ) -> None:
         self._surroundings, self._prepare = surroundings, prepare
         self.most, self.memory = most, memory
@@ -72,7 +74,8 @@ class Host:
     async def answer(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Do what is asked and say how it went."""
         if order["do"] == "list":
-            return {"servers": [await self._listed(each) for each in self._servers.values() if each.ready]}
+            ready = [each for each in self._servers.values() if each.ready]
+            return {"servers": await asyncio.gather(*(self._listed(each) for each in ready))}
         person = Person(number=int(order["number"]), name=str(order["name"]))
         key = people.folder_name(person.name)
         if order["do"] == "start":
@@ -149,7 +152,8 @@ class Host:
                 log.info("JupyterLab of %s has ended", server.person.name)
 
     async def _listed(self, server: JupyterProcess) -> dict[str, Any]:
-        await server.look()
+        with contextlib.suppress(TimeoutError):  # then what it said last
+            await asyncio.wait_for(server.look(), _LONGEST_LOOK)
         kernels = server.status.get("list", [])
         return {
             "number": server.person.number,
@@ -161,10 +165,14 @@ class Host:
             "busy": sum(each.get("execution_state") == "busy" for each in kernels),
         }
 
-    async def keep(self) -> None:
-        """Look after the servers: bury the dead, end the idle, hold each to its memory."""
+    async def keep(self, alive: Path) -> None:
+        """Look after the servers: bury the dead, end the idle, hold each to its memory.
+
+        :param alive: file that is touched again and again, as a sign of life.
+        """
         turn = 0
         while True:
+            await asyncio.to_thread(alive.touch)
             await asyncio.sleep(_LOOK)
             turn += 1
             for key, server in list(self._servers.items()):
@@ -235,7 +243,7 @@ async def serve(host: Host, home: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    keeper = asyncio.create_task(host.keep())
+    keeper = asyncio.create_task(host.keep(state / "alive"))
     keeper.add_done_callback(lambda _: stop.set())
     async with server:
         await stop.wait()
@@ -249,6 +257,8 @@ def _cleared(home: Path) -> Path:
     """Return the folder of the state without what a killed host left: its reapers ended the servers."""
     state = place.state_folder(home)
     for path in state.iterdir():
+        if path.name == _CLASS_DATA:
+            continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -256,33 +266,66 @@ def _cleared(home: Path) -> Path:
     return state
 
 
-def surroundings(home: Path) -> Surroundings:
+def surroundings(home: Path, numbers: Accounts | None) -> Surroundings:
     """Return what servers need, from the options, or raise ``RuntimeMissingError``."""
     from airflow.configuration import conf
 
+    python, offered = Path(installed.jupyterlab()), settings.jupyter_path()
+    if numbers is not None and not _is_for_all(python):
+        numbers = None
+    for path in offered if numbers is not None else ():
+        if accounts.unreadable([path, path / "kernels"]) is not None:
+            log.warning(
+                "Kernels of %s are not offered: others cannot read it. Type: chmod -R go+rX %s", path, path
+            )
     return Surroundings(
         home=home,
         state=place.state_folder(home),
-        python=Path(installed.jupyterlab()),
+        python=python,
         prefix=urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/"),
         idle=int(settings.jupyter_idle() * 60),
-        kernels=settings.jupyter_path(),
-        readable=(*installed.readable_by_notebooks(), home / "cache" / "class-data"),
+        kernels=offered,
+        readable=(*installed.readable_by_notebooks(), *kernels.programs(), class_data(home)),
         walls=settings.jupyter_walls(),
+        accounts=numbers,
     )
 
 
-def spark_session(home: Path, person: Person, folder: Path) -> Mapping[str, str]:
+def _is_for_all(python: Path) -> bool:
+    """Tell whether other accounts of the operating system can run the Jupyter runtime."""
+    packages = [path.parent for path in python.parents[1].glob("lib/python3.*/site-packages/jupyterlab")]
+    if (path := accounts.unreadable([python, *packages, Path(__file__)])) is not None:
+        log.warning(
+            "Jupyter servers run as this account, not as one for each person: others cannot read %s. Type: "
+            "chmod -R go+rX %s",
+            *(path, path if path.is_dir() else path.parent),
+        )
+    return path is None
+
+
+def class_data(home: Path) -> Path:
+    """Return the folder of archives for kernels: accounts of containers cannot enter the home's."""
+    given = settings.jupyter_state()
+    return given / _CLASS_DATA if given else home / "cache" / _CLASS_DATA
+
+
+def spark_session(home: Path, person: Person, folder: Path, account: Account | None) -> Mapping[str, str]:
     """Write what sessions of a person's notebooks are made from; return the variables that tell where it is.
 
     :param folder: of the person's server, to which notebooks have no right to write.
     """
+    archives = class_data(home)
+    if account is not None and archives.is_dir():
+        for path in (archives, *archives.glob("*.jsa")):
+            path.chmod(0o755 if path == archives else 0o644)
     return notebook_session.write(
         Store.open(home),
         folder / "spark-session.json",
         scratch=folder / "tmp",
         copies=folder / "spark-files",
+        reader=notebook_session.Reader(uid=account.uid, gid=account.uid) if account else None,
         train=True,
+        cache=archives,
     )
 
 
@@ -291,10 +334,12 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(message)s")
     for name in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    os.umask(0o077)
     home = settings.home().absolute()
+    os.umask(open_to(home))
+    examples.place(home)
+    numbers = accounts.of_home(home, settings.jupyter_first_number())
     host = Host(
-        lambda: surroundings(home),
+        lambda: surroundings(home, numbers),
         most=settings.jupyter_servers(),
         memory=settings.jupyter_memory() << 20,
         prepare=partial(spark_session, home),

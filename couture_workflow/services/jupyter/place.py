@@ -13,6 +13,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from couture_workflow import settings
 from couture_workflow.exceptions import JupyterError
 from couture_workflow.store import atomic
 
@@ -55,6 +56,8 @@ def read_endpoint(home: Path) -> Endpoint | None:
 
 def state_folder(home: Path) -> Path:
     """Return the folder for the state of a home's host, for this account alone, made if it is not there."""
+    if (given := settings.jupyter_state()) is not None:
+        return given
     digest = hashlib.sha256(os.fsencode(home.absolute())).hexdigest()[:12]
     folder = _SHORT / f"couture-jupyter-{os.geteuid()}-{digest}"
     try:

@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from couture_workflow.exceptions import JupyterError
-from couture_workflow.services.jupyter import launch
+from couture_workflow.services.jupyter import accounts, launch
+from couture_workflow.services.jupyter.accounts import Account, Accounts
 from couture_workflow.services.jupyter.servers import Person
 from couture_workflow.services.notebooks import people
 from couture_workflow.services.processes import reaper
@@ -61,6 +62,7 @@ class Surroundings:
     :param kernels: folders of further kernels, as in ``JUPYTER_PATH``.
     :param readable: further folders that notebooks read: Spark, Java.
     :param walls: without walls no server is started.
+    :param accounts: of the operating system, one for each person; None: all run as this account.
     """
 
     home: Path
@@ -71,6 +73,10 @@ class Surroundings:
     kernels: tuple[Path, ...] = ()
     readable: tuple[Path, ...] = ()
     walls: bool = True
+    accounts: Accounts | None = None
+
+
+Prepare = Callable[[Person, Path, Account | None], Mapping[str, str]]
 
 
 def new_key() -> tuple[str, str]:
@@ -103,7 +109,7 @@ class JupyterProcess:
 
     person: Person
     surroundings: Surroundings
-    prepare: Callable[[Person, Path], Mapping[str, str]] = lambda person, folder: {}
+    prepare: Prepare = lambda person, folder, account: {}
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     waits_for: str = "Waiting for JupyterLab to start."
     problem: str = ""
@@ -117,6 +123,7 @@ class JupyterProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._spawned: asyncio.Task[None] | None = None
         self._client: httpx.AsyncClient | None = None
+        self._account: Account | None = None
 
     @property
     def socket(self) -> Path:
@@ -184,8 +191,8 @@ class JupyterProcess:
 
     @property
     def has_room(self) -> bool:
-        """Tell whether sockets and terminals of others are out of its sight."""
-        return not (self._folder / launch.NO_ROOM).exists()
+        """Tell whether sockets and terminals of others are out of its reach."""
+        return self._account is not None or not (self._folder / launch.NO_ROOM).exists()
 
     def last_activity(self) -> datetime:
         """Return when the person, or a kernel, last did something."""
@@ -216,13 +223,15 @@ class JupyterProcess:
                 process.stdin.close()  # the reaper stops at the end of the pipe
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(_wait, process)
+            await asyncio.to_thread(self._wait, process)
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def _spawn(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700)
         own, root = self._make_folders()
+        if (numbers := self.surroundings.accounts) is not None:
+            self._account = numbers.of(self.person.name)
         for name in ("runtime", "tmp"):
             (self._folder / name).mkdir(mode=0o700)
         server, start = self._folder / "server.json", self._folder / "start.json"
@@ -231,7 +240,8 @@ class JupyterProcess:
             *(str(self.surroundings.python), "-P", "-m", "jupyterlab"),
             f"--config={_CONFIGURATION}",
         ]
-        start.write_text(json.dumps({**self._walls(own), "command": command}), encoding="utf-8")
+        given = {**self._walls(own), **self._user(own, server), "command": command}
+        start.write_text(json.dumps(given), encoding="utf-8")
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 [
@@ -245,8 +255,22 @@ class JupyterProcess:
                 cwd=own,
                 env=self._variables(own, server),
                 start_new_session=True,
-                umask=0o077,
+                umask=0o077 if self._account is None else 0o002,
             )
+
+    def _user(self, own: Path, server: Path) -> dict[str, Any]:
+        """Give the account what it needs, and return what its start has to know of it."""
+        if (account := self._account) is None or (numbers := self.surroundings.accounts) is None:
+            return {"user": None, "groups": [], "over": {}}
+        numbers.hand_over(account, own, people.shared(self.surroundings.home))
+        self._folder.chmod(0o711)
+        (self._folder / "root").chmod(0o755)
+        accounts.let_read(server, account)
+        for name, group, mode in (("runtime", 0, 0o2750), ("tmp", account.uid, 0o700)):
+            os.chown(self._folder / name, account.uid, group)  # the API server reaches the socket as group 0
+            (self._folder / name).chmod(mode)
+        over = numbers.name(account, self._folder, own)
+        return {"user": account.uid, "groups": [account.shared], "over": over}
 
     def _make_folders(self) -> tuple[Path, Path]:
         """Make the person's folder, and the one that JupyterLab shows: links to what may be seen there."""
@@ -268,6 +292,7 @@ class JupyterProcess:
             "base_path": self.base_path,
             "base_url": self.surroundings.prefix + self.base_path,
             "socket": str(self.socket),
+            "socket_mode": "0600" if self._account is None else "0660",
             "root": str(root),
             "preferred": str(root / people.folder_name(self.person.name)),
             "idle": self.surroundings.idle,
@@ -291,6 +316,8 @@ class JupyterProcess:
             *(f"/dev/{name}" for name in _DEVICES),
         ]
         hidden = [str(given.state), *_SOCKETS]
+        if self._account is not None:
+            hidden += accounts.closed([*read, *write])
         return {"read": read, "write": write, "hidden": hidden, "needs_walls": given.walls}
 
     def _variables(self, own: Path, server: Path) -> dict[str, str]:
@@ -311,7 +338,35 @@ class JupyterProcess:
 
     def refresh(self) -> Mapping[str, str]:
         """Write anew what kernels read when they start; return the variables that tell them where it is."""
-        return self.prepare(self.person, self._folder)
+        return self.prepare(self.person, self._folder, self._account)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the reaper; if it was killed itself, do its work."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE * 2 + 5)
+        deadline = time.monotonic() + _GRACE
+        while (left := self._left(process.pid)) and time.monotonic() < deadline:
+            for each in left:
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+    def _left(self, leader: int) -> list[psutil.Process]:
+        """Return its living processes, also without the reaper, which adopts what loses its parent.
+
+        Kernels, and what they start, may have sessions of their own: their variables tell whose they are.
+        """
+        session, runtime = set(reaper.members(leader)), str(self._folder / "runtime")
+        found: dict[int, psutil.Process] = {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                is_ours = process.pid in session or process.environ().get("JUPYTER_RUNTIME_DIR") == runtime
+                if is_ours and process.pid != leader:
+                    found |= {each.pid: each for each in (process, *process.children(recursive=True))}
+        return [each for each in found.values() if each.pid != leader and _lives(each)]
 
     def _why(self) -> str:
         """Return why it ended."""
@@ -328,16 +383,10 @@ class JupyterProcess:
         return f"JupyterLab ended while it started. It said last: {said[-1][:500] if said else 'nothing'}"
 
 
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the reaper; if it was killed itself, do its work."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE * 2 + 5)
-    deadline = time.monotonic() + _GRACE
-    while reaper.signal_all(process.pid, signal.SIGKILL) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _readable_of_etc() -> Iterator[str]:

@@ -5,10 +5,14 @@ What is behind it, servers of this machine or a JupyterHub, is nobody else's bus
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Literal, Protocol
+
+import httpx
 
 State = Literal["starting", "ready", "stopped"]
 
@@ -32,10 +36,13 @@ class Server:
     :param address: ``unix:/path/of/socket`` or ``http://host:port``.
     :param base_path: what the browser's addresses of it begin with, such as ``/jupyter/ann/``; the path of
         ``[api] base_url`` comes before it.
+    :param by_name: it is asked by the name in its address, which whatever is in front of it may go by, and is
+        told nothing of the browser's own address; else it is told the host that the browser knows.
     """
 
     address: str
     base_path: str
+    by_name: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +71,17 @@ class Listed:
     memory: int | None
     kernels: int | None
     busy: int | None
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """Return the authorities that vouch for ``https://`` addresses: those of this machine and public ones.
+
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name others, such as a company's own.
+    """
+    context = httpx.create_ssl_context(trust_env=False)
+    context.set_default_verify_paths()
+    return context
 
 
 class Servers(Protocol):

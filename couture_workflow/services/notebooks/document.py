@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -19,7 +18,7 @@ from typing import Any
 from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError, InvalidError, NotFoundError, TooLargeError
 from couture_workflow.services.notebooks import folders, parameters
-from couture_workflow.services.notebooks.folders import Beside
+from couture_workflow.services.notebooks.folders import Beside, State
 from couture_workflow.services.notebooks.parameters import Parameter
 from couture_workflow.services.processes import apart
 from couture_workflow.store.names import quote
@@ -32,11 +31,9 @@ LARGEST_COPY, _MOST_CELLS = 16 * 2**20, 10_000
 _NAME = 100
 #: Languages whose cells are read, "" where a notebook names none.
 _PYTHON = ("", "python", "python3", "ipython")
-#: What is known of a file without reading it; digests of copies by that, and how many; seconds after which a
-#: change of a file shows in its times for certain.
-_FileState = tuple[str | int, ...]
-_digests: dict[_FileState, str] = {}
-_MOST_DIGESTS, _SETTLED = 2_000, 2.0
+#: Digests of copies by the state of the notebook, and how many.
+_digests: dict[State, str] = {}
+_MOST_DIGESTS = 2_000
 _OUTPUTS = ("outputs", "execution_count", "prompt_number")
 _ERRORS: dict[str, type[CoutureError]] = {
     "missing": NotFoundError,
@@ -93,14 +90,17 @@ def read(top: Path, path: str, *, copy: bool = False) -> Document:
         raise InvalidError(_given_up(path, answer.why), field="notebook")
     told = dict(answer.value)
     if kind := told.get("error"):
-        raise _error(kind, told["message"])
+        raise _error(kind, told["message"] + (folders.at_a_hub() if kind == "missing" else ""))
     return _document(told)
 
 
 def glance(top: Path, path: str) -> Document:
     """Return a notebook as ``read`` does, without a copy; a file that stayed the same is not read again."""
-    with folders.opened(top, path) as file:
-        status = os.fstat(file.fileno())
+    try:
+        with folders.opened(top, path) as file:
+            status = os.fstat(file.fileno())
+    except NotFoundError as error:
+        raise NotFoundError(f"{error}{folders.at_a_hub()}") from error
     stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return replace(_known(top, path, settings.max_notebook_size(), stamp), beside=folders.beside(top, path))
 
@@ -125,35 +125,32 @@ def look_at_parameters(_: None, text: str) -> list[dict[str, Any]]:
         return []
 
 
-def copy_digests(top: Path, paths: Sequence[str]) -> list[str]:
-    """Return the digest of what the copy of each notebook would be, "" for one that cannot be read.
+def copy_digests(top: Path, paths: Sequence[str]) -> list[str | None]:
+    """Return the digest of what the copy of each notebook would be.
+
+    It is "" for a notebook that is not there or cannot be read, None for one that there was no time for.
 
     A file that is the same as it was when it was read last is not read again: lists ask every few seconds.
     """
-    states = {path: _file_state(top, path) for path in paths}
-    found = {path: known for path, state in states.items() if (known := _digests.get(state)) is not None}
+    states = {path: folders.state(top, path) for path in paths}
+    found: dict[str, str | None] = {
+        path: _digests[state] for path, state in states.items() if state is not None and state in _digests
+    }
     if unread := [path for path in states if path not in found]:
         common = {"top": str(top), "largest": settings.max_notebook_size()}
         answers = apart.each("notebooks.document.look_at_copy", common, unread, seconds=PATIENCE)
-        read = {path: str(answer.value or "") for path, answer in zip(unread, answers, strict=True)}
+        read = {
+            path: None if answer.why in ("late", "time") else str(answer.value or "")
+            for path, answer in zip(unread, answers, strict=True)
+        }
         found |= read
         if len(_digests) + len(read) > _MOST_DIGESTS:
             _digests.clear()
         for path, digest in read.items():
-            if digest and (state := states[path]) and state == _file_state(top, path):
+            state = states[path]
+            if digest and state and state.is_settled and state == folders.state(top, path):
                 _digests[state] = digest
     return [found[path] for path in paths]
-
-
-def _file_state(top: Path, path: str) -> _FileState:
-    """Return what changes with the content of a file; () if it was changed only just, or is not there."""
-    try:
-        status = (top / path).lstat()
-    except (OSError, ValueError):
-        return ()
-    if abs(time.time() - max(status.st_mtime, status.st_ctime)) < _SETTLED:
-        return ()
-    return (str(top), path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def look_at_copy(common: Mapping[str, Any], path: str) -> str:
@@ -182,6 +179,11 @@ def _document(told: Mapping[str, Any]) -> Document:
 
 
 def _given_up(path: str, why: str) -> str:
+    if why == "late":
+        return (
+            f"{quote(path)} could not be read yet: the server reads other notebooks at the moment. Try again "
+            "in a minute."
+        )
     reason = "needs more memory than is given to it" if why == "crashed" else "takes too long"
     return (
         f"{quote(path)} cannot be read as a notebook: to read it {reason}. Clear its outputs, or split it "
@@ -251,13 +253,15 @@ def parsed(content: bytes, path: str) -> dict[str, Any]:
         ) from error
     except RecursionError as error:
         raise InvalidError(f"{name} is not a notebook: it is nested too deeply.", field="notebook") from error
-    version = data.get("nbformat") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or isinstance(version, bool) or not isinstance(version, int):
+    if not isinstance(data, dict) or "nbformat" not in data:
         raise InvalidError(f"{name} is not a notebook: it says no nbformat.", field="notebook")
+    version = data["nbformat"]
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise InvalidError(f"{name} is not a notebook: its nbformat is no whole number.", field="notebook")
     if version not in (3, 4):
         raise InvalidError(
-            f"{name} has the format {version}; notebooks of 3 to 4.5 are read. Open and save it in a present "
-            "JupyterLab.",
+            f"{name} has the format {str(version)[:10]}; notebooks of 3 to 4.5 are read. Open and save it "
+            "in a present JupyterLab.",
             field="notebook",
         )
     if not isinstance(data.get("cells" if version == 4 else "worksheets"), list):

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+from couture_workflow import settings
 from couture_workflow.exceptions import InvalidError, NotFoundError, TooLargeError
 from couture_workflow.services.notebooks.people import EXAMPLES, SHARED, folder_name
 from couture_workflow.store.names import MAX_PATH_BYTES, quote
 
 #: Files that are listed of a folder, entries that are looked at for that, and folders in each other.
 MOST_FILES, _MOST_ENTRIES, _DEEPEST = 200, 5_000, 3
+#: Seconds after which a change of a file shows in its times for certain.
+_SETTLED = 2.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -36,10 +40,44 @@ class Beside:
     size: int
 
 
+class State(NamedTuple):
+    """What changes with the content of a file, and is known without reading it."""
+
+    top: str
+    path: str
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether the file was last changed long enough ago that a further change would show."""
+        return abs(time.time() - max(self.mtime_ns, self.ctime_ns) / 1e9) >= _SETTLED
+
+
+def state(top: Path, path: str) -> State | None:
+    """Return the state of a file below a folder, None if there is none."""
+    try:
+        status = (top / path).lstat()
+    except (OSError, ValueError):
+        return None
+    return State(str(top), path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 def may_read(path: str, account: str) -> bool:
     """Tell whether a path below the folder of all notebooks is the account's own, shared or an example."""
     first, _, rest = path.partition("/")
     return bool(rest) and first in (SHARED, EXAMPLES, folder_name(account))
+
+
+def is_path(path: str) -> bool:
+    """Tell whether a text is a path that leads down from a folder, of printable characters."""
+    return (
+        path.isprintable()
+        and not any(part in ("", ".", "..") for part in path.split("/"))
+        and len(path.encode("utf-8", "replace")) <= MAX_PATH_BYTES
+    )
 
 
 def checked(path: str, account: str, *, field: str = "notebook") -> str:
@@ -48,12 +86,7 @@ def checked(path: str, account: str, *, field: str = "notebook") -> str:
     :raises InvalidError: it is no path below the folder of all notebooks.
     :raises NotFoundError: it is another person's, whether it exists or not.
     """
-    parts = path.split("/")
-    if (
-        not path.isprintable()
-        or any(part in ("", ".", "..") for part in parts)
-        or len(path.encode("utf-8", "replace")) > MAX_PATH_BYTES
-    ):
+    if not is_path(path):
         raise InvalidError(
             f"{quote(path)} is no path of a notebook. Give one from the folder of all notebooks, such as "
             f"{quote(f'{folder_name(account)}/report.ipynb')}.",
@@ -62,18 +95,30 @@ def checked(path: str, account: str, *, field: str = "notebook") -> str:
     if not may_read(path, account):
         raise NotFoundError(
             f"There is no {quote(path)} among your notebooks. They are below {folder_name(account)}/ and "
-            f"{SHARED}/; a notebook of somebody else must be copied there."
+            f"{SHARED}/; a notebook of somebody else must be copied there.{at_a_hub()}"
         )
     return path
+
+
+def at_a_hub() -> str:
+    """Return why a notebook that somebody has open may not be among those that are known here."""
+    if not settings.jupyter_hub_url():
+        return ""
+    return (
+        " JupyterLab runs at a JupyterHub here, and its files are known only where its Spawner mounts the "
+        "workbench's folder of notebooks. An administrator can see to it, or put the notebook there."
+    )
 
 
 @contextmanager
 def opened(top: Path, path: str) -> Iterator[BinaryIO]:
     """Open a file below a folder for reading.
 
-    :param path: as ``checked`` returns it.
+    :param path: as ``checked`` returns it, whose right has been asked for.
     :raises NotFoundError: there is none, it is a link or no ordinary file, or it cannot be read.
     """
+    if {"", ".", ".."}.intersection(path.split("/")):
+        raise NotFoundError(f"There is no {quote(path)} among the notebooks: it is no path of a file.")
     folder = _folder(top, path.split("/")[:-1], path)
     try:
         number = os.open(path.split("/")[-1], _FILE, dir_fd=folder)
@@ -81,10 +126,11 @@ def opened(top: Path, path: str) -> Iterator[BinaryIO]:
         raise _missing(path, error) from error
     finally:
         os.close(folder)
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):  # a folder cannot even be made a file of Python
+        os.close(number)
+        raise NotFoundError(f"{quote(path)} is not an ordinary file.")
     with os.fdopen(number, "rb") as file:
-        status = os.fstat(number)
-        if not stat.S_ISREG(status.st_mode):
-            raise NotFoundError(f"{quote(path)} is not an ordinary file.")
         if status.st_nlink > 1:
             raise NotFoundError(f"{quote(path)} has a second name (a hard link). Take a copy of it.")
         yield file

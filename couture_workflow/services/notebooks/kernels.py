@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,19 +55,43 @@ def specifications() -> Iterator[Path]:
             continue
 
 
+def programs() -> tuple[Path, ...]:
+    """Return the environments that kernels of ``jupyter_path`` run in: what has to be readable for them."""
+    found: dict[Path, None] = {}
+    for folder in settings.jupyter_path():
+        for path in sorted((folder / "kernels").glob("*/kernel.json"))[:_MOST]:
+            program = _program(path)
+            if program is None:
+                continue
+            for each in (program, program.resolve()):
+                found[each.parent.parent if each.parent.name == "bin" else each] = None
+    return tuple(path for path in found if len(path.parts) > 2)  # never the root
+
+
 def _folders() -> list[Path]:
-    given = [Path(path) for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if path]
-    tops = [*given, settings.runtimes_path() / "jupyter" / "share" / "jupyter", *_SYSTEM]
+    tops = [*settings.jupyter_path(), settings.runtimes_path() / "jupyter" / "share" / "jupyter", *_SYSTEM]
     return [top / "kernels" for top in tops]
 
 
-def _kernel(path: Path) -> Kernel | None:
+def _described(path: Path) -> dict[str, Any] | None:
+    """Return what a file says of a kernel, None if it is no description of one."""
     try:
         with path.open("rb") as file:
             data: Any = json.loads(file.read(_LARGEST))
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(data, dict) or not isinstance(data.get("argv"), list):
+    return data if isinstance(data, dict) and isinstance(data.get("argv"), list) else None
+
+
+def _program(path: Path) -> Path | None:
+    """Return the program of a kernel, if its description says where it is."""
+    argv = (_described(path) or {}).get("argv")
+    return Path(argv[0]) if argv and isinstance(argv[0], str) and argv[0].startswith("/") else None
+
+
+def _kernel(path: Path) -> Kernel | None:
+    data = _described(path)
+    if data is None:
         return None
     title, language = data.get("display_name"), data.get("language")
     return Kernel(

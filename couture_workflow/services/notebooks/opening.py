@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services.notebooks import folders, outputs
+from couture_workflow.store.names import is_text
 
 if TYPE_CHECKING:
     from couture_workflow.services.runs.records import Run, RunKey
@@ -28,7 +29,7 @@ def opened(store: Store, key: RunKey, name: str) -> BinaryIO:
     :param name: path from the run's own folder, such as ``output.html`` or ``files/plots/a.png``.
     """
     parts = name.split("/")
-    own = name in _NAMES or (parts[0] == outputs.FILES and len(parts) > 1 and outputs.is_text(name))
+    own = name in _NAMES or (parts[0] == outputs.FILES and len(parts) > 1 and is_text(name))
     if own and "\0" not in name and not {"", ".", ".."}.intersection(parts):
         try:
             return _kept_open(store, key, name)

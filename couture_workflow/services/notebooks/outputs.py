@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from couture_workflow.services.notebooks import workspace
+from couture_workflow.services.notebooks import cell_files, workspace
+from couture_workflow.services.notebooks.cell_files import Walk
 from couture_workflow.services.runs import records
 from couture_workflow.store import atomic
+from couture_workflow.store.names import is_text
 
 if TYPE_CHECKING:
     from couture_workflow.services.runs.records import RunKey
@@ -41,6 +41,9 @@ _KINDS: dict[str, Kind] = {NOTEBOOK: "notebook", HTML: "html", HTML_WITHOUT_CODE
 #: What a run says of its progress, and seconds without a word after which it has been killed.
 PROGRESS, _SILENCE = "progress.json", 3_600
 _ABOUT, _KEEP, _NAMED = "about.json", "keep.json", "named.json"
+
+#: Folders from the top to the own one of a try.
+_DEPTH = 5
 
 #: A list has no more files than that, and looks at no more entries of folders.
 MOST, _MOST_LOOKED_AT = 1_000, 20_000
@@ -71,10 +74,14 @@ class Listing:
 
 @dataclass(frozen=True)
 class Room:
-    """What outputs take: how many tries have any, and their bytes."""
+    """What outputs take: how many tries have any, and their bytes.
+
+    :param is_whole: whether all were looked at; if not, they take more.
+    """
 
     tries: int
     size: int
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -112,19 +119,13 @@ def listed(own: Path) -> Listing:
         Output(name, kind, size) for name, kind in _KINDS.items() if (size := _size(own / name)) is not None
     ]
     left_out = 0
-    for number, (path, size) in enumerate(_files(own / FILES)):
-        if number >= _MOST_LOOKED_AT:
-            break
+    walk = Walk(own / FILES, entries=_MOST_LOOKED_AT)
+    for path, status in walk:
         if len(found) < MOST and is_text(path):
-            found.append(Output(f"{FILES}/{path}", "file", size))
+            found.append(Output(f"{FILES}/{path}", "file", status.st_size))
         else:
             left_out += 1
-    return Listing(tuple(found), left_out)
-
-
-def is_text(name: str) -> bool:
-    """Tell whether a file's name is text: those of Linux may be any bytes, which no page can name."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    return Listing(tuple(found), left_out + (not walk.is_whole))
 
 
 def delete(store: Store, key: RunKey) -> None:
@@ -141,7 +142,12 @@ def room(store: Store, dag_id: str, task_id: str | None = None) -> Room:
     """Return what the outputs of a task, or of a DAG's tasks, take."""
     place = top(store) / records.task_place(dag_id, task_id)
     tries = list(place.glob("*/run=*/*" if task_id is not None else "*/*/run=*/*"))
-    return Room(len(tries), sum(size for own in tries for _, size in _files(own)))
+    size, left, is_whole = 0, _MOST_LOOKED_AT, True
+    for own in tries:
+        walk = Walk(own, entries=left)
+        size += sum(status.st_size for _, status in walk)
+        left, is_whole = walk.left, is_whole and walk.is_whole
+    return Room(len(tries), size, is_whole)
 
 
 def begin(store: Store, key: RunKey, keep: Keep) -> Path:
@@ -239,36 +245,40 @@ def _size(path: Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield path and bytes of each regular file below a folder, by name; links are not followed."""
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            if (size := _size(path)) is not None:
-                yield path.relative_to(folder).as_posix(), size
-
-
 def _stamp(path: Path) -> list[int] | None:
     """Return what tells a file from one that has replaced it, None if there is none."""
     size = _size(path)
     return None if size is None else [size, path.lstat().st_mtime_ns]
 
 
+def _named_file(store: Store, name: str) -> Path | None:
+    """Return where a file is that a note names, None if that is elsewhere: cells can write into notes."""
+    notebooks = store.outputs / "notebooks"
+    path = notebooks / name.removeprefix("notebooks/")
+    try:
+        fits = (
+            "\0" not in name
+            and ".." not in path.parts
+            and path.parent.resolve().is_relative_to(notebooks.resolve())
+        )
+        return path if fits and path.is_relative_to(notebooks) else None
+    except (ValueError, OSError, RuntimeError):  # a name that no file can have, or links in a circle
+        return None
+
+
 def _remove(store: Store, folder: Path, *, named: bool = True) -> None:
     """Remove a folder of one try or many; with what ``output_nb`` named, if no other run has replaced it."""
-    for note in folder.rglob(_NAMED) if named else ():
-        if not note.parent.name.isdecimal():  # what cells wrote
-            continue
+    deeper = _DEPTH - len(folder.relative_to(top(store)).parts)
+    for note in folder.glob("*/" * deeper + _NAMED) if named else ():
         try:
             written = dict(json.loads(note.read_bytes()))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             continue
         for name, stamp in written.items():
-            path = store.outputs / "notebooks" / name.removeprefix("notebooks/")
-            if ".." not in path.parts and _stamp(path) == stamp:
-                path.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):  # until one is not empty
+            path = _named_file(store, name)
+            if path is not None and _stamp(path) == stamp:
+                with contextlib.suppress(OSError):  # until a folder is not empty
+                    path.unlink(missing_ok=True)
                     for parent in path.relative_to(store.outputs / "notebooks").parents[:-1]:
                         (store.outputs / "notebooks" / parent).rmdir()
-    shutil.rmtree(folder, ignore_errors=True)
+    cell_files.remove(folder)

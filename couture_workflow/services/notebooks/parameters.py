@@ -12,6 +12,7 @@ import keyword
 import math
 import re
 import tokenize
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -58,8 +59,10 @@ def looks_secret(name: str) -> bool:
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a parameter can have this name."""
-    return name.isidentifier() and not keyword.iskeyword(name) and len(name) <= 100
+    """Tell whether a parameter can have this name: Python must take it for a variable, and for no other."""
+    if len(name) > 100 or not name.isidentifier() or keyword.iskeyword(name):
+        return False
+    return unicodedata.normalize("NFKC", name) == name  # Python reads another name in its place
 
 
 def found_in(source: str) -> tuple[list[Parameter], str]:

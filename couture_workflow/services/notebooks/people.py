@@ -6,6 +6,8 @@ import hashlib
 import re
 from pathlib import Path
 
+#: Folder of the home that has them all.
+TOP = "notebooks"
 #: Folder that everybody reads and writes, and that of examples to copy from; no account's folder.
 SHARED, EXAMPLES = "shared", "examples"
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
@@ -26,7 +28,7 @@ def folder_name(account: str) -> str:
 
 def top(home: Path) -> Path:
     """Return the folder of all notebooks."""
-    return home / "notebooks"
+    return home / TOP
 
 
 def own(home: Path, account: str) -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 
 from couture_workflow import settings
 from couture_workflow.exceptions import NotebookError, StorageError
-from couture_workflow.services.notebooks import kernel_choice, outputs, workspace
+from couture_workflow.services.notebooks import cell_files, kernel_choice, outputs, workspace
 from couture_workflow.services.notebooks.places import find_input, input_folders, output_path, surroundings
 from couture_workflow.services.notebooks.report import Report, first_line
 from couture_workflow.services.notebooks.values import checked_parameters, shown
@@ -268,12 +268,14 @@ class NotebookRun:
         """Put what the runner and the cells wrote into the run's own folder, also after a kill."""
         self.report.end()
         if self.request.own is None:
+            cell_files.remove(folder / workspace.WORK)
             return
         try:
             for name in (outputs.NOTEBOOK, *(name for name, _, _ in self.request.pages())):
                 if (folder / name).is_file():
                     atomic.write(self.request.own / name, (folder / name).read_bytes())
-            workspace.collect(self.request.own)
+            if lost := workspace.collect(self.request.own):
+                self.on_line("log", lost)
         except (StorageError, OSError) as error:
             self.on_line("log", f"The run's own folder does not have everything: {error}")
 

@@ -11,8 +11,8 @@ from couture_workflow.exceptions import InvalidError
 
 #: Lists and dicts in each other that a parameter has at most.
 _DEEPEST = 100
-#: Characters of a value that a record shows.
-SHOWN = 2_000
+#: Characters of a value that a record shows, and of a key in a sentence.
+SHOWN, _KEY = 2_000, 60
 
 
 def checked_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -21,9 +21,12 @@ def checked_parameters(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
     Dates and times become text, as ``2026-01-31`` and ``2026-01-31T12:00:00+00:00``.
     """
     for name, value in (parameters or {}).items():
-        if found := _unfit(value, f"parameter {name!r}", set()):
+        if found := _unfit(value, set()):
+            keys, why = found
+            where = "".join(f"[{_short(key)}]" for key in reversed(keys))
             raise InvalidError(
-                f"The {found}. Give text, numbers, True, False, None, dates, and lists and dicts of these.",
+                f"The parameter {name!r}{where} {why}. Give text, numbers, True, False, None, dates, and "
+                "lists and dicts of these.",
                 field="parameters",
             )
         if not str(name).isidentifier():
@@ -46,22 +49,31 @@ def _text_of_dates(value: Any) -> Any:
     return value.isoformat() if isinstance(value, (date, time)) else value
 
 
-def _unfit(value: Any, name: str, above: set[int]) -> str:
-    """Return which part of a value a notebook cannot be given and why, "" if there is none.
+def _short(key: Any) -> str:
+    text = repr(key)
+    return text if len(text) <= _KEY else f"{text[:_KEY]}…"
 
-    :param name: what the value is called in the sentence.
+
+def _unfit(value: Any, above: set[int]) -> tuple[list[Any], str] | None:
+    """Return where a part is that a notebook cannot be given and why, None if there is none.
+
+    Where: the keys that lead to it, the last one first. They are put together for the one part that is told
+    of: a long key would else be copied for each part below it.
+
     :param above: ids of the lists and dicts that the value is in.
     """
     if value is None or isinstance(value, (str, int, float, date, time)):
-        return ""
+        return None
     if not isinstance(value, (list, tuple, dict)):
-        return f"{name} is a {type(value).__name__}"
+        return [], f"is a {type(value).__name__}"
     if id(value) in above or len(above) > _DEEPEST:
-        return f"{name} is nested in itself, or too deep"
-    parts = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, each in parts:
+        return [], "is nested in itself, or too deep"
+    above.add(id(value))
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(value, dict) and not isinstance(key, str):
-            return f"{name} has the key {key!r}, which is not a text"
-        if found := _unfit(each, f"{name}[{key!r}]", above | {id(value)}):
+            return [], f"has the key {_short(key)}, which is not a text"
+        if found := _unfit(each, above):
+            found[0].append(key)
             return found
-    return ""
+    above.discard(id(value))
+    return None

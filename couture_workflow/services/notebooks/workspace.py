@@ -9,19 +9,26 @@ much to be copied is linked.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
-import stat
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from couture_workflow.services.notebooks import cell_files
+from couture_workflow.services.notebooks.cell_files import Walk
+from couture_workflow.store.names import quote
 
 WORK, FILES = "work", "files"
 #: Folder of ``files`` for what was written outside of the notebook's folder.
 ELSEWHERE = "_elsewhere"
 _COPIED = "copied.json"
+#: Files and folders of a run that are looked at when it has ended; bytes of a name of Linux; bytes of a path
+#: below which folders are copied, so that what is in them can be named too.
+MOST, _LONGEST_NAME, _LONGEST_PATH = 200_000, 255, 2_000
 _SKIPPED = frozenset({".git", "__pycache__", ".ipynb_checkpoints", ".virtual_documents"})
 
 
@@ -78,23 +85,59 @@ def make(own: Path, source: Path, *, top: Path | None, limits: Limits) -> Made:
     return made
 
 
-def collect(own: Path) -> None:
-    """Move what cells wrote to ``files`` and remove the copies; nothing happens where there are none."""
+def collect(own: Path) -> str:
+    """Move what cells wrote to ``files`` and remove the copies; nothing happens where there are none.
+
+    Returns a sentence about what could not be kept, "" if all of it was.
+    """
     work = own / WORK
     if not work.is_dir():
-        return
-    try:
-        kept = json.loads((own / _COPIED).read_text(encoding="utf-8", errors="surrogateescape"))
-    except (OSError, ValueError):
-        kept = {"folder": ".", "files": {}}  # killed while it was copied: no cell has run
-        shutil.rmtree(work, ignore_errors=True)
-    for path in _written(work, kept["files"]):
-        target = own / FILES / _name(path, Path(kept["folder"]))
-        with contextlib.suppress(OSError):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (work / path).replace(target)
-    shutil.rmtree(work, ignore_errors=True)
+        return ""
+    folder, copied = _kept(own / _COPIED)
+    if copied is None:  # killed while it was copied: no cell has run
+        cell_files.remove(work)
+        copied = {}
+    walk = Walk(work, entries=MOST, without=_SKIPPED)
+    lost: list[str] = []
+    for path, status in walk:
+        if copied.get(path) == _stamp(status):
+            continue
+        try:
+            _move(work / path, own / FILES / _name(Path(path), folder))
+        except OSError as error:
+            lost.append(f"{quote(path)} ({error.strerror})")
+    cell_files.remove(work)
     (own / _COPIED).unlink(missing_ok=True)
+    return _told(lost, is_whole=walk.is_whole)
+
+
+def _told(lost: list[str], *, is_whole: bool) -> str:
+    said = []
+    if lost:
+        said.append(f"Files that cells wrote and that cannot be kept: {len(lost):,}, such as {lost[0]}.")
+    if not is_whole:
+        said.append(
+            f"The cells wrote more than {MOST:,} files and folders, or folders more than "
+            f"{cell_files.DEEPEST} deep: what is beyond that is not kept. Put it into one archive."
+        )
+    return " ".join(said)
+
+
+def _kept(path: Path) -> tuple[Path, dict[str, Any] | None]:
+    """Return the notebook's folder in the copy and what was copied, None if that is not known."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        return Path(kept["folder"]), dict(kept["files"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return Path(), None
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(target):  # two names that are no text became the same one
+        digest = hashlib.sha256(os.fsencode(source.name)).hexdigest()[:8]
+        target = target.with_name(f"{target.stem[:50]}-{digest}{target.suffix[:20]}")
+    source.replace(target)
 
 
 class _Copying:
@@ -122,7 +165,7 @@ class _Copying:
                 elif entry.is_dir(follow_symlinks=False):
                     if without is not None and without.is_relative_to(path):
                         waiting.append(path)
-                    elif self._entries > 0 and self._limits.folders:
+                    elif self._may_copy(target):
                         self._entries -= 1
                         target.mkdir(exist_ok=True)
                         waiting.append(path)
@@ -130,6 +173,9 @@ class _Copying:
                         self._link(path, target)
                 elif entry.is_file(follow_symlinks=False):
                     self._copy_file(path, target, entry.stat(follow_symlinks=False).st_size)
+
+    def _may_copy(self, folder: Path) -> bool:
+        return self._entries > 0 and self._limits.folders and len(os.fsencode(folder)) <= _LONGEST_PATH
 
     def _copy_file(self, path: Path, target: Path, size: int) -> None:
         if size > min(self._limits.file, self._left) or self._entries <= 0:
@@ -142,7 +188,7 @@ class _Copying:
         self._left -= size
         self._entries -= 1
         self._made.copied += 1
-        self.stamps[target.relative_to(self._target).as_posix()] = _stamp(target)
+        self.stamps[target.relative_to(self._target).as_posix()] = _stamp(target.lstat())
 
     def _link(self, path: Path, target: Path) -> None:
         target.symlink_to(path)
@@ -157,26 +203,22 @@ class _Copying:
             target.symlink_to(path.readlink() if relative else whole)
 
 
-def _written(work: Path, copied: dict[str, list[int]]) -> Iterator[Path]:
-    """Yield the regular files of a tree that are not as they were copied, as paths from its top."""
-    for parent, folders, names in os.walk(work):
-        folders[:] = [name for name in folders if name not in _SKIPPED]
-        for name in names:
-            path = Path(parent, name)
-            with contextlib.suppress(OSError):
-                inner = path.relative_to(work)
-                if stat.S_ISREG(path.lstat().st_mode) and copied.get(inner.as_posix()) != _stamp(path):
-                    yield inner
-
-
 def _name(path: Path, folder: Path) -> Path:
     """Return what a file is called from now on: a name that is no text becomes one."""
     inner = path.relative_to(folder) if path.is_relative_to(folder) else Path(ELSEWHERE) / path
-    return Path(os.fsencode(inner).decode(errors="replace"))
+    return Path(*(_text(os.fsencode(part)) for part in inner.parts))
 
 
-def _stamp(path: Path) -> list[int]:
-    status = path.lstat()
+def _text(name: bytes) -> str:
+    """Return a name as text; what stands for each of its bytes is longer, and must not be too long."""
+    text = name.decode(errors="replace")
+    if len(text.encode()) <= _LONGEST_NAME:
+        return text
+    digest = hashlib.sha256(name).hexdigest()[:8]
+    return f"{text.encode()[: _LONGEST_NAME - 9].decode(errors='ignore')}-{digest}"
+
+
+def _stamp(status: os.stat_result) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 

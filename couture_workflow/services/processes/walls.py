@@ -19,7 +19,7 @@ import os
 import resource
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,22 +152,34 @@ def confine(*, read: Iterable[str], write: Iterable[str]) -> set[str]:
     return found
 
 
-def enter_room(*, hidden: Iterable[str], kept: Iterable[str]) -> bool:
+def can_make_rooms() -> bool:
+    """Tell whether the system lets this process make rooms (``enter_room``); it must have no threads."""
+    return _in_child(list[str](), set[str](), {})
+
+
+def enter_room(*, hidden: Iterable[str], kept: Iterable[str], over: Mapping[str, str] | None = None) -> bool:
     """Give this process terminals, shared memory and queues of its own, and take folders from its sight.
 
     Landlock does not guard connections to sockets with a path, nor one terminal from another.
 
     :param hidden: folders with sockets that it must not reach.
     :param kept: files and folders that it needs, also below hidden ones.
+    :param over: file that it sees -> file that it sees in its place.
     :return: whether all of that could be done; the system need not let it.
     """
-    wanted = ([*hidden], {os.path.realpath(path) for path in kept})
-    if (child := os.fork()) == 0:  # half a room would be a prison: nobody could write a file
-        os._exit(0 if _make_room(*wanted) else 1)
-    return os.waitpid(child, 0)[1] == 0 and _make_room(*wanted)
+    needed = {found for path in kept for found in (os.path.realpath(path), os.path.abspath(path))}  # noqa: PTH100
+    wanted = ([*hidden], needed, over or {})
+    return _in_child(*wanted) and _make_room(*wanted)
 
 
-def _make_room(hidden: list[str], kept: set[str]) -> bool:
+def _in_child(hidden: list[str], kept: set[str], over: Mapping[str, str]) -> bool:
+    """Tell whether a child of this process can make a room: half of one would be a prison."""
+    if (child := os.fork()) == 0:
+        os._exit(0 if _make_room(hidden, kept, over) else 1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _make_room(hidden: list[str], kept: set[str], over: Mapping[str, str]) -> bool:
     try:
         try:
             _call("unshare", _NEWNS | _NEWIPC)
@@ -178,6 +190,8 @@ def _make_room(hidden: list[str], kept: set[str]) -> bool:
         _mount("none", "/", "", _MS_REC | _MS_PRIVATE, "")
         _mount("devpts", "/dev/pts", "devpts", _MS_NOSUID | _MS_NOEXEC, "newinstance,ptmxmode=666,mode=600")
         _mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")  # noqa: S108
+        for file, seen in over.items():
+            _mount(seen, file, "", _MS_BIND, "")
         for folder in hidden:
             _cover(os.path.realpath(folder), kept)
     except (OSError, AttributeError):

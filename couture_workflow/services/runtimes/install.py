@@ -70,6 +70,19 @@ def install_spark(
     return _ensure(_SPARK, progress, folder or settings.runtimes_path(), pins, python)
 
 
+def is_outdated(folder: Path) -> bool:
+    """Tell whether an earlier version of the product made the runtimes: from other pins, or without Jupyter.
+
+    Environments that somebody made by hand are left alone.
+    """
+    spark, jupyter = folder / "spark", folder / "jupyter"
+    made = {link: pins for link, pins in ((spark, PINS), (jupyter, JUPYTER_PINS)) if link.is_symlink()}
+    return (spark in made and not jupyter.exists()) or any(
+        not _current(link, folder / f"{link.name}-{_fingerprint(pins, sys.executable)}")
+        for link, pins in made.items()
+    )
+
+
 def _ensure(kind: _Kind, progress: Progress, parent: Path, pins: Path, python: str) -> Path:
     with progress.step(f"the {kind.title} runtime in {parent / kind.name}"):
         return _make(kind, progress, parent, pins, python)

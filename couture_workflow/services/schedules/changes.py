@@ -13,9 +13,11 @@ from couture_workflow.services.notebooks import document as notebook_document
 from couture_workflow.services.notebooks import folders, people
 from couture_workflow.services.notebooks.document import Document
 from couture_workflow.services.schedules import dag_file, library
+from couture_workflow.services.schedules import origin as origins
 from couture_workflow.services.schedules.checking import Description
 from couture_workflow.services.schedules.form import Form
-from couture_workflow.services.schedules.library import ORIGIN, Origin, Schedule
+from couture_workflow.services.schedules.library import Schedule
+from couture_workflow.services.schedules.origin import ORIGIN, Origin
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import quote
 
@@ -70,7 +72,7 @@ def updated(
         added = [path for path in form.files if path not in schedule.beside]
         copies = _read_files(store, form, added)
         kept = {path: old.files.get(path, "") for path in form.files if path in schedule.beside}
-        digests = {path: library.digest(content) for path, content in copies.items()}
+        digests = {path: origins.digest(content) for path, content in copies.items()}
         origin = replace(old, files=kept | digests)
     else:
         ready, document = _ready(description)
@@ -97,7 +99,8 @@ def copied(store: Store, schedule: Schedule, account: str) -> Change:
     form = schedule.form
     if not schedule.origin.source:
         raise InvalidError(
-            f"Where the notebook of {quote(schedule.name)} came from is not known any more. Save the "
+            schedule.problem
+            or f"Where the notebook of {quote(schedule.name)} came from is not known any more. Save the "
             "schedule with a notebook."
         )
     path = folders.checked(schedule.origin.source, account)
@@ -115,7 +118,7 @@ def copied(store: Store, schedule: Schedule, account: str) -> Change:
         source=path,
     )
     changes = {f"{schedule.folder}/{each}": content for each, content in copies.items()}
-    changes[f"{schedule.folder}/{ORIGIN}"] = library.origin_file(form, origin)
+    changes[f"{schedule.folder}/{ORIGIN}"] = origins.written(form, origin)
     return Change(
         changes=changes, message=f"Update the copy of the notebook of {schedule.name}", base=schedule.commit
     )
@@ -165,7 +168,7 @@ def _origin(
         pinned_by=account,
         source=form.notebook,
         sha256=document.sha256,
-        files={path: library.digest(content) for path, content in copies.items() if path != _name(form)},
+        files={path: origins.digest(content) for path, content in copies.items() if path != _name(form)},
         saved_at=now.isoformat(),
         pinned_at=now.isoformat(),
         started_at=now.isoformat(),
@@ -179,8 +182,8 @@ def _written(folder: str, form: Form, origin: Origin, *, notebook: str) -> dict[
     source = dag_file.written(
         form, notebook=notebook, account=origin.account, saved=saved, started=started
     ).encode()
-    origin = replace(origin, dag_sha256=library.digest(source))
+    origin = replace(origin, dag_sha256=origins.digest(source))
     return {
         f"{folder}/{form.name}.py": source,
-        f"{folder}/{ORIGIN}": library.origin_file(form, origin),
+        f"{folder}/{ORIGIN}": origins.written(form, origin),
     }

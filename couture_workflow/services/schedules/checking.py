@@ -15,6 +15,7 @@ from couture_workflow.services.notebooks.document import Document
 from couture_workflow.services.schedules import library, timing, values
 from couture_workflow.services.schedules.form import Finding, Form
 from couture_workflow.services.schedules.library import Schedule
+from couture_workflow.services.schedules.origin import ORIGIN
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_name, quote
 
@@ -23,7 +24,6 @@ _ADDRESS = re.compile(r"[^@\s,;<>]{1,100}@[^@\s,;<>]{1,200}")
 #: Characters of a name, so that a run's output and its folder have room; of a tag in Airflow's database.
 _LONGEST_NAME, _LONGEST_TAG = 100, 100
 _MOST_RETRIES, _LONGEST_RUN = 100, 90 * 86400
-_MAIL = "smtp_default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +205,7 @@ def _files(form: Form, document: Document | None, current: Schedule | None) -> I
             message=f"There is no {quote(missing[0])} beside the notebook. Only files in its folder and in "
             "folders of it can go with it, no links and no hidden ones.",
         )
-    own = {f"{form.name}.py", library.ORIGIN, form.notebook.rpartition("/")[2]}
+    own = {f"{form.name}.py", ORIGIN, form.notebook.rpartition("/")[2]}
     if taken := [path for path in form.files if path in own]:
         message = f"{quote(taken[0])} is a file of the schedule itself. Rename it, or the schedule."
         yield Finding(field="files", message=message)
@@ -228,8 +228,9 @@ def _rest(form: Form, around: Surroundings) -> Iterator[Finding]:
         if not _ADDRESS.fullmatch(address):
             message = f"{quote(address)} is no e-mail address. Separate several by commas."
             yield Finding(field="email", message=message)
-    if addresses and around.connections is not None and _MAIL not in around.connections:
-        message = f"There is no connection {_MAIL}, so no mail can be sent. An administrator can make it."
+    mail = settings.mail_connection()
+    if addresses and mail and around.connections is not None and mail not in around.connections:
+        message = f"There is no connection {mail}, so no mail can be sent. An administrator can make it."
         yield Finding(field="email", message=message, level="warning")
     for tag in form.tags:
         if len(tag) > _LONGEST_TAG:

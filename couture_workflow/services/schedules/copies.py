@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from couture_workflow.exceptions import CoutureError, NotFoundError
 from couture_workflow.services.notebooks import differences, folders, people
 from couture_workflow.services.notebooks import document as notebook_document
 from couture_workflow.services.notebooks.differences import Difference
-from couture_workflow.services.schedules import library
+from couture_workflow.services.schedules import beside, library
+from couture_workflow.services.schedules.beside import Left
 from couture_workflow.services.schedules.library import Schedule
+from couture_workflow.services.schedules.origin import digest
 from couture_workflow.store.home import Store
+
+#: Digests of pinned copies by the ids of their contents, and how many.
+_digests: dict[str, str] = {}
+_MOST_DIGESTS = 2_000
 
 State = Literal["same", "behind", "gone", "hidden", "unknown"]
 
@@ -25,16 +31,24 @@ class Behind:
         cannot be read; ``hidden``: it is in another person's folder; ``unknown``: where it was is not known.
     :param message: a sentence about it, "" for ``same``.
     :param files: paths of files beside it that differ or are gone.
+    :param source: what *Update the copy* would take, "" where the caller may not; ``taken``: the files that
+        would go with it. The pinned files say so, which others may edit: so people are shown it.
     """
 
     state: State
     message: str = ""
     difference: Difference = Difference()
     files: tuple[str, ...] = ()
+    source: str = ""
+    taken: tuple[str, ...] = ()
 
 
 def states(store: Store, schedules: Sequence[Schedule], account: str) -> dict[str, State]:
-    """Return the state of the copies of schedules by name; files beside them are not looked at."""
+    """Return the state of the copies of schedules by name, those of files beside the notebooks too.
+
+    What it costs is bounded, and a list is asked for again and again: files that are too much to be read for
+    one answer are looked at for the next one, and until then only their size counts.
+    """
     found: dict[str, State] = {}
     asked = []
     for schedule in schedules:
@@ -42,11 +56,18 @@ def states(store: Store, schedules: Sequence[Schedule], account: str) -> dict[st
             found[schedule.name] = state
         else:
             asked.append(schedule)
-    paths = [schedule.origin.source for schedule in asked]
-    digests = notebook_document.copy_digests(people.top(store.root), paths)
-    for schedule, digest in zip(asked, digests, strict=True):
-        same = digest == _pinned_digest(store, schedule)
-        found[schedule.name] = "gone" if not digest else "same" if same else "behind"
+    top = people.top(store.root)
+    now = notebook_document.copy_digests(top, [schedule.origin.source for schedule in asked])
+    left = Left()
+    for schedule, copy in zip(asked, now, strict=True):
+        if copy is None:  # there was no time to look
+            found[schedule.name] = "unknown"
+        elif not copy:
+            found[schedule.name] = "gone"
+        elif copy != _pinned_digest(store, schedule) or any(beside.changed(top, schedule, left)):
+            found[schedule.name] = "behind"
+        else:
+            found[schedule.name] = "same"
     return found
 
 
@@ -60,23 +81,29 @@ def behind(store: Store, schedule: Schedule, account: str) -> Behind:
             "alone can compare it and update the copy.",
         )
     if state:
-        return Behind(state=state, message="Where the notebook came from is not known any more.")
+        message = schedule.problem or "Where the notebook came from is not known any more."
+        return Behind(state=state, message=message)
     top, path = people.top(store.root), schedule.origin.source
     try:
         document = notebook_document.read(top, path, copy=True)
     except CoutureError as error:
         return Behind(state="gone", message=str(error))
-    files = tuple(each for each in schedule.form.files if _differs(store, schedule, each))
-    if library.digest(document.copy) == _pinned_digest(store, schedule):
-        message = "Files beside the notebook were changed since." if files else ""
-        return Behind(state="behind" if files else "same", message=message, files=files)
+    found = Behind(
+        state="same",
+        files=tuple(beside.changed(top, schedule, None)),
+        source=path,
+        taken=schedule.form.files,
+    )
+    if digest(document.copy) == _pinned_digest(store, schedule):
+        message = "Files beside the notebook were changed since."
+        return replace(found, state="behind", message=message) if found.files else found
     pinned = library.pinned(store, schedule) if schedule.notebook else b'{"nbformat": 4, "cells": []}'
     difference = differences.against(pinned, top, path)
-    return Behind(
+    return replace(
+        found,
         state="behind",
         message=difference.problem or "The notebook was changed since its copy was taken.",
         difference=difference,
-        files=files,
     )
 
 
@@ -94,18 +121,11 @@ def _plain(schedule: Schedule, account: str) -> State | None:
 
 
 def _pinned_digest(store: Store, schedule: Schedule) -> str:
-    try:
-        return library.digest(library.pinned(store, schedule))
-    except NotFoundError:
+    if not schedule.notebook:
         return ""
-
-
-def _differs(store: Store, schedule: Schedule, path: str) -> bool:
-    """Tell whether a file beside the notebook is another one now."""
-    folder = schedule.origin.source.rpartition("/")[0]
-    largest = schedule.beside.get(path, 0)
-    try:
-        content = folders.read(people.top(store.root), f"{folder}/{path}", largest=largest)
-    except CoutureError:
-        return True
-    return library.digest(content) != schedule.origin.files.get(path)
+    if (known := _digests.get(schedule.blob)) is None:
+        known = digest(library.pinned(store, schedule))
+        if len(_digests) >= _MOST_DIGESTS:
+            _digests.clear()
+        _digests[schedule.blob] = known
+    return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.services.notebooks import parameters as notebook_parameters
 from couture_workflow.services.processes import apart
-from couture_workflow.services.schedules.form import KEPT, Form, form_of
+from couture_workflow.services.schedules.form import KEPT, Form, form_of, kept_form_of
 
 #: Seconds for one file, characters of one that is read.
 _PATIENCE, _LONGEST = 5.0, 2**20
+#: Ids that Airflow takes.
+_ID = re.compile(r"[\w.-]{1,250}")
 _DAG = ("dag_id", "schedule", "start_date", "params", "tags", "default_args")
 _TASK = (
     "input_nb",
@@ -83,20 +86,26 @@ def applied(form: Form, reading: Reading) -> tuple[Form, tuple[str, ...]]:
         if name in unknown:
             continue
         try:
-            sent = form_of({**sent, name: value}).json()
+            sent = kept_form_of({**sent, name: value}).json()
         except InvalidError:
             unknown.add(name)
     return replace(form_of(sent), name=form.name), tuple(sorted(unknown))
 
 
+def dag_id(reading: Reading) -> str:
+    """Return the id of the DAG in a file, "" if there is none that Airflow could have."""
+    said = reading.values.get("dag_id")
+    return said if isinstance(said, str) and _ID.fullmatch(said) else ""
+
+
 def _told(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a form that arguments say."""
-    email = values.get("email") or ()
+    email = values.get("email") or ""
     defaults = values.get("default_args")
     found: dict[str, Any] = {
         "parameters": values.get("params", values.get("parameters")) or {},
         "html": "none" if not values.get("export_html") else "results" if values.get("hide_code") else "code",
-        "email": email if isinstance(email, str) else ", ".join(map(str, email)),
+        "email": ", ".join(map(str, email)) if isinstance(email, list) else email,
         "time_limit": values.get("execution_timeout") or 0,
         "owner": defaults.get("owner", "") if isinstance(defaults, dict) else "",
         "when": _when(values),

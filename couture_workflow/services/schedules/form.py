@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.store.names import quote
+from couture_workflow.services.notebooks import folders
+from couture_workflow.store.names import is_text, quote
 
 Kind = Literal["now", "at", "cron"]
 Html = Literal["none", "code", "results"]
@@ -15,6 +17,8 @@ Level = Literal["error", "warning"]
 
 #: Characters of a line of text of the form, and entries of a list of it, at most.
 LONGEST, MOST = 1000, 200
+#: Lists and objects in each other that a value of a parameter has at most.
+_DEEPEST = 100
 #: Runs whose outputs are kept where nothing else is said, here and by the operator.
 KEPT = 30
 #: Types that a value of a parameter can be typed in as.
@@ -113,7 +117,7 @@ def form_of(sent: Mapping[str, Any]) -> Form:
         keep_outputs=_number(sent, "keep_outputs", fallback=KEPT),
         keep_days=_number(sent, "keep_days"),
         files=_list(sent, "files"),
-        tags=_list(sent, "tags"),
+        tags=tuple(dict.fromkeys(tag.strip() for tag in _list(sent, "tags") if tag.strip())),
         html=_word(sent, "html", "html", "none"),
         when=When(
             kind=_word(when, "kind", "when.kind", "now"),
@@ -126,7 +130,43 @@ def form_of(sent: Mapping[str, Any]) -> Form:
     )
 
 
+def kept_form_of(sent: Mapping[str, Any]) -> Form:
+    """Return the form that a file among the DAG files says, which anybody may have written.
+
+    What ``checking.describe`` would find in a form that is sent is refused here: paths that lead elsewhere,
+    and values that pages and JSON cannot carry.
+    """
+    form = form_of(sent)
+    if strange := [path for path in form.files if not folders.is_path(path)]:
+        raise InvalidError(f"files has {quote(strange[0])}, which is not beside the notebook", field="files")
+    _refuse_unfit({"parameters": form.parameters, "types": form.types})
+    return form
+
+
+def _refuse_unfit(sent: Any) -> None:
+    """Raise what is wrong with a value that JSON must carry, however deep it is."""
+    todo: list[tuple[Any, int]] = [(sent, 0)]
+    while todo:
+        value, depth = todo.pop()
+        fits = value is None or isinstance(value, (str, int, float, dict, list)) and depth <= _DEEPEST
+        if isinstance(value, dict):
+            todo += [(each, depth + 1) for pair in value.items() for each in pair]
+        elif isinstance(value, list):
+            todo += [(each, depth + 1) for each in value]
+        elif isinstance(value, str):
+            fits = is_text(value)
+        elif isinstance(value, float):
+            fits = math.isfinite(value)
+        if not fits:
+            message = "parameters has a value that is too deep, or no text or number of JSON"
+            raise InvalidError(message, field="parameters")
+
+
 def _text(sent: Mapping[str, Any], name: str, path: str = "") -> str:
+    return _line(sent, name, path).strip()
+
+
+def _line(sent: Mapping[str, Any], name: str, path: str = "") -> str:
     value = sent.get(name) or ""
     if not isinstance(value, str):
         raise InvalidError(f"{path or name} must be a text.", field=path or name)
@@ -134,7 +174,7 @@ def _text(sent: Mapping[str, Any], name: str, path: str = "") -> str:
         raise InvalidError(
             f"{path or name} must be one line of at most {LONGEST} printable characters.", field=path or name
         )
-    return value.strip()
+    return value
 
 
 def _number(sent: Mapping[str, Any], name: str, *, fallback: int = 0) -> int:
@@ -151,7 +191,7 @@ def _list(sent: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = sent.get(name) or []
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > MOST:
         raise InvalidError(f"{name} must be a list of at most {MOST} texts.", field=name)
-    return tuple(dict.fromkeys(_text({name: each}, name) for each in value if each != ""))
+    return tuple(dict.fromkeys(_line({name: each}, name) for each in value if each != ""))
 
 
 def _object(sent: Mapping[str, Any], name: str) -> Mapping[str, Any]:

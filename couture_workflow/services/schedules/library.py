@@ -6,10 +6,9 @@ any of the files: what can be read of them is used, and the rest is said to be u
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -22,46 +21,16 @@ from couture_workflow.services.notebooks import document as notebook_document
 from couture_workflow.services.notebooks import outputs as notebook_outputs
 from couture_workflow.services.notebooks.parameters import Parameter
 from couture_workflow.services.schedules import dag_file, dag_reading
-from couture_workflow.services.schedules.form import Form, form_of
+from couture_workflow.services.schedules import origin as origins
+from couture_workflow.services.schedules.form import Form
+from couture_workflow.services.schedules.origin import LARGEST, ORIGIN, Origin
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import quote
 
 #: Folder of all schedules, below the folder that Airflow reads.
 FOLDER = "notebook_schedules"
-#: Where the origin of a schedule stands.
-ORIGIN = "schedule.json"
-_LARGEST = 2**20
 #: Endings of the newest output, which stands beside those of all runs.
 _NEWEST = (".ipynb", ".html", "-no-code.html")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where the pinned copy came from, and who saved it.
-
-    :param account: who saved the schedule last.
-    :param pinned_by: who took the copy, whose folder the notebook may be in.
-    :param source: path of the notebook below the folder of all notebooks.
-    :param sha256: of the notebook when it was copied.
-    :param files: digest by path of the files that were copied with it.
-    :param saved_at: when the schedule was saved last; ``pinned_at``: when the copy was taken; ``started_at``:
-        from when on its time counts.
-    :param dag_sha256: digest of the DAG file as it was written.
-    """
-
-    account: str = ""
-    pinned_by: str = ""
-    source: str = ""
-    sha256: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-    saved_at: str = ""
-    pinned_at: str = ""
-    started_at: str = ""
-    dag_sha256: str = ""
-
-    def json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
-        return {**vars(self), "files": dict(self.files)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +41,12 @@ class Schedule:
     :param dag_id: of its DAG; another one only if somebody changed the file.
     :param form: what it does, as far as it can be read.
     :param path: of the DAG file in the repository.
-    :param notebook: path of the pinned copy, "" if it is gone.
+    :param notebook: path of the pinned copy, "" if it is gone, or larger than any copy that was taken.
+    :param blob: id of the content of that copy: the same for the same bytes.
     :param beside: paths of the files that were pinned with it, from its folder, with their bytes.
     :param edited: whether somebody changed the DAG file by hand.
     :param unknown: fields of the form that cannot be read from a changed file.
+    :param problem: why what ``schedule.json`` says is not used, "" if it is.
     :param commit: the version that it was read from, which a change of it names as its base.
     """
 
@@ -85,9 +56,11 @@ class Schedule:
     origin: Origin
     path: str
     notebook: str
+    blob: str = ""
     beside: Mapping[str, int] = field(default_factory=dict)
     edited: bool = False
     unknown: tuple[str, ...] = ()
+    problem: str = ""
     commit: str = ""
 
     @property
@@ -112,15 +85,22 @@ def read(store: Store, name: str) -> Schedule:
     for schedule in listed(store):
         if schedule.name == name:
             return schedule
-    raise NotFoundError(f"There is no schedule {quote(name)}. It may have been deleted; reload the list.")
+    raise missing(name)
+
+
+def missing(name: str) -> NotFoundError:
+    """Return the error of a schedule that is not there, or that the account may not know of."""
+    return NotFoundError(
+        f"There is no schedule {quote(name)} whose DAG you may read. If it was deleted, reload the list."
+    )
 
 
 def pinned(store: Store, schedule: Schedule) -> bytes:
     """Return the pinned notebook, or raise ``NotFoundError`` if somebody deleted it."""
     if not schedule.notebook:
         raise NotFoundError(
-            f"The copy of the notebook of {quote(schedule.name)} was deleted. Update the copy, or delete the "
-            "schedule."
+            f"The copy of the notebook of {quote(schedule.name)} was deleted, or is too large now. Update "
+            "the copy, or delete the schedule."
         )
     return dag_repository.read(store, schedule.notebook, commit=schedule.commit)
 
@@ -139,18 +119,8 @@ def delete_outputs(store: Store, schedule: Schedule) -> None:
     """Delete what the runs of a schedule left: the folder of each, and the newest output."""
     notebook_outputs.delete_task(store, schedule.dag_id, dag_file.TASK)
     for ending in _NEWEST:
-        (store.outputs / "notebooks" / f"{schedule.name}{ending}").unlink(missing_ok=True)
-
-
-def digest(content: bytes) -> str:
-    """Return the digest that an origin keeps of a file."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def origin_file(form: Form, origin: Origin) -> bytes:
-    """Return the content of ``schedule.json``."""
-    data = {"form": form.json(), "origin": origin.json()}
-    return (json.dumps(data, indent=1) + "\n").encode()
+        with suppress(OSError):  # a folder of somebody else's output, or a file that is not ours to delete
+            (store.outputs / "notebooks" / f"{schedule.name}{ending}").unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=4)
@@ -161,47 +131,44 @@ def _listed(store: Store, head: str, top: str) -> tuple[Schedule, ...]:
         name, _, rest = file.path.removeprefix(f"{top}/").partition("/")
         if file.path.startswith(f"{top}/") and rest:
             folders.setdefault(name, {})[rest] = file
-    found = [
-        _Folder(store, head, name, files)
-        for name, files in sorted(folders.items())
-        if f"{name}.py" in files and ORIGIN in files
-    ]
-    return tuple(_read_all(found))
+    found = {
+        name: files for name, files in sorted(folders.items()) if f"{name}.py" in files and ORIGIN in files
+    }
+    wanted = [files[path] for name, files in found.items() for path in (f"{name}.py", ORIGIN)]
+    small = [file for file in wanted if file.size <= LARGEST]
+    contents = dict(dag_repository.contents(store, small, commit=head))
+    return tuple(_read_all([_Folder(head, name, files, contents) for name, files in found.items()]))
 
 
 @dataclass(frozen=True)
 class _Folder:
-    """The folder of a schedule."""
+    """The folder of a schedule.
 
-    store: Store
+    :param contents: by path in the repository; those of files that are too large are not there.
+    """
+
     head: str
     name: str
     files: Mapping[str, DagFile]
+    contents: Mapping[str, bytes]
 
     def content(self, path: str) -> bytes:
-        file = self.files[path]
-        if file.size > _LARGEST:
-            return b""
-        return dag_repository.read(self.store, file.path, commit=self.head)
+        return self.contents.get(self.files[path].path, b"")
 
-    def written(self) -> tuple[Form, Origin] | None:
-        """Return what ``schedule.json`` says, None if it is broken."""
+    def said(self) -> tuple[Form, Origin, str]:
+        """Return what ``schedule.json`` says, or nothing and why it is not used."""
         try:
-            data = json.loads(self.content(ORIGIN))
-            origin = Origin(**data["origin"])
-            texts = {**vars(origin), **dict(origin.files), "files": ""}
-            if not all(isinstance(value, str) for value in texts.values()):
-                return None
-            return replace(form_of(data["form"]), name=self.name), origin
-        except (ValueError, TypeError, KeyError, RecursionError, InvalidError):
-            return None
+            return *origins.read(self.content(ORIGIN), self.name), ""
+        except InvalidError as error:
+            return Form(name=self.name), Origin(), str(error)
 
     def schedule(self, form: Form, origin: Origin, **more: Any) -> Schedule:
         own = {f"{self.name}.py", ORIGIN}
         name = more.pop("input_nb", "") or origin.source.rpartition("/")[2]
+        fit = {path for path, file in self.files.items() if file.size <= notebook_document.LARGEST_COPY}
         notebook = next(
-            (path for path in (name, f"{name}.ipynb") if path in self.files),
-            next((path for path in sorted(self.files) if path.endswith(".ipynb")), ""),
+            (path for path in (name, f"{name}.ipynb") if path in fit),
+            next((path for path in sorted(fit) if path.endswith(".ipynb")), ""),
         )
         return Schedule(
             name=self.name,
@@ -209,6 +176,7 @@ class _Folder:
             origin=origin,
             path=self.files[f"{self.name}.py"].path,
             notebook=self.files[notebook].path if notebook else "",
+            blob=self.files[notebook].blob if notebook else "",
             beside={
                 path: file.size for path, file in self.files.items() if path not in own and path != notebook
             },
@@ -220,15 +188,15 @@ class _Folder:
 def _read_all(folders: list[_Folder]) -> Iterator[Schedule]:
     """Iterate over schedules; files that were changed by hand are read together, in a process apart."""
     contents = [folder.content(f"{folder.name}.py") for folder in folders]
-    said = [folder.written() for folder in folders]
+    said = [folder.said() for folder in folders]
     changed = [
         number
-        for number, (content, each) in enumerate(zip(contents, said, strict=True))
-        if each is None or each[1].dag_sha256 != digest(content)
+        for number, (content, (_, origin, _)) in enumerate(zip(contents, said, strict=True))
+        if origin.dag_sha256 != origins.digest(content)
     ]
     readings = dict(zip(changed, dag_reading.read([contents[number] for number in changed]), strict=True))
     for number, folder in enumerate(folders):
-        form, origin = said[number] or (Form(name=folder.name), Origin())
+        form, origin, problem = said[number]
         reading = readings.get(number)
         if reading is None:
             yield folder.schedule(form, origin, dag_id=folder.name)
@@ -237,10 +205,11 @@ def _read_all(folders: list[_Folder]) -> Iterator[Schedule]:
         yield folder.schedule(
             form,
             origin,
-            dag_id=str(reading.values.get("dag_id") or folder.name),
+            dag_id=dag_reading.dag_id(reading) or folder.name,
             input_nb=str(reading.values.get("input_nb") or ""),
             edited=True,
             unknown=unknown,
+            problem=problem,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from couture_workflow.exceptions import InvalidError
@@ -25,6 +25,9 @@ _PLAIN = re.compile(
 )
 #: Characters of a text that may be a template.
 _LONGEST_TEMPLATE = 2_000
+#: Whole numbers that Airflow can carry, from a form to a task: what its messages (msgpack) have room for.
+_SMALLEST_WHOLE, _LARGEST_WHOLE = -(2**63), 2**64 - 1
+_HALF = re.compile("[\ud800-\udfff]")
 _SECRETS = re.compile(r"\bconn\b[^}]{0,200}\b(password|extra|extra_dejson|get_password|get_uri)\b")
 _YES, _NO = ("true", "yes", "1", "on"), ("false", "no", "0", "off", "")
 
@@ -58,12 +61,17 @@ def values(
     :param templates: all templates may be used, not only those of the time of a run.
     :param literal: texts are taken as they are; nothing is a template.
     """
+    if _size(given) > _LARGEST:  # first of all: what follows takes its time for each character
+        message = (
+            f"The values have more than {_LARGEST:,} characters. Put them into a file beside the notebook."
+        )
+        return dict(given), [Finding(field="parameters", message=message)]
     of_notebook = {parameter.name: parameter.type for parameter in known}
     found: dict[str, Any] = {}
     findings: list[Finding] = []
     for name, value in given.items():
         field = f"parameters.{name}"
-        if problem := _name_problem(name):
+        if problem := _name_problem(name) or _type_problem(name, types):
             findings.append(Finding(field=field, message=problem))
             continue
         kind = types.get(name) or of_notebook.get(name, "any")
@@ -71,15 +79,11 @@ def values(
             template = is_template(value) and not literal
             found[name] = value if template else _typed(name, value, kind)
             notebook_run.checked_parameters({name: found[name]})
-            _check_parts(name, found[name], templates=templates, literal=literal)
+            for part in _parts(found[name]):
+                _check_part(name, part, templates=templates, literal=literal)
         except (_UnfitError, InvalidError) as error:
             found[name] = value
             findings.append(Finding(field=field, message=str(error)))
-    if _size(found) > _LARGEST:
-        message = (
-            f"The values have more than {_LARGEST:,} characters. Put them into a file beside the notebook."
-        )
-        findings.append(Finding(field="parameters", message=message))
     return found, findings
 
 
@@ -107,41 +111,71 @@ def _name_problem(name: str) -> str:
     return ""
 
 
-def _size(found: Mapping[str, Any]) -> int:
+def _type_problem(name: str, types: Mapping[str, str]) -> str:
+    kind = types.get(name, "")
+    if kind in (*TYPES, "any", ""):
+        return ""
+    return f"There is no type {quote(kind)} for {quote(name)}. There are {', '.join(TYPES)}."
+
+
+def _size(given: Mapping[str, Any]) -> int:
     try:
-        return len(json.dumps(found, default=str))
+        return len(json.dumps(given, default=str))
     except (ValueError, RecursionError):
-        return 0  # told of already
+        return 0  # nested too deep, which is told of each value
 
 
-def _check_parts(name: str, value: Any, *, templates: bool, literal: bool) -> None:
-    """Raise what is wrong with numbers and templates in a value, however deep."""
+def _parts(value: Any) -> Iterator[Any]:
+    """Iterate over the texts, numbers and keys in a value, however deep."""
     todo = [value]
     while todo:
         part = todo.pop()
         if isinstance(part, dict):
+            yield from (_Key(key) for key in part)
             todo += part.values()
         elif isinstance(part, list):
             todo += part
-        elif isinstance(part, float) and not math.isfinite(part):
-            raise _UnfitError(f"{quote(name)} has a number that JSON cannot carry: {part}. Leave it out.")
-        elif is_template(part) and not literal:
-            _check_template(name, part, every=templates)
+        else:
+            yield part
+
+
+class _Key(str):
+    """A key of a dict, which Airflow takes for no template."""
+
+    __slots__ = ()
+
+
+def _check_part(name: str, part: Any, *, templates: bool, literal: bool) -> None:
+    """Raise what is wrong with a text or a number in a value."""
+    if isinstance(part, float) and not math.isfinite(part):
+        raise _UnfitError(f"{quote(name)} has a number that JSON cannot carry: {part}. Leave it out.")
+    if isinstance(part, int) and not _SMALLEST_WHOLE <= part <= _LARGEST_WHOLE:
+        raise _UnfitError(
+            f"{quote(name)} has a whole number that Airflow cannot carry: it takes those from -2**63 to "
+            "2**64 - 1. Give it as a text."
+        )
+    if isinstance(part, str) and _HALF.search(part):
+        raise _UnfitError(
+            f"{quote(name)} has half a character in it (a lone surrogate), which Airflow cannot carry. Take "
+            "it out."
+        )
+    if is_template(part) and not literal and not isinstance(part, _Key):
+        _check_template(name, part, every=templates)
 
 
 def _check_template(name: str, text: str, *, every: bool) -> None:
     from jinja2 import Environment, TemplateSyntaxError
 
-    if _SECRETS.search(text):
-        raise _UnfitError(f"{quote(name)} would be a secret of a connection. {_WAY_OUT}")
     if len(text) > _LONGEST_TEMPLATE:
         raise _UnfitError(
             f"{quote(name)} has {{{{, {{% or {{#, which Airflow takes for a template, and more than "
             f"{_LONGEST_TEMPLATE:,} characters. Put the text into a file beside the notebook."
         )
+    if _SECRETS.search(text):
+        raise _UnfitError(f"{quote(name)} would be a secret of a connection. {_WAY_OUT}")
     if not every and not _PLAIN.fullmatch(text):
         raise _UnfitError(
-            f"{quote(name)} has a template that needs the right to write DAG files. You may use "
+            f'{quote(name)} has a template, which needs the permission "can edit on DAG Files". You may use '
             "{{ ds }}, {{ ts }}, {{ run_id }}, {{ logical_date }} and {{ data_interval_start }}."
         )
     try:

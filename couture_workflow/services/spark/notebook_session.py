@@ -60,6 +60,7 @@ def write(
     copies: Path | None = None,
     reader: Reader | None = None,
     train: bool = False,
+    cache: Path | None = None,
     keep_secret: Callable[[str], object] = str,
 ) -> dict[str, str]:
     """Write the file whole, with mode 0600, and return the environment variables that a kernel needs.
@@ -82,9 +83,12 @@ def write(
         session copies them from the home itself, when it is made.
     :param reader: None: the kernel runs as this account.
     :param train: make a class-data archive in the background if there is none.
+    :param cache: folder of such archives; None: that of the home.
     :param keep_secret: told each secret value of the file, so that logs mask it.
     """
-    found = described(store, app_name=app_name, scratch=scratch, copies=copies, reader=reader, train=train)
+    found = described(
+        store, app_name=app_name, scratch=scratch, copies=copies, reader=reader, train=train, cache=cache
+    )
     for value in (*found.get("hadoop_secrets", {}).values(), found.get("authentication_secret", "")):
         if value:
             keep_secret(value)
@@ -111,6 +115,7 @@ def described(
     copies: Path | None = None,
     reader: Reader | None = None,
     train: bool = False,
+    cache: Path | None = None,
 ) -> dict[str, Any]:
     """Return what ``write`` writes, secrets in the clear; "error" says why there can be no session."""
     found: dict[str, Any] = {"version": VERSION, "error": "", "app_name": app_name}
@@ -123,7 +128,7 @@ def described(
         return {
             **found,
             **_settings(configuration),
-            **_surroundings(store, runtime, train=train),
+            **_surroundings(cache or store.root / "cache" / "class-data", runtime, train=train),
             "jars": [_file(store.dependencies, name, copies, reader) for name in configuration.jars],
             "py_files": [_file(store.dependencies, name, copies, reader) for name in configuration.py_files],
         }
@@ -176,10 +181,9 @@ def _holds_secret(value: str) -> bool:
     return masked([value]) != [value] or bool(PASSWORD_IN_TEXT.search(value))
 
 
-def _surroundings(store: Store, runtime: SparkRuntime, *, train: bool) -> dict[str, Any]:
+def _surroundings(cache: Path, runtime: SparkRuntime, *, train: bool) -> dict[str, Any]:
     options = LATE_COMPILER
     if settings.class_data_archive():
-        cache = store.root / "cache" / "class-data"
         archive = class_data.class_data_archive(runtime, cache, build=train)
         options += class_data.class_data_options(archive) if archive else ()
     around: Mapping[str, str] = environment(runtime, java_options=options)

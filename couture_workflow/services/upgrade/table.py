@@ -282,16 +282,20 @@ CONTEXT_LOST = frozenset({"tables", "conf", "test_mode"})
 #: Names that a run without a logical date does not have.
 DATED = frozenset(CONTEXT) - AMBIGUOUS | {"ds", "ds_nodash", "ts", "ts_nodash", "logical_date"}
 _BY_DATE = "Compute the date, such as context['logical_date'].add(days=1), which is one period later."
+_BY_EARLIER = (
+    "Compute the date, such as context['logical_date'].subtract(days=1), which is one period earlier."
+)
 _BY_REST = "Ask Airflow's REST API (/api/v2/dags/.../dagRuns)."
 #: Methods of a DAG that are gone in tasks, or need the metadata database -> what to do: (B).
 DAG_GONE: dict[str, str] = {
     **dict.fromkeys(
         (
-            *("following_schedule", "previous_schedule", "normalize_schedule", "get_run_dates"),
+            *("following_schedule", "normalize_schedule", "get_run_dates"),
             *("next_dagrun_after_date", "date_range", "get_next_schedule"),
         ),
         _BY_DATE,
     ),
+    "previous_schedule": _BY_EARLIER,
     **dict.fromkeys(
         (
             *("get_active_runs", "get_num_active_runs", "get_dagrun", "get_dagruns_between", "create_dagrun"),
@@ -308,6 +312,35 @@ TASK_INSTANCE_GONE: dict[str, str] = {
         ("current_state", "get_previous_execution_date", "get_previous_start_date", "set_state", "error"),
         "Use ti.state, ti.get_previous_ti() or Airflow's REST API.",
     ),
+}
+
+#: The same of a run in a task, which is no row of the metadata database there.
+RUN_GONE: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            *("get_task_instances", "get_task_instance", "get_previous_dagrun", "get_state", "get_dag"),
+            *("get_previous_scheduled_dagrun", "refresh_from_db", "update_state"),
+        ),
+        _BY_REST,
+    ),
+}
+#: Attributes that task instances, runs and DAGs do not have in tasks -> what to do: (B).
+ATTRIBUTES_GONE: dict[str, dict[str, str]] = {
+    "ti": {
+        **dict.fromkeys(
+            ("previous_ti", "previous_ti_success", "previous_start_date_success"), "Use ti.get_previous_ti()."
+        ),
+        "previous_execution_date_success": "Use context['prev_data_interval_start_success'].",
+        **dict.fromkeys(("operator", "pool", "priority_weight", "executor_config"), "Ask context['task']."),
+        **dict.fromkeys(("duration", "job_id", "log_filepath", "unixname", "key", "pid"), _BY_REST),
+    },
+    "dag_run": dict.fromkeys(("id", "creating_job_id", "dag_hash", "queued_at"), _BY_REST),
+    "dag": {
+        "schedule_interval": "Use dag.schedule.",
+        "concurrency": "Use dag.max_active_tasks.",
+        "full_filepath": "Use dag.fileloc.",
+        **dict.fromkeys(("latest_execution_date", "concurrency_reached", "is_paused"), _BY_REST),
+    },
 }
 
 #: What lies between two runs of these schedules; (A) of a DAG without a schedule: nothing.

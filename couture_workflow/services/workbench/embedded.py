@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from couture_workflow.services.dags import former as former_dags
 from couture_workflow.services.notebooks import examples as notebook_examples
 from couture_workflow.services.personal import view as personal_view
 from couture_workflow.services.processes import tree as process_tree
+from couture_workflow.services.runtimes import install as runtime_install
 from couture_workflow.services.runtimes import joined, system_packages
 from couture_workflow.services.workbench import checks, database, database_check, start, supervisor
 from couture_workflow.services.workbench.airflow_settings import (
@@ -45,6 +46,8 @@ Report = Callable[[str], None]
 DEFAULT_PORT = 8080
 STOP_PATIENCE = supervisor.TASK_GRACE + supervisor.REPORT_GRACE + supervisor.SERVICE_GRACE + 10.0
 DOCTOR = "couture-workflow doctor looks for more."
+#: The option that puts a JupyterHub in the place of the service ``jupyter``.
+_HUB = "AIRFLOW__COUTURE_WORKFLOW__JUPYTER_HUB_URL"
 HEARTBEATS = ("scheduler", "dag_processor", "triggerer")
 
 
@@ -126,7 +129,7 @@ class _Workbench:
     def run(self, given: str | None, lock: int) -> int:
         """Prepare the home, run the services and end them."""
         variables = environment(self.layout, base=os.environ)
-        _ensure_runtimes(variables)
+        _ensure_runtimes(variables, self.report)
         joined.join(report=self.report, folder=Path(sys.prefix) / "runtimes")
         notebook_examples.place(self.layout.home)
         if self.view.problem:
@@ -179,17 +182,8 @@ class _Workbench:
             self.password = ""
 
     def _start_supervisor(self, variables: dict[str, str], lock: int) -> subprocess.Popen[bytes]:
-        airflow = [sys.executable, "-P", "-m", "airflow"]
-        cli = [sys.executable, "-P", "-m", "couture_workflow.cli"]
         specification = supervisor.Specification(
-            services={
-                "api-server": [*airflow, "api-server"],
-                "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
-                "dag-processor": [*airflow, "dag-processor"],
-                "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
-                "jupyter": [sys.executable, "-P", "-m", "couture_workflow.services.jupyter.host"],
-                "dag-sync": [*cli, "dags", "sync", "--watch", "--home", str(self.layout.home)],
-            },
+            services=commands(self.layout.home, variables),
             log_folder=str(self.layout.logs),
             verbose=self.options.verbose,
         )
@@ -253,15 +247,47 @@ class _Workbench:
             process.wait()
 
 
-def _ensure_runtimes(variables: dict[str, str]) -> None:
-    """Run `couture-workflow install` unless a quick look finds Java, git and Spark in their usual places."""
+def commands(home: Path, variables: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the services of the workbench, each with its command.
+
+    :param variables: that they get.
+    """
+    airflow = [sys.executable, "-P", "-m", "airflow"]
+    cli = [sys.executable, "-P", "-m", "couture_workflow.cli"]
+    found = {
+        "api-server": [*airflow, "api-server"],
+        "scheduler": [*airflow, "scheduler", "--skip-serve-logs"],
+        "dag-processor": [*airflow, "dag-processor"],
+        "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
+        "jupyter": [sys.executable, "-P", "-m", "couture_workflow.services.jupyter.host"],
+        "dag-sync": [*cli, "dags", "sync", "--watch", "--home", str(home)],
+    }
+    if variables.get(_HUB, "").strip():
+        del found["jupyter"]  # people's servers are at a JupyterHub
+    return found
+
+
+def _ensure_runtimes(variables: dict[str, str], report: Callable[[str], None]) -> None:
+    """Run `couture-workflow install` unless a quick look finds Java, git and Spark in their usual places.
+
+    It is run for runtimes of an earlier version too; where that fails, the workbench starts with these.
+    """
     spark = [Path(variables["SPARK_HOME"])] if variables.get("SPARK_HOME") else []
     spark += (Path(sys.prefix) / "runtimes" / "spark").glob("lib/python3.*/site-packages/pyspark")
     found = any((home / "bin" / "spark-submit").is_file() for home in spark)
-    if found and all(program.present() for program in system_packages.FOR_RUNNING):
+    ready = found and all(program.present() for program in system_packages.FOR_RUNNING)
+    if ready and not runtime_install.is_outdated(Path(sys.prefix) / "runtimes"):
         return
-    done = subprocess.run([sys.executable, "-P", "-m", "couture_workflow.cli", "install"], env=variables)
-    if done.returncode != 0:
+    # Others may read these, unlike all else: people's Jupyter servers have accounts of their own.
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "couture_workflow.cli", "install"], env=variables, umask=0o022
+    )
+    if done.returncode != 0 and ready:
+        report(
+            "The workbench starts with the runtimes of an earlier version, which may lack something. "
+            f"Type {runtime_install.INSTALL_COMMAND!r} when the reason above is gone."
+        )
+    elif done.returncode != 0:
         raise SystemExit(done.returncode)
 
 

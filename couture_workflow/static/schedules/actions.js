@@ -104,7 +104,11 @@ export async function updateCopy(name) {
   const files = found.files.length ? [el("p", {}, "Files beside the notebook that differ:"), el("ul", {}, ...found.files.map((path) => el("li", { class: "mono break" }, path)))] : [];
   const done = await doing({
     title: `Update the copy of ${name}`, action: "Update the copy",
-    content: [el("p", { class: "muted" }, "Runs that start from then on use the notebook as it is now. The earlier copy stays in DAG History."), ...cellDifferences(found), ...files],
+    content: [
+      el("p", { class: "muted" }, "Runs that start from then on use the notebook as it is now. The earlier copy stays in DAG History."),
+      el("p", { class: "break" }, "Whoever may read DAG files can read what is copied: ", el("span", { class: "mono" }, [found.source, ...found.taken].join(", ")), "."),
+      ...cellDifferences(found), ...files,
+    ],
     work: () => post(at(name, "/copy")),
   });
   if (done) notice(`The copy of ${name} is the notebook of now.`);
@@ -115,7 +119,7 @@ export async function updateCopy(name) {
 export async function removeSchedule(name) {
   const room = await attempt(() => get(page(`/notebook-schedules/${encodeURIComponent(name)}/outputs`)));
   if (!room) return null;
-  const left = room.tries ? `They are of ${room.tries === 1 ? "1 run" : `${room.tries.toLocaleString("en")} runs`} and take ${bytes(room.bytes)}.` : "There are none yet.";
+  const left = room.tries ? `They are of ${room.tries === 1 ? "1 run" : `${room.tries.toLocaleString("en")} runs`} and take ${room.whole ? "" : "more than "}${bytes(room.bytes)}.` : "There are none yet.";
   const choice = (value, label, checked) => {
     const input = el("input", { type: "radio", name: "outputs", value, id: freshId("outputs"), checked });
     return { input, node: el("div", {}, el("label", { for: input.id, class: "choice" }, input, label)) };

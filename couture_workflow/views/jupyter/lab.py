@@ -33,7 +33,8 @@ class JupyterNotebookPage(CouturePage):
         """Start the server, then go where ``next`` says: what a tab shows that found no server."""
         base = base_path(person_of(g.user))
         wanted = request.args.get("next", "")
-        own = wanted.startswith(base) and wanted.isprintable() and ".." not in unquote(wanted).split("/")
+        parts = unquote(wanted).replace("\\", "/").split("/")  # browsers take a \ for a /
+        own = wanted.startswith(base) and wanted.isprintable() and not {".", ".."}.intersection(parts)
         goal = _address(wanted.removeprefix(base) if own else "lab")
         return self.page("jupyter/lab.html", lab=_address("lab"), goal=goal)
 

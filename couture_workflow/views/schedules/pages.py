@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Response, g, jsonify, request, url_for
 
-from couture_workflow.exceptions import InvalidError
+from couture_workflow.exceptions import InvalidError, NotAllowedError
 from couture_workflow.permissions import CREATE, DELETE, EDIT, NOTEBOOK_SCHEDULES, READ, Permission
 from couture_workflow.services.notebooks import folders, kernels, people
 from couture_workflow.services.notebooks import outputs as notebook_outputs
@@ -19,7 +19,7 @@ from couture_workflow.views.schedules import rows as schedule_rows
 from couture_workflow.views.schedules.rows import Wish
 from couture_workflow.web.dags.live import live
 from couture_workflow.web.schedules import saving
-from couture_workflow.web.security import allowed
+from couture_workflow.web.security import allowed, reads_dags
 from couture_workflow.web.state import store
 
 CAN_READ = Permission(READ, NOTEBOOK_SCHEDULES)
@@ -64,6 +64,7 @@ class NotebookSchedulesPage(CouturePage):
             given=given,
             filtered=bool(given.keys() & {"q", "owner"}) or bool(problem),
             rights=rights,
+            reads_dags=reads_dags(g.user),
             badges=BADGES,
             mine=_address(given, owner="" if given.get("owner") == me else me),
             is_mine=given.get("owner") == me,
@@ -77,6 +78,7 @@ class NotebookSchedulesPage(CouturePage):
     @requires(CAN_CREATE)
     def new(self) -> str:
         """Show the form; ``?path=`` is the notebook."""
+        _demand_read()
         form = Form(notebook=request.args.get("path", "").strip("/"), html="code")
         state = {"form": {**form.json(), "when": {"kind": "now"}}, "editing": False, "base": None}
         return self._form("Schedule a notebook", state)
@@ -85,10 +87,13 @@ class NotebookSchedulesPage(CouturePage):
     @requires(CAN_EDIT)
     def edit(self, name: str) -> str:
         """Show the form as it was saved."""
+        _demand_read()
         schedule = saving.schedule_of(g.user, name)
         form = schedule.form.json()
         if at := timing.time_of(schedule.form.when):
-            form["when"]["at"] = at.replace(tzinfo=None).isoformat()  # on the clocks of its time zone
+            form["when"]["at"] = at.replace(
+                tzinfo=None, microsecond=0
+            ).isoformat()  # on the clocks of its time zone
         state = {
             "form": form,
             "editing": True,
@@ -118,9 +123,9 @@ class NotebookSchedulesPage(CouturePage):
     @expose("/<name>/outputs")
     @requires(CAN_READ)
     def outputs(self, name: str) -> Response:
-        """Return how many tries left outputs, and their bytes."""
+        """Return how many tries left outputs, and their bytes; more than that if they are not the whole."""
         room = notebook_outputs.room(store(), saving.schedule_of(g.user, name).dag_id)
-        return jsonify(tries=room.tries, bytes=room.size)
+        return jsonify(tries=room.tries, bytes=room.size, whole=room.is_whole)
 
     def _form(self, title: str, state: dict[str, Any]) -> str:
         known = {
@@ -142,6 +147,15 @@ def _rights() -> dict[str, bool]:
         name: allowed(g.user, permission)
         for name, permission in (("create", CAN_CREATE), ("edit", CAN_EDIT), ("delete", CAN_DELETE))
     }
+
+
+def _demand_read() -> None:
+    """Refuse the form to whoever cannot use it: it asks for notebooks, and for findings while one types."""
+    if not allowed(g.user, CAN_READ):
+        raise NotAllowedError(
+            f'The form needs "{CAN_READ}" too, which your role does not include. An administrator can change '
+            "roles."
+        )
 
 
 def _address(given: dict[str, str], **news: Any) -> str:

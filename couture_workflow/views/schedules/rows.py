@@ -73,6 +73,7 @@ class Row:
     :param copy: as in ``copies.State``.
     :param parameters: names with their values as text.
     :param problem: why Airflow cannot read the DAG file, "" if it can.
+    :param forged: why what is said of the copy's origin is not believed, "" if it is.
     :param is_paused: None: Airflow has not read the DAG yet.
     """
 
@@ -89,6 +90,7 @@ class Row:
     copy: str
     edited: bool
     problem: str
+    forged: str
     is_paused: bool | None
     may_run: bool
     may_pause: bool
@@ -170,6 +172,7 @@ def _row(each: Found, user: Any, copy: str, *, can_edit: bool) -> Row:
         copy=copy,
         edited=schedule.edited,
         problem=live.error.strip().rpartition("\n")[2] if live.state == "error" else "",
+        forged=schedule.problem,
         is_paused=live.paused if there else None,
         may_run=there and can_edit and allowed_on_dag(user, "POST", schedule.dag_id, entity="RUN"),
         may_pause=can_edit and allowed_on_dag(user, "PUT", schedule.dag_id),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -43,8 +43,12 @@ _PASS = {
     "x-xsrftoken",
 }
 
+#: Those of them that tell where the browser is; whether that is the right place is looked at here.
+_OF_THE_BROWSERS_ADDRESS = {"origin", "referer"}
+
 #: Headers of an answer that stay here: of the connection, or good for all of Airflow's addresses.
 _STAY = {
+    "accept-ch",
     "access-control-allow-credentials",
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -52,13 +56,19 @@ _STAY = {
     "alt-svc",
     "clear-site-data",
     "connection",
+    "critical-ch",
     "date",
+    "expect-ct",
     "keep-alive",
     "nel",
+    "origin-agent-cluster",
     "proxy-authenticate",
     "proxy-connection",
+    "public-key-pins",
     "report-to",
     "reporting-endpoints",
+    "sec-session-registration",
+    "secure-session-registration",
     "server",
     "service-worker-allowed",
     "set-cookie",
@@ -67,18 +77,31 @@ _STAY = {
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "use-as-dictionary",
     "www-authenticate",
     "x-frame-options",
 }
+#: So do those that a proxy in front of Airflow obeys: give out a file or an address of its own instead.
+_FOR_PROXIES = ("x-accel-", "x-lighttpd-", "x-reproxy-", "x-sendfile")
 
 #: Below a person's address: what answers with the content of files, which may be anybody's HTML.
 _CONTENT = ("files/", "nbconvert/", "view/")
+_POLICIES = (b"content-security-policy", b"content-security-policy-report-only")
 _FRAME = "frame-ancestors 'self'"
 _SANDBOX = f"sandbox allow-scripts; {_FRAME}"
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _TOKEN = re.compile(r"[!#-+\--:<-\[\]-~]+")
 _WRITES_NOTHING = ("GET", "HEAD", "OPTIONS")
+
+#: Attributes of a cookie that pass with a value, and what that may be.
+_ATTRIBUTES = {
+    "path": re.compile(r"/[!-:<-~]*"),
+    "expires": re.compile(r"[A-Za-z0-9 ,:+-]+"),
+    "max-age": re.compile(r"-?[0-9]+"),
+    "samesite": re.compile(r"lax|strict|none", re.IGNORECASE),
+}
+_FLAGS = ("secure", "httponly")
 
 
 def first(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
@@ -109,16 +132,18 @@ def is_foreign(scope_type: str, method: str, headers: Headers, host: str) -> boo
 
 
 def to_jupyter(
-    headers: Headers, *, cookies: Mapping[str, str], badge: Mapping[str, str]
+    headers: Headers, *, cookies: Mapping[str, str], badge: Mapping[str, str], by_name: bool = False
 ) -> list[tuple[str, str]]:
     """Return the head of a request for a Jupyter server.
 
     :param badge: headers that say who is there; the browser's own of these names never pass.
+    :param by_name: the server is asked by its own name: what says where the browser is would not fit it.
     """
+    stay = {each.lower() for each in badge} | (_OF_THE_BROWSERS_ADDRESS if by_name else set())
     kept = [
         (name, value.decode("latin-1"))
         for key, value in headers
-        if (name := key.decode("latin-1").lower()) in _PASS and name not in {each.lower() for each in badge}
+        if (name := key.decode("latin-1").lower()) in _PASS and name not in stay
     ]
     if _TOKEN.fullmatch(token := cookies.get(COOKIE, "")):
         kept.append(("cookie", f"{COOKIE}={token}"))
@@ -133,18 +158,41 @@ def to_browser(headers: Iterable[tuple[bytes, bytes]], *, base: str, below: str)
     """
     headers = [(key.lower(), value) for key, value in headers]
     dropped = _STAY | {name.strip().lower() for name in first(headers, "connection").split(",")}
-    kept = [(key, value) for key, value in headers if key.decode("latin-1") not in dropped]
+    kept = [
+        (key, _without_frames(value) if key in _POLICIES else value)
+        for key, value in headers
+        if (name := key.decode("latin-1")) not in dropped and not name.startswith(_FOR_PROXIES)
+    ]
+    kept = [(key, value) for key, value in kept if value or key not in _POLICIES]
     for key, value in headers:
         if key == b"set-cookie" and (cookie := own_cookie(value.decode("latin-1"), base)):
             kept.append((key, cookie.encode("latin-1")))
     # A second policy takes away from the first one, never adds to it.
-    policy = _SANDBOX if below.startswith(_CONTENT) else _FRAME
+    policy = _SANDBOX if _plainly(below).startswith(_CONTENT) else _FRAME
     kept.append((b"content-security-policy", policy.encode()))
     kept = [each for each in kept if each[0] != b"x-content-type-options"]
     kept.append((b"x-content-type-options", b"nosniff"))
     if not any(key == b"referrer-policy" for key, _ in kept):
         kept.append((b"referrer-policy", b"same-origin"))
     return kept
+
+
+def _plainly(below: str) -> str:
+    """Return a path as whoever is generous in reading it may take it."""
+    return re.sub("/+", "/", unquote(below)).lstrip("/")
+
+
+def _without_frames(policies: bytes) -> bytes:
+    """Return policies without what they say about frames: that is decided here, and a hub forbids each."""
+    kept = [
+        b"; ".join(part for each in policy.split(b";") if (part := each.strip()) and not _is_of_frames(part))
+        for policy in policies.split(b",")
+    ]
+    return b", ".join(filter(None, kept))
+
+
+def _is_of_frames(directive: bytes) -> bool:
+    return directive.split(maxsplit=1)[0].lower() == b"frame-ancestors"
 
 
 def own_cookie(text: str, base: str) -> str:
@@ -154,9 +202,13 @@ def own_cookie(text: str, base: str) -> str:
         cookie.load(text)
     except CookieError:
         return ""
-    if (morsel := cookie.get(COOKIE)) is None:
+    morsel = cookie.get(COOKIE)
+    if morsel is None or (morsel.value and not _TOKEN.fullmatch(morsel.value)):
         return ""
-    morsel["domain"] = ""
+    for name, value in morsel.items():  # in quotes, each could hold line breaks and further attributes
+        rule = _ATTRIBUTES.get(name)
+        if name not in _FLAGS and not (rule and rule.fullmatch(str(value))):
+            morsel[name] = ""
     if not str(morsel["path"]).startswith(base):
         morsel["path"] = base
     return morsel.OutputString()

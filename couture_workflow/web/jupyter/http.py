@@ -11,7 +11,7 @@ import httpx
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from couture_workflow.services.jupyter.servers import Server
+from couture_workflow.services.jupyter.servers import Server, certificates
 from couture_workflow.web import bodies
 from couture_workflow.web.errors import plain
 from couture_workflow.web.jupyter import headers as heads
@@ -32,6 +32,10 @@ _TIMEOUT = {"connect": 5.0, "pool": 30.0, "read": None, "write": None}
 _GONE = (
     "Your Jupyter server does not answer: it has ended or is being started. Open Developer > Jupyter "
     "Notebook, which starts it."
+)
+_NO_ANSWER = (
+    "Your Jupyter server gave an answer that is none of HTTP. Stop it, then open Developer > Jupyter "
+    "Notebook, which starts it again."
 )
 _BUSY = "Your Jupyter server has too many requests under way. Try again in a moment."
 
@@ -60,8 +64,9 @@ class Transports:
             limits = httpx.Limits(
                 max_connections=_CONNECTIONS, max_keepalive_connections=8, keepalive_expiry=30
             )
+            verify = certificates() if kind == "https" else False
             transport = httpx.AsyncHTTPTransport(
-                uds=path if is_socket else None, limits=limits, trust_env=False
+                verify=verify, uds=path if is_socket else None, limits=limits, trust_env=False
             )
         self._kept[server.address] = transport  # the last one used is the last to go
         return transport, "http://jupyter" if is_socket else server.address.rstrip("/")
@@ -143,8 +148,12 @@ class _Exchange:
 
     async def run(self, transport: httpx.AsyncHTTPTransport, origin: str, badge: Mapping[str, str]) -> None:
         """Send the request on and the answer back."""
-        head = heads.to_jupyter(self._scope["headers"], cookies=self._wanted.cookies, badge=badge)
-        head += [("host", self._wanted.host), ("x-forwarded-proto", str(self._scope["scheme"]))]
+        by_name = self._server.by_name
+        head = heads.to_jupyter(
+            self._scope["headers"], cookies=self._wanted.cookies, badge=badge, by_name=by_name
+        )
+        host = httpx.URL(origin).netloc.decode("ascii") if by_name else self._wanted.host
+        head += [("host", host), ("x-forwarded-proto", str(self._scope["scheme"]))]
         has_body = bodies.has_body(self._scope)
         if not has_body:
             self._sent_whole.set()
@@ -171,6 +180,9 @@ class _Exchange:
             await answer.aclose()
 
     async def _answer(self, answer: httpx.Response) -> None:
+        if not 200 <= answer.status_code < 600:
+            await refuse(self._scope, self._receive, self._send, plain(502, detail=_NO_ANSWER))
+            return
         base = self._wanted.prefix + self._server.base_path
         below = self._wanted.path.removeprefix(self._server.base_path)
         head = heads.to_browser(answer.headers.raw, base=base, below=below)
@@ -180,7 +192,8 @@ class _Exchange:
             async for piece in answer.aiter_raw():
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         except httpx.TransportError as error:
-            raise Cut(f"The Jupyter server broke off its answer: {error!r}") from error
+            log.info("A Jupyter server broke off its answer: %r", error)
+            raise Cut("Your Jupyter server broke off its answer. Try again.") from error
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _body(self) -> AsyncIterator[bytes]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from couture_workflow import settings
 from couture_workflow.exceptions import JupyterError
 from couture_workflow.permissions import EDIT, JUPYTER, READ, Permission
+from couture_workflow.services.jupyter.hub import USERS as HUB_USERS
 from couture_workflow.services.jupyter.servers import Person
 from couture_workflow.services.notebooks.people import folder_name
 from couture_workflow.web import paths
 
 CAN_OPEN = Permission(READ, JUPYTER)
 CAN_STOP = Permission(EDIT, JUPYTER)
+
+
+@cache
+def has_hub() -> bool:
+    """Tell whether a JupyterHub has people's servers, as it was when this process asked first."""
+    return bool(settings.jupyter_hub_url())
 
 
 def person_of(user: Any) -> Person:
@@ -27,4 +36,5 @@ def person_of(user: Any) -> Person:
 
 def base_path(person: Person) -> str:
     """Return what the addresses of a person's JupyterLab begin with, below ``[api] base_url``."""
-    return f"{paths.JUPYTER}/{folder_name(person.name)}/"
+    below = HUB_USERS if has_hub() else ""
+    return f"{paths.JUPYTER}/{below}{folder_name(person.name)}/"

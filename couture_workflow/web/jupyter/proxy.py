@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache
 
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from couture_workflow.exceptions import JupyterError
 from couture_workflow.services.jupyter.servers import Person, Servers
@@ -33,6 +34,10 @@ _NOT_YOURS = (
     "Developer > Jupyter Notebook."
 )
 _FOREIGN = "JupyterLab takes changes and connections from its own pages only, not from those of another site."
+_HUBS_OWN = (
+    "The pages of JupyterHub itself are not shown here. Your own JupyterLab is under Developer > Jupyter "
+    "Notebook; administrators find all servers under Developer > Jupyter Servers."
+)
 _NO_ROLE = f"Your role does not include “{CAN_OPEN}”. An administrator can change roles."
 _NO_DATABASE = "The database does not answer, so nobody can be let in. Try again in a moment."
 
@@ -81,6 +86,10 @@ class JupyterProxy:
         elif scope["type"] == "http" and wanted.path.rstrip("/") == JUPYTER:
             target = wanted.prefix + base_path(caller.person) + "lab"
             await requests.answer(scope, receive, send, requests.redirect(target))
+        elif requests.is_hubs_page(scope, wanted):
+            await requests.start_page(
+                scope, receive, send, replace(wanted, path=base_path(caller.person), query="")
+            )
         elif problem := _problem(scope, wanted, caller.person):
             await refuse(scope, receive, send, plain(problem[0], detail=problem[1]))
         else:
@@ -99,8 +108,8 @@ class JupyterProxy:
         person: Person,
         unwelcome: asyncio.Task[None],
     ) -> None:
-        servers = self.servers()
         try:
+            servers = self.servers()
             server = await servers.find(person)
             badge = servers.headers(person, server) if server else {}
         except JupyterError as error:
@@ -128,6 +137,8 @@ class JupyterProxy:
 
 def _problem(scope: Scope, wanted: Asked, person: Person) -> tuple[int, str] | None:
     """Return why a request of the person may not pass: status and sentence."""
+    if requests.is_hubs_own(wanted):
+        return 404, _HUBS_OWN
     if not wanted.path.startswith(base_path(person)):
         return 403, _NOT_YOURS
     if not wanted.is_plain or not wanted.host:
@@ -154,10 +165,19 @@ class JupyterFirst:
         if not requests.is_ours(scope):
             await self.app(scope, receive, send)
             return
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
-            await self._proxy(scope, receive, send)
+            await self._proxy(scope, receive, noted)
         except Cut as cut:
             log.info("%s", cut)  # the server closes the connection of an answer without an end
+            if not started:
+                await refuse(scope, receive, send, plain(502, detail=str(cut)))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -15,9 +16,13 @@ from couture_workflow.web import paths
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.errors import Report, plain
 from couture_workflow.web.jupyter import headers as heads
+from couture_workflow.web.jupyter.people import has_hub
 
 #: Where a page of ours starts the server and leads on.
 START = f"{paths.PAGES}/jupyter-notebook/start"
+
+#: Pages of a JupyterHub that people come to when they have no server: ours starts it in their place.
+_STARTS = re.compile(rf"{paths.JUPYTER}/hub/(home|spawn|spawn-pending|user)(/|$)")
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -46,7 +51,7 @@ class Asked:
     @property
     def is_plain(self) -> bool:
         """Tell whether no part of the path leads up, by whatever spelling."""
-        return not any(unquote(part) in (".", "..") for part in self.path.split("/"))
+        return not any(part in (".", "..") for part in unquote(self.path).split("/"))
 
 
 def is_ours(scope: Scope) -> bool:
@@ -74,6 +79,16 @@ def _prefix(scope: Scope) -> str:
 
 def _below(path: str, prefix: str) -> str:
     return path.removeprefix(prefix) if prefix and path.startswith(prefix + "/") else path
+
+
+def is_hubs_own(wanted: Asked) -> bool:
+    """Tell whether an address is that of a JupyterHub itself, beside the servers that it has."""
+    return has_hub() and wanted.path.startswith(f"{paths.JUPYTER}/hub/")
+
+
+def is_hubs_page(scope: Scope, wanted: Asked) -> bool:
+    """Tell whether JupyterLab leads to the hub's page from which a server is started."""
+    return is_hubs_own(wanted) and is_document(scope) and bool(_STARTS.match(wanted.path))
 
 
 def is_document(scope: Scope) -> bool:

@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
-from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
-from couture_workflow.services.jupyter.servers import Server
+from couture_workflow.services.jupyter.servers import Server, certificates
 from couture_workflow.web.errors import plain
 from couture_workflow.web.jupyter import headers as heads
 from couture_workflow.web.jupyter.http import first_of, no_server
@@ -70,11 +70,19 @@ class SocketWay:
             self._open += Counter()  # forgets those that have none
 
 
+class _Straight(connect):
+    """A connection to this very address: a server cannot send us elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take a redirect for the refusal that it is here."""
+        return exc
+
+
 async def _connected(
     scope: Scope, receive: Receive, send: Send, *, wanted: Asked, server: Server, badge: Mapping[str, str]
 ) -> ClientConnection | None:
     """Return the connection to the server; None once the browser was told why there is none."""
-    head = heads.to_jupyter(scope["headers"], cookies=wanted.cookies, badge=badge)
+    head = heads.to_jupyter(scope["headers"], cookies=wanted.cookies, badge=badge, by_name=server.by_name)
     scheme = {"ws": "http", "wss": "https"}.get(str(scope["scheme"]), "http")
     options: dict[str, Any] = {
         "subprotocols": [Subprotocol(each) for each in scope.get("subprotocols") or ()] or None,
@@ -91,9 +99,13 @@ async def _connected(
     uri = f"ws://{wanted.host}{wanted.whole}"
     try:
         if kind == "unix":
-            return await unix_connect(path, uri, **options)
+            return await _Straight(uri, unix=True, path=path, **options)
+        if server.by_name:
+            if kind == "https":
+                options["ssl"] = certificates()
+            return await _Straight(f"ws{server.address.removeprefix('http')}{wanted.whole}", **options)
         place, _, port = server.address.rpartition("//")[2].rpartition(":")
-        return await connect(uri, host=place.strip("[]"), port=int(port), **options)
+        return await _Straight(uri, host=place.strip("[]"), port=int(port), **options)
     except InvalidStatus as error:
         status = error.response.status_code
         refusal = plain(status if 400 <= status < 500 else 502)

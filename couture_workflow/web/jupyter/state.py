@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from functools import cache, partial
 from typing import Any
+from urllib.parse import urlsplit
 
+from airflow.configuration import conf
 from anyio import to_thread
 
 from couture_workflow import settings
 from couture_workflow.exceptions import NotFoundError
 from couture_workflow.services.jupyter.client import HostedServers
+from couture_workflow.services.jupyter.hub import HubServers
 from couture_workflow.services.jupyter.servers import Listed, Person, Progress, Servers
 from couture_workflow.web.audit import audit
-from couture_workflow.web.jupyter.people import person_of
+from couture_workflow.web.jupyter.people import has_hub, person_of
+from couture_workflow.web.paths import JUPYTER
 
 
 @cache
 def servers() -> Servers:
-    """Return the people's servers, those of the configured home; one object for the API server's loop."""
+    """Return the people's servers, of the home or at a hub; one object for the API server's loop."""
+    if has_hub():
+        prefix = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+        return HubServers(
+            settings.jupyter_hub_url(), settings.jupyter_hub_token(), prefix=prefix, path=f"{JUPYTER}/"
+        )
     return HostedServers(settings.home())
 
 

@@ -13,23 +13,19 @@ from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy import update as sql_update
 
-from couture_workflow.exceptions import ConflictError, InvalidError, NotAllowedError, ScheduleError
+from couture_workflow.exceptions import ConflictError, InvalidError, ScheduleError
 from couture_workflow.services.schedules import library, timing, values
 from couture_workflow.services.schedules.library import Schedule
 from couture_workflow.store.names import quote
 from couture_workflow.web.audit import audit
 from couture_workflow.web.schedules.surroundings import live
-from couture_workflow.web.security import allowed_on_dag
+from couture_workflow.web.security import demand_on_dag
 from couture_workflow.web.state import store
 
 
 def pause(schedule: Schedule, user: Any, *, paused: bool) -> None:
     """Pause a schedule, or let it run again."""
-    if not allowed_on_dag(user, "PUT", schedule.dag_id):
-        raise NotAllowedError(
-            f"Pausing needs the right to edit the DAG {quote(schedule.dag_id)}, which your role does not "
-            "include. An administrator can change roles."
-        )
+    demand_on_dag(user, "PUT", schedule.dag_id, purpose="To pause a schedule, or let it run again,")
     _refuse_unready(schedule, user)
     with create_session(scoped=False) as session:
         session.execute(
@@ -45,11 +41,7 @@ def run_now(
 
     :param parameters: values in place of the schedule's own; they are taken literally.
     """
-    if not allowed_on_dag(user, "POST", schedule.dag_id, entity="RUN"):
-        raise NotAllowedError(
-            f"Your role does not include to start runs of the DAG {quote(schedule.dag_id)}. An administrator "
-            "can change roles."
-        )
+    demand_on_dag(user, "POST", schedule.dag_id, entity="RUN", purpose="To start a run")
     known = library.parameters(store(), schedule)
     conf, findings = values.values(parameters, types or {}, known, literal=True)
     if findings:

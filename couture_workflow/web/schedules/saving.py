@@ -9,7 +9,7 @@ from airflow.models.dag import DagModel
 from airflow.utils.session import create_session
 from sqlalchemy import update as sql_update
 
-from couture_workflow.exceptions import NotFoundError, ScheduleError
+from couture_workflow.exceptions import NotAllowedError, ScheduleError
 from couture_workflow.permissions import CREATE, DELETE, EDIT, NOTEBOOK_SCHEDULES, Permission
 from couture_workflow.services.saving.save import Saved
 from couture_workflow.services.schedules import changes, checking, library
@@ -21,7 +21,7 @@ from couture_workflow.store.names import quote
 from couture_workflow.web.audit import audit
 from couture_workflow.web.dags.saving import save_dags
 from couture_workflow.web.schedules.surroundings import surroundings
-from couture_workflow.web.security import allowed_on_dag
+from couture_workflow.web.security import allowed_on_dag, demand_on_dag
 from couture_workflow.web.state import store
 
 Outputs = Literal["keep", "delete"]
@@ -48,7 +48,7 @@ def schedule_of(user: Any, name: str) -> Schedule:
     """Return a schedule, or raise ``NotFoundError`` if there is none whose DAG the account may read."""
     schedule = library.read(store(), name)
     if not allowed_on_dag(user, "GET", schedule.dag_id):
-        raise NotFoundError(f"There is no schedule {quote(name)}. Reload the list.")
+        raise library.missing(name)
     return schedule
 
 
@@ -62,6 +62,7 @@ def check(form: Form, user: Any, *, current: Schedule | None = None) -> Descript
 def create(form: Form, user: Any) -> Done:
     """Make a schedule; ``ScheduleError`` names what is wrong with the form, and nothing is saved then."""
     account = str(user.get_name())
+    demand_on_dag(user, "GET", form.name, purpose="A schedule becomes a DAG, and to see it")
     around = surroundings(form.name, user)
     description = checking.describe(store(), form, account, around=around, copy=True)
     _refuse(description)
@@ -102,6 +103,8 @@ def update_copy(schedule: Schedule, user: Any) -> Done:
 
 def delete(schedule: Schedule, user: Any, *, outputs: Outputs) -> Done:
     """Delete a schedule; what its runs left too, if that is asked for."""
+    if outputs == "delete":
+        _refuse_anothers(schedule, user)
     saved = _save(changes.removed(store(), schedule), user, Permission(DELETE, NOTEBOOK_SCHEDULES))
     if outputs == "delete":
         library.delete_outputs(store(), schedule)
@@ -111,6 +114,16 @@ def delete(schedule: Schedule, user: Any, *, outputs: Outputs) -> Done:
 
 def _save(change: Change, user: Any, permission: Permission) -> Saved:
     return save_dags(change.changes, user=user, message=change.message, base=change.base, instead=permission)
+
+
+def _refuse_anothers(schedule: Schedule, user: Any) -> None:
+    """Raise ``NotAllowedError`` if the DAG that an edited file names is made by another file."""
+    path = surroundings(schedule.dag_id, user).taken.get(schedule.dag_id, schedule.path)
+    if path != schedule.path:
+        raise NotAllowedError(
+            f"The DAG {quote(schedule.dag_id)}, which {quote(schedule.name)} names, is in {path}: what its "
+            "runs left is not deleted with the schedule. Keep the outputs."
+        )
 
 
 def _refuse(description: Description) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -71,7 +72,7 @@ def test_a_schedule_is_made_read_changed_and_deleted(
     assert dev.get(f"{SCHEDULES}daily").status_code == 404
     assert dag_repository.files(store) == ()
     events = [event for (event,) in api_server.sql("select event from log where owner = 'dev' order by id")]
-    assert [event for event in events if event.startswith("notebook_schedules.")] == [
+    assert [event for event in events if event.startswith("notebook_schedules.")][-3:] == [
         "notebook_schedules.create",
         "notebook_schedules.update",
         "notebook_schedules.delete",
@@ -172,7 +173,15 @@ def test_a_refused_form_tells_all_that_is_wrong(dev: httpx.Client, store: Store)
 
 @pytest.mark.parametrize(
     "body",
-    [{"x": 1}, {"when": {"kind": "never"}}, {"retries": "many"}, {"parameters": 1}, {"html": "pdf"}, []],
+    [
+        {"x": 1},
+        {"when": {"kind": "never"}},
+        {"retries": "many"},
+        {"keep_days": True},
+        {"parameters": 1},
+        {"html": "pdf"},
+        [],
+    ],
 )
 def test_a_body_of_the_wrong_type(dev: httpx.Client, body: Any) -> None:
     for path in (SCHEDULES, f"{SCHEDULES}check"):
@@ -248,6 +257,47 @@ def test_a_copy_that_is_behind(dev: httpx.Client, store: Store) -> None:
     )
     assert dev.post(f"{SCHEDULES}daily/copy").status_code == 200
     assert dev.get(f"{SCHEDULES}daily/copy").json()["state"] == "same"
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "status"),
+    [
+        ("origin", "source", "admin/secret.ipynb", 404),
+        ("origin", "source", "dev/../admin/secret.ipynb", 422),
+        ("form", "files", ["../admin/secret.ipynb"], 422),
+        ("form", "files", ["../../airflow.cfg"], 422),
+        ("form", "parameters", {"x": float("nan")}, 422),
+        ("form", "parameters", {"x": "\ud800"}, 422),
+        ("origin", "files", [["a", "b"]], 422),
+        ("origin", "pinned_by", "\ud800", 422),
+    ],
+)
+def test_a_forged_schedule_gives_nobody_anothers_notebook_and_stops_no_list(
+    dev: httpx.Client, store: Store, part: str, field: str, value: Any, status: int
+) -> None:
+    made(dev)
+    made(dev, name="other")
+    path = "notebook_schedules/daily/schedule.json"
+    data = json.loads(dag_repository.read(store, path))
+    data[part][field] = value
+    content = json.dumps(data).encode()
+    store.dags.save({path: content}, author="mallory", message="x", base=store.dags.head())
+    before = store.dags.head()
+
+    listed = dev.get(SCHEDULES, params={"copies": "true"})
+    assert {each["name"] for each in listed.json()} == {"daily", "other"}
+    told = {each["name"]: each["problem"] for each in listed.json()}
+    assert told["other"] == "" and ("schedule.json" in told["daily"]) is (status == 422)
+    page = dev.get("/couture/notebook-schedules/")
+    assert (page.status_code, "its notebook is not known" in page.text) == (200, status == 422)
+    assert dev.get("/couture/notebook-schedules/daily/edit").status_code == 200
+    compared = dev.get(f"{SCHEDULES}daily/copy")
+    updated = dev.post(f"{SCHEDULES}daily/copy")
+
+    assert (compared.status_code, compared.json()["cells"], compared.json()["source"]) == (200, [], "")
+    assert updated.status_code == status and updated.json()["detail"]
+    assert "a secret" not in listed.text + compared.text + updated.text
+    assert store.dags.head() == before
 
 
 def test_an_admin_does_not_look_into_a_developers_folder(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from email import message_from_string, policy
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.notebooks import people
 from couture_workflow.store.home import Store
+from tests.support.mail import mail_server
 from tests.support.people_notebooks import notebook, write
 
 pytestmark = pytest.mark.workbench
@@ -161,3 +163,46 @@ def test_a_file_that_airflow_cannot_read_is_an_error_with_its_reason(
     assert found["edited"] and "none_such" in found["error"]
     refused = developer.post(f"{SCHEDULES}broken/run", json={})
     assert (refused.status_code, "import error" in refused.json()["detail"]) == (409, True)
+
+
+@pytest.fixture
+def mails(workbench: Any) -> Iterator[list[str]]:
+    """Return the mails that a mail server of the workbench got."""
+    admin = workbench.client("superadmin")
+    with mail_server() as (port, received):
+        connection = {
+            "connection_id": "smtp_default",
+            "conn_type": "smtp",
+            "host": "127.0.0.1",
+            "port": port,
+            "extra": json.dumps({"disable_ssl": True, "disable_tls": True}),
+        }
+        assert admin.post("/api/v2/connections", json=connection).status_code == 201
+        yield received
+        admin.delete("/api/v2/connections/smtp_default")
+
+
+def test_a_run_that_fails_sends_one_mail_that_says_what_failed(
+    workbench: Any, developer: httpx.Client, mails: list[str]
+) -> None:
+    path = f"{people.folder_name('developer')}/fails.ipynb"
+    write(
+        workbench.home,
+        path,
+        notebook("print(1)", "raise ValueError('no rows {{ 7 * 7 }} <b> ü')", "print(2)"),
+    )
+    form = {"name": "told.by.mail", "notebook": path, "email": "ann@example.org, bob@example.org"}
+    saved = developer.post(SCHEDULES, json=form)
+    assert (saved.status_code, saved.json()["findings"]) == (201, []), saved.text
+
+    assert ended(developer, "told.by.mail")["state"] == "failed"
+    wait(lambda: mails, "no mail has come")
+
+    [mail] = [message_from_string(each, policy=policy.default) for each in mails]
+    assert mail["To"] == "ann@example.org, bob@example.org"
+    assert "told.by.mail" in mail["Subject"]
+    body = mail.get_body(("html",))
+    assert body is not None
+    text = body.get_content()
+    assert "cell 2 of 3" in text and "ValueError: no rows {{ 7 * 7 }} &lt;b&gt; ü" in text
+    assert developer.post(f"{SCHEDULES}check", json={**form, "name": "other"}).json()["findings"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -51,6 +52,26 @@ def test_a_developer_runs_a_cell_in_airflows_frame(page: Page, with_host: ApiSer
 
     expect(lab.locator(".jp-OutputArea-output", has_text="1000042")).to_be_visible(timeout=120_000)
     expect(page.get_by_role("link", name="Developer")).to_be_visible()
+
+
+def test_schedule_in_a_notebooks_toolbar_saves_it_and_opens_the_form_below_the_prefix(
+    page: Page, with_host: ApiServer
+) -> None:
+    log_in(page, with_host, "dev")
+    lab = lab_in(page, with_host)
+    run_cell(page, lab, "6 * 7 + 2000000")
+    expect(lab.locator(".jp-OutputArea-output", has_text="2000042")).to_be_visible(timeout=120_000)
+
+    lab.get_by_role("button", name="Schedule", exact=True).click()
+
+    frame = lab.locator("iframe[src*='notebook-schedules/new']")
+    expect(frame).to_have_attribute("src", re.compile(f"{with_host.prefix}/couture/notebook-schedules/new"))
+    form = frame.content_frame
+    expect(form.locator("#schedule-notebook")).to_have_value(re.compile(r"dev/Untitled.*\.ipynb"))
+    path = form.locator("#schedule-notebook").input_value()
+    assert (
+        "2000000" in (with_host.home / "couture" / "notebooks" / path).read_text()
+    )  # what was not saved yet
 
 
 def test_the_tab_of_its_own_has_lab_and_a_log_out_ends_it(page: Page, with_host: ApiServer) -> None:

@@ -87,6 +87,19 @@ def test_a_running_job_is_found_and_followed_without_a_reload(
         expect(page.get_by_role("button", name=f"Copy the {what}")).to_be_visible()
 
 
+def test_the_filters_stay_where_they_are_when_the_list_is_sorted(
+    run: Run, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/runs/")
+    box = page.get_by_role("searchbox")
+    before = box.bounding_box()
+
+    page.get_by_role("columnheader").get_by_role("link").first.click()
+
+    expect(page).to_have_url(re.compile("sort="))
+    assert box.bounding_box() == before
+
+
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1600])
 def test_both_pages_fit(run: Run, width: int, mode: str, open_page: Callable[..., Page]) -> None:

@@ -356,3 +356,43 @@ def test_error_of_the_dag_file_is_shown(open_page: Open) -> None:
     submit(page)
 
     expect(page.get_by_label("Error of the DAG file")).to_have_text(f"Boom {HOSTILE}")
+
+
+def test_a_role_of_schedules_alone_is_told_what_it_lacks(api_server: ApiServer, open_page: Open) -> None:
+    made = schedule(api_server)
+    ours = [(f"can_{action}", "Notebook Schedules") for action in ("read", "create", "edit", "delete")]
+    blind, seeing = name(), name()
+    api_server.add_account(blind, *ours)
+    api_server.add_account(seeing, *ours, ("can_read", "DAGs"))
+
+    page = open_page("/", blind)
+    expect(page.get_by_role("heading", name="No schedule that you may see")).to_be_visible()
+    page.goto(f"{api_server.url}/couture/notebook-schedules/new?path=shared/{HOSTILE}.ipynb")
+    page.locator("#schedule-name").fill(name())
+    page.get_by_role("button", name="Schedule", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="can read on DAGs")).to_be_visible()
+
+    page = open_page("/", seeing)
+    row = page.get_by_role("row").filter(has_text=made)
+    expect(row.get_by_role("link", name="Edit")).to_be_visible()
+    expect(row.get_by_role("button", name="Run now")).to_have_count(0)
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+
+
+def test_the_files_that_changed_and_what_becomes_readable_are_told(
+    api_server: ApiServer, home: Store, open_page: Open
+) -> None:
+    made = schedule(api_server, files=[f"{HOSTILE}.csv"])
+    write(home.root, f"dev/{HOSTILE}.csv", "2\n" * 1000)
+
+    page = open_page("/")
+    row = page.get_by_role("row").filter(has_text=made)
+    expect(row).to_contain_text("the copy is behind")
+    row.get_by_role("button", name="Update the copy").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("listitem")).to_have_text([f"{HOSTILE}.csv"])
+    expect(dialog).to_contain_text(f"can read what is copied: dev/report.ipynb, {HOSTILE}.csv.")
+    dialog.get_by_role("button", name="Update the copy").click()
+    expect(row).not_to_contain_text("the copy is behind")

@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,11 +23,14 @@ import pytest
 import websockets
 
 from couture_workflow.exceptions import JupyterError
+from couture_workflow.services.jupyter import host as jupyter_host
 from couture_workflow.services.jupyter import place
 from couture_workflow.services.jupyter.client import HostedServers
+from couture_workflow.services.jupyter.host import Host
 from couture_workflow.services.jupyter.process import BADGE, new_key
 from couture_workflow.services.jupyter.servers import Person, Server
 from tests.support import asynchronous
+from tests.support.jupyter_runtime import jupyter_or_skip
 
 pytestmark = pytest.mark.slow
 
@@ -133,7 +137,7 @@ def client(server: Server, headers: Any = None) -> httpx.AsyncClient:
     )
 
 
-async def kernel(servers: HostedServers, person: Person) -> tuple[str, dict[str, str]]:
+async def kernel(servers: HostedServers, person: Person, name: str = "python3") -> tuple[str, dict[str, str]]:
     """Start a kernel in the person's folder; return its id and what its websocket needs."""
     server = await ready(servers, person)
     headers = dict(servers.headers(person, server))
@@ -142,15 +146,15 @@ async def kernel(servers: HostedServers, person: Person) -> tuple[str, dict[str,
         token = http.cookies["_xsrf"]
         folder = server.base_path.split("/")[2]
         made = await http.post(
-            "api/kernels", headers={"X-XSRFToken": token}, json={"name": "python3", "path": folder}
+            "api/kernels", headers={"X-XSRFToken": token}, json={"name": name, "path": folder}
         )
         assert made.status_code == 201, made.text
         return made.json()["id"], {**headers, "Cookie": f"_xsrf={token}"}
 
 
-async def execute(servers: HostedServers, person: Person, code: str) -> str:
+async def execute(servers: HostedServers, person: Person, code: str, *, name: str = "python3") -> str:
     """Run code in a kernel of the person's server and return what it printed."""
-    number, headers = await kernel(servers, person)
+    number, headers = await kernel(servers, person, name)
     server = await ready(servers, person)
     path = server.address.removeprefix("unix:")
     address = f"ws://x{PREFIX}{server.base_path}api/kernels/{number}/channels"
@@ -192,11 +196,39 @@ async def execute(servers: HostedServers, person: Person, code: str) -> str:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
     """A host whose home has a long and odd name."""
-    host = RunningHost(tmp_path_factory.mktemp("x") / ("hö'me %41?# " + "long" * 30))
+    kernels = another_kernel(tmp_path_factory.mktemp("kernels"))
+    host = RunningHost(
+        tmp_path_factory.mktemp("x") / ("hö'me %41?# " + "long" * 30), jupyter_path=str(kernels)
+    )
     try:
         yield host
     finally:
         host.stop()
+
+
+def another_kernel(folder: Path) -> Path:
+    """Make an environment and a kernel of it below a folder that only its owner can enter; return theirs."""
+    runtime, own = Path(jupyter_or_skip()).parents[1], folder / "env"
+    (own / "bin").mkdir(parents=True)
+    (own / "bin" / "python").symlink_to(runtime / "bin" / "python")
+    (own / "pyvenv.cfg").write_bytes((runtime / "pyvenv.cfg").read_bytes())
+    (own / "lib").symlink_to(runtime / "lib")
+    described = {"display_name": "Other", "language": "python"}
+    command = [str(own / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (folder / "kernels" / "other").mkdir(parents=True)
+    (folder / "kernels" / "other" / "kernel.json").write_text(json.dumps({**described, "argv": command}))
+    folder.chmod(0o755)
+    return folder
+
+
+def test_a_kernel_of_another_environment_runs_behind_the_walls(host: RunningHost) -> None:
+    async def both(servers: HostedServers) -> list[str]:
+        code = "import sys; print(sys.executable)"
+        return [(await execute(servers, ANN, code, name=name)).strip() for name in ("python3", "other")]
+
+    usual, other = run(both, host)
+
+    assert usual != other == str(Path(host.options["jupyter_path"]) / "env" / "bin" / "python")
 
 
 def test_many_starts_at_once_make_one_server(host: RunningHost) -> None:
@@ -235,7 +267,7 @@ def test_only_who_is_told_of_by_the_host_gets_in(host: RunningHost) -> None:
             async with client(server, headers) as http:
                 found[name] = (await http.get("api/contents")).status_code
         async with client(server, tries["good"]) as http:
-            found["no _xsrf"] = (await http.post("api/kernels", json={"name": "python3"})).status_code
+            found["no _xsrf"] = (await http.post("api/kernels", json={"name": name})).status_code
             found["token in the address"] = (await http.get("api/contents?token=")).status_code
         return found
 
@@ -301,11 +333,35 @@ def test_walls_keep_a_notebook_to_its_own_files(host: RunningHost) -> None:
 
     refused, names, wrote = run(try_all, host)
 
-    assert refused.split() == [*["PermissionError"] * 5, "FileNotFoundError", *["PermissionError"] * 3]
+    assert len(refused.split()) == 9  # refused, or out of sight
+    assert set(refused.split()) <= {"PermissionError", "FileNotFoundError"}
     assert not [name for name in names.split() if "AIRFLOW" in name or "TOKEN" in name or "KEY" in name]
     assert wrote.strip() == "0"
     assert (host.home / "notebooks" / "ann" / "mine.txt").read_text() == "1"
     assert (host.home / "notebooks" / "shared" / "all.txt").read_text() == "2"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may take other accounts")
+def test_each_person_is_an_account_of_the_system_that_has_a_name(host: RunningHost) -> None:
+    code = (
+        "import os, subprocess as s; open('mine.txt', 'w').write('1')\n"
+        "open('../shared/both.txt', 'a').write('2')\n"
+        "print(os.getuid(), s.run(['id', '-un'], capture_output=True, text=True).stdout)"
+    )
+
+    async def both(servers: HostedServers) -> list[list[str]]:
+        return [(await execute(servers, person, code)).split() for person in (ANN, BOB)]
+
+    ann, bob = run(both, host)
+
+    assert ann[0] != bob[0]
+    assert ann[-1] == "ann"
+    assert bob[-1].startswith("bob-")
+    assert min(int(ann[0]), int(bob[0])) > 2_100_000_000
+    notebooks = host.home / "notebooks"
+    assert (notebooks / "ann" / "mine.txt").stat().st_uid == int(ann[0])
+    assert (notebooks / "ann").stat().st_mode & 0o777 == 0o770
+    assert (notebooks / "shared" / "both.txt").read_text() == "22"
 
 
 def test_a_notebook_reaches_neither_sockets_nor_terminals_of_others(host: RunningHost) -> None:
@@ -445,3 +501,46 @@ def test_limits_of_servers_of_memory_and_of_time(tmp_path: Path) -> None:
         run(beyond, host)
     finally:
         host.stop()
+
+
+class Asked:
+    """As much of a server as a list asks for; ``look`` ends when all that were made are asked at once."""
+
+    ready = True
+
+    def __init__(self, person: Person, looks: Callable[[], Awaitable[Any]]) -> None:
+        self.person, self.look = person, looks
+        self.since = datetime(2026, 1, 1, tzinfo=UTC)
+        self.status = {"list": [{"execution_state": "busy"}]}
+
+    def last_activity(self) -> datetime:
+        return self.since
+
+    def processes(self) -> list[psutil.Process]:
+        return []
+
+
+def names_listed(*looks: Callable[[], Awaitable[Any]]) -> list[str]:
+    """Return who is in a list of servers that look in these ways."""
+
+    async def answer() -> list[str]:
+        host = Host(lambda: pytest.fail("nothing is started"), most=9, memory=0)
+        asked: Any = {str(n): Asked(Person(number=n, name=str(n)), look) for n, look in enumerate(looks)}
+        host._servers = asked
+        return [each["name"] for each in (await host.answer({"do": "list"}))["servers"]]
+
+    return asynchronous.run(asyncio.wait_for(answer(), 60))
+
+
+def test_a_list_asks_all_servers_at_once() -> None:
+    barrier = asyncio.Barrier(3)
+    assert names_listed(barrier.wait, barrier.wait, barrier.wait) == ["0", "1", "2"]
+
+
+def test_a_server_that_hangs_is_listed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jupyter_host, "_LONGEST_LOOK", 0.05)
+
+    async def well() -> bool:
+        return True
+
+    assert names_listed(well, lambda: asyncio.sleep(3600), well) == ["0", "1", "2"]

@@ -24,12 +24,12 @@ def test_a_server_has_the_newest_configuration_and_files_that_kernels_can_read(
     folder = tmp_path / "7"
     folder.mkdir()
     ann = Person(number=7, name="ann")
-    first = host.spark_session(store.root, ann, folder)
+    first = host.spark_session(store.root, ann, folder, None)
     store.dependencies.put("a.jar", [b"content"], user="ann")
     page = SparkConfiguration(arguments={"master": "local[3]"}, jars=("a.jar",))
     spark_configuration.save(store, page, user="ann", base=None)
 
-    again = host.spark_session(store.root, ann, folder)
+    again = host.spark_session(store.root, ann, folder, None)
 
     assert first == again == {"COUTURE_SPARK_SESSION": str(folder / "spark-session.json")}
     found = json.loads((folder / "spark-session.json").read_text())

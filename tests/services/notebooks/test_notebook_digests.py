@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from couture_workflow.services.notebooks import document
+from couture_workflow.services.notebooks import document, folders
 from couture_workflow.services.processes import apart
 from tests.support.people_notebooks import notebook, write
 
@@ -36,7 +36,7 @@ def old(path: Path) -> Path:
 def test_file_that_is_the_same_is_read_once(
     tmp_path: Path, looks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "_SETTLED", 0.0)
+    monkeypatch.setattr(folders, "_SETTLED", 0.0)
     top = tmp_path / "notebooks"
     for path in ("ann/a.ipynb", "ann/b.ipynb"):
         old(write(tmp_path, path, notebook("1")))
@@ -63,7 +63,7 @@ def test_file_that_was_changed_only_just_is_read_again(tmp_path: Path, looks: li
 
 
 def test_more_notebooks_than_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document, "_SETTLED", 0.0)
+    monkeypatch.setattr(folders, "_SETTLED", 0.0)
     monkeypatch.setattr(document, "_MOST_DIGESTS", 2)
     paths = [f"ann/{number}.ipynb" for number in range(3)]
     for number, path in enumerate(paths):
@@ -79,7 +79,7 @@ def test_more_notebooks_than_are_remembered(tmp_path: Path, monkeypatch: pytest.
 def test_link_in_the_place_of_a_notebook_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "_SETTLED", 0.0)
+    monkeypatch.setattr(folders, "_SETTLED", 0.0)
     top = tmp_path / "notebooks"
     other = old(write(tmp_path, "bob/b.ipynb", notebook("secret")))
     mine = old(write(tmp_path, "ann/a.ipynb", notebook("1")))

@@ -159,8 +159,12 @@ def test_characters_that_are_no_text_are_replaced_in_the_copy(store: Store) -> N
         (b"", "it is not JSON"),
         (b"{", "it is not JSON"),
         (b"[1, 2]", "it says no nbformat"),
-        (b'{"nbformat": "4", "cells": []}', "it says no nbformat"),
-        (b'{"nbformat": true, "cells": []}', "it says no nbformat"),
+        (b"{}", "it says no nbformat"),
+        (b'{"nbformat": "4", "cells": []}', "its nbformat is no whole number"),
+        (b'{"nbformat": true, "cells": []}', "its nbformat is no whole number"),
+        (b'{"nbformat": 4.0, "cells": []}', "its nbformat is no whole number"),
+        (b'{"nbformat": 1e400, "cells": []}', "its nbformat is no whole number"),
+        (b'{"nbformat": ' + b"9" * 4000 + b', "cells": []}', "the format 9999999999;"),
         (b'{"nbformat": 2, "worksheets": []}', "the format 2"),
         (b'{"nbformat": 5, "cells": []}', "the format 5"),
         (b'{"nbformat": 4}', "it has no cells"),
@@ -246,6 +250,21 @@ def test_own_and_shared_folders_are_open() -> None:
         folders.checked(own, "ann")
 
 
+@pytest.mark.parametrize("path", ["report.ipynb", "work/report.ipynb", "ann/report.ipynb"])
+def test_where_jupyterlab_is_at_a_hub_a_path_that_is_not_here_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    said = []
+    for hub in ("", "https://hub.example.org"):
+        monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__JUPYTER_HUB_URL", hub)
+        for look in (document.glance, document.read):
+            with pytest.raises(NotFoundError) as error:
+                look(people.top(store.root), folders.checked(path, "ann"))
+            said.append("JupyterLab runs at a JupyterHub here" in str(error.value))
+
+    assert said == [False, False, True, True]
+
+
 def test_no_link_is_followed(store: Store, tmp_path: Path) -> None:
     secret = tmp_path / "secret.ipynb"
     secret.write_text(json.dumps(notebook("a secret")))
@@ -254,8 +273,17 @@ def test_no_link_is_followed(store: Store, tmp_path: Path) -> None:
     (own / "up").symlink_to(tmp_path)
     (own / "hard.ipynb").hardlink_to(secret)
     os.mkfifo(own / "pipe.ipynb")
+    (own / "folder.ipynb").mkdir()
 
-    for name in ("link.ipynb", "up/secret.ipynb", "hard.ipynb", "pipe.ipynb", "up", "missing.ipynb"):
+    for name in (
+        "folder.ipynb",
+        "link.ipynb",
+        "up/secret.ipynb",
+        "hard.ipynb",
+        "pipe.ipynb",
+        "up",
+        "missing.ipynb",
+    ):
         with pytest.raises(NotFoundError):
             read(store, f"ann/{name}")
     assert [each.path for each in read(store).beside] == []

@@ -184,8 +184,18 @@ def test_a_note_that_lies_deletes_nothing_outside(store: Store) -> None:
     own = ran(store, KEY)
     victim = store.root / "version"
     stamp = [victim.stat().st_size, victim.stat().st_mtime_ns]
-    (own / "named.json").write_text(json.dumps({"../version": stamp, "notebooks/../../version": stamp}))
+    (store.outputs / "notebooks").mkdir(parents=True, exist_ok=True)
+    (store.outputs / "notebooks" / "link").symlink_to(store.root)
+    names = (
+        "../version",
+        "notebooks/../../version",
+        str(victim),
+        f"notebooks/{victim}",
+        "link/version",
+        "a\0b",
+    )
+    (own / "named.json").write_text(json.dumps(dict.fromkeys(names, stamp)))
 
     outputs.delete(store, KEY)
 
-    assert victim.exists()
+    assert victim.exists() and not own.exists()

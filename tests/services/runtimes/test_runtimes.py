@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from couture_workflow.exceptions import RuntimeMissingError, StorageFullError
 from couture_workflow.services.runtimes import install, installed
 from couture_workflow.services.runtimes import install as runtime_install
 from couture_workflow.services.runtimes.progress import Progress
+from couture_workflow.services.workbench import embedded
 
 DEBIAN = 'openjdk version "17.0.15" 2025-04-15'
 
@@ -225,3 +228,90 @@ def test_the_shipped_pins_are_exact() -> None:
 
     assert all(len(line.split("==")) == 2 for line in lines)
     assert {"pyspark==4.2.1", "pandas==2.3.3"} <= set(lines)
+
+
+def made_by(folder: Path, name: str, *, earlier: bool = False) -> None:
+    """Make what the command leaves of a runtime: a complete folder of these or other pins, and a link."""
+    pins = install.PINS if name == "spark" else install.JUPYTER_PINS
+    fingerprint = "0" * 12 if earlier else install._fingerprint(pins, sys.executable)
+    whole = folder / f"{name}-{fingerprint}"
+    whole.mkdir(parents=True)
+    (whole / ".complete").touch()
+    (folder / name).symlink_to(whole.name)
+
+
+@pytest.mark.parametrize(
+    ("spark", "jupyter", "outdated"),
+    [
+        ("now", "now", False),
+        ("now", "earlier", True),
+        ("now", "none", True),
+        ("earlier", "now", True),
+        ("now", "own", False),
+        ("own", "own", False),
+        ("own", "none", False),
+        ("none", "none", False),
+        ("none", "now", False),
+        ("none", "earlier", True),
+    ],
+)
+def test_runtimes_of_an_earlier_version_are_noticed(
+    tmp_path: Path, spark: str, jupyter: str, outdated: bool
+) -> None:
+    for name, how in (("spark", spark), ("jupyter", jupyter)):
+        if how == "own":
+            (tmp_path / name).mkdir()
+        elif how != "none":
+            made_by(tmp_path, name, earlier=how == "earlier")
+
+    assert install.is_outdated(tmp_path) is outdated
+
+
+def test_a_runtime_that_was_not_completed_is_outdated(tmp_path: Path) -> None:
+    for name in ("spark", "jupyter"):
+        made_by(tmp_path, name)
+    next(tmp_path.glob("jupyter-*/.complete")).unlink()
+
+    assert install.is_outdated(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "code", "installs", "said"),
+    [(False, 1, 0, False), (True, 0, 1, False), (True, 1, 1, True)],
+)
+def test_a_start_renews_runtimes_of_an_earlier_version_and_goes_on_without(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, earlier: bool, code: int, installs: int, said: bool
+) -> None:
+    folder = machine / "runtimes"
+    made_by(folder, "spark", earlier=earlier)
+    made_by(folder, "jupyter")
+    spark_at(folder / "spark" / "lib" / "python3.12" / "site-packages" / "pyspark")
+    for program in ("java", "git"):
+        executable(machine / "bin" / program)
+    monkeypatch.setattr(sys, "prefix", str(machine))
+    monkeypatch.setattr(embedded.system_packages, "FOR_RUNNING", ())
+    calls: list[list[str]] = []
+
+    def run(command: list[str], env: dict[str, str], umask: int) -> subprocess.CompletedProcess[str]:
+        assert umask == 0o022  # people's Jupyter servers run as other accounts
+        calls.append(command)
+        return subprocess.CompletedProcess(command, code)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    told: list[str] = []
+    embedded._ensure_runtimes({}, told.append)
+
+    assert (len(calls), bool(told)) == (installs, said)
+    assert all("couture-workflow install" in each for each in told)
+
+
+def test_a_start_without_spark_ends_where_it_cannot_be_installed(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(machine))
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, env, umask: subprocess.CompletedProcess(command, 3)
+    )
+
+    with pytest.raises(SystemExit, match="3"):
+        embedded._ensure_runtimes({}, [].append)

@@ -115,6 +115,9 @@ def test_long_values_stand_in_lines() -> None:
     assert read(source)[0].parameters == form.parameters
 
 
+MAIL = 'email=["ann@example.org", "bob@example.org"]'
+
+
 @pytest.mark.parametrize(
     ("old", "new", "field"),
     [
@@ -125,6 +128,13 @@ def test_long_values_stand_in_lines() -> None:
         ("timedelta(seconds=5400)", "LIMIT", "time_limit"),
         ("pendulum.datetime(2026", "pendulum.datetime(YEAR", "when"),
         ("schedule=", "timetable=", "when"),
+        (MAIL, "email=5", "email"),
+        (MAIL, "email=True", "email"),
+        (MAIL, "email={'a': 1}", "email"),
+        (MAIL, "email=['a', 'b\\n']", "email"),
+        ('tags=["a", "b"]', "tags=5", "tags"),
+        ("retries=2", "retries=-1", "retries"),
+        ("retries=2", "retries=2.5", "retries"),
     ],
 )
 def test_what_cannot_be_read_is_unknown_and_keeps_its_value(old: str, new: str, field: str) -> None:
@@ -146,7 +156,7 @@ def test_what_cannot_be_read_is_unknown_and_keeps_its_value(old: str, new: str, 
         ("export_html=True,", "", "html", "none"),
         ('"rows": 100', '"rows": 7', "parameters", {**FULL.parameters, "rows": 7}),
         ("parameters=run_parameters,", "", "parameters", FULL.parameters),
-        ('email=["ann@example.org", "bob@example.org"]', 'email="c@example.org"', "email", "c@example.org"),
+        (MAIL, 'email="c@example.org"', "email", "c@example.org"),
     ],
 )
 def test_what_was_changed_by_hand_is_read(old: str, new: str, field: str, value: Any) -> None:

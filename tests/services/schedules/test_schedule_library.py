@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,12 +16,15 @@ from couture_workflow.exceptions import ConflictError, GateError, InvalidError, 
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.gate.problems import Known
+from couture_workflow.services.notebooks import document
+from couture_workflow.services.processes import apart
 from couture_workflow.services.saving import save as dag_saving
-from couture_workflow.services.schedules import changes, checking, copies, library
+from couture_workflow.services.schedules import beside, changes, checking, copies, library, origin
 from couture_workflow.services.schedules.changes import Change
 from couture_workflow.services.schedules.checking import Description, Surroundings
 from couture_workflow.services.schedules.form import Form, form_of
 from couture_workflow.services.schedules.library import Schedule
+from couture_workflow.store.git_process import Git
 from couture_workflow.store.home import Store
 from tests.support.people_notebooks import notebook, write
 
@@ -127,12 +132,14 @@ def test_the_gate_lets_every_form_through(home: Store, more: dict[str, Any]) -> 
 def test_names_of_any_kind_go_with_a_notebook(home: Store) -> None:
     name = "a'b\"<&>ü .ipynb"
     write(home.root, f"shared/x y/{name}", notebook("x"))
-    write(home.root, "shared/x y/d a't\"a.csv", "1")
+    files = ["d a't\"a.csv", " begins.csv", "ends.csv "]
+    for path in files:
+        write(home.root, f"shared/x y/{path}", "1")
 
-    schedule = create(home, notebook=f"shared/x y/{name}", files=["d a't\"a.csv"], parameters={})
+    schedule = create(home, notebook=f"shared/x y/{name}", files=files, parameters={})
 
     assert schedule.notebook == f"notebook_schedules/daily/{name}"
-    assert set(schedule.beside) == {"d a't\"a.csv"}
+    assert set(schedule.beside) == set(files) == set(schedule.form.files)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +195,24 @@ def test_what_is_odd_is_a_warning(home: Store, more: dict[str, Any], field: str)
     description = describe(home, {**SENT, **more}, around=Surroundings(connections=frozenset()))
 
     assert [(each.field, each.level) for each in description.findings] == [(field, "warning")]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("EMAIL_CONN_ID", "our_mail", "There is no connection our_mail"),
+        ("EMAIL_BACKEND", "ours.send", ""),
+    ],
+)
+def test_mails_go_the_way_that_airflow_is_told(
+    home: Store, monkeypatch: pytest.MonkeyPatch, option: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(f"AIRFLOW__EMAIL__{option}", value)
+    around = Surroundings(connections=frozenset({"smtp_default"}))
+
+    found = describe(home, {**SENT, "email": "a@example.org"}, around=around).findings
+
+    assert [each.message[: len(message)] for each in found] == ([message] if message else [])
 
 
 def test_a_broken_notebook_is_told_at_its_field(home: Store) -> None:
@@ -355,6 +380,228 @@ def test_nobody_looks_into_anothers_folder_through_a_schedule(home: Store) -> No
     assert b"a secret" not in library.pinned(home, found_again)
 
 
+def test_files_beside_a_notebook_count_too(home: Store) -> None:
+    for path in ("more/b.csv", "more/c.csv"):
+        write(home.root, f"ann/{path}", "1,2")
+    schedule = create(home, files=["data.csv", "more/b.csv", "more/c.csv"])
+    assert copies.states(home, [schedule], "ann") == {"daily": "same"}
+
+    write(home.root, "ann/more/b.csv", "3,4")  # as large as before
+    assert copies.states(home, [schedule], "ann") == {"daily": "behind"}
+    found = copies.behind(home, schedule, "ann")
+    assert (found.state, found.files, found.difference.cells) == ("behind", ("more/b.csv",), ())
+    assert (found.source, found.taken) == ("ann/report.ipynb", schedule.form.files)
+
+    save(home, changes.copied(home, schedule, "ann"))
+    schedule = library.read(home, "daily")
+    assert copies.states(home, [schedule], "ann") == {"daily": "same"}
+    gone = home.root / "notebooks" / "ann" / "data.csv"
+    gone.unlink()
+    assert copies.states(home, [schedule], "ann") == {"daily": "behind"}
+    assert copies.states(home, [schedule], "bob") == {"daily": "hidden"}
+    gone.symlink_to("more/b.csv")
+    assert copies.behind(home, schedule, "ann").files == ("data.csv",)
+
+
+def test_a_file_that_is_changed_again_and_again_is_always_noticed(home: Store) -> None:
+    schedule = create(home)
+    original = (home.root / "notebooks" / "ann" / "data.csv").read_bytes()
+    for number in range(20):
+        write(home.root, "ann/data.csv", f"a,b\n{number:03}\n")
+        assert copies.states(home, [schedule], "ann") == {"daily": "behind"}
+        write(home.root, "ann/data.csv", original)
+        assert copies.states(home, [schedule], "ann") == {"daily": "same"}
+
+
+def test_an_answer_reads_no_more_than_it_may_and_the_next_one_goes_on(home: Store) -> None:
+    paths = [f"{number}.csv" for number in range(4)]
+    for path in paths:
+        write(home.root, f"ann/{path}", "1234")
+    schedule = create(home, files=paths)
+    top = home.root / "notebooks"
+    for path in paths:
+        write(home.root, f"ann/{path}", "5678")
+        os.utime(top / "ann" / path, (1, 1))
+
+    left = beside.Left(size=9)
+    assert list(beside.changed(top, schedule, left)) == ["0.csv", "1.csv"]
+    assert left.size == 1
+    assert list(beside.changed(top, schedule, beside.Left(files=3))) == paths[:3]
+    assert list(beside.changed(top, schedule, None)) == paths
+
+
+def forged(store: Store, schedule: Schedule, **more: Any) -> Schedule:
+    """Write another ``schedule.json``, as whoever may edit DAG files can.
+
+    :param more: values by ``form__name`` or ``origin__name``, or the whole under ``form`` and ``origin``.
+    """
+    path = f"{schedule.folder}/{origin.ORIGIN}"
+    data = json.loads(dag_repository.read(store, path))
+    for name, value in more.items():
+        part, _, field = name.partition("__")
+        if field:
+            data[part][field] = value
+        else:
+            data[part] = value
+    content = json.dumps(data).encode()
+    store.dags.save({path: content}, author="mallory", message="x", base=store.dags.head())
+    return library.read(store, schedule.name)
+
+
+def test_a_forged_source_reads_nobody_elses_notebook(home: Store) -> None:
+    write(home.root, "bob/private.ipynb", notebook("a secret"))
+    write(home.root, "bob/data.csv", "a secret")
+    schedule = create(home)
+
+    found = forged(home, schedule, origin__source="bob/private.ipynb", origin__pinned_by="ann")
+    assert copies.behind(home, found, "ann").state == "hidden"
+    assert copies.states(home, [found], "ann") == {"daily": "hidden"}
+    with pytest.raises(NotFoundError, match="must be copied there"):
+        changes.copied(home, found, "ann")
+    sent = sent_of(found.form, notebook="bob/private.ipynb", files=["data.csv", "private.ipynb"])
+    assert {each.field for each in describe(home, sent, "ann", current=found).errors} == {"files"}
+
+
+@pytest.mark.parametrize(
+    "source", ["ann/../bob/private.ipynb", "../x.ipynb", "/etc/passwd", "ann//x", "a\nb"]
+)
+def test_a_forged_source_that_leads_elsewhere_is_refused_in_a_sentence(home: Store, source: str) -> None:
+    write(home.root, "bob/private.ipynb", notebook("a secret"))
+    found = forged(home, create(home), origin__source=source)
+
+    told = copies.behind(home, found, "ann")
+
+    assert (told.state, told.source, told.difference.cells) == ("unknown", "", ())
+    assert "schedule.json" in told.message and "changed by hand" in told.message
+    with pytest.raises(InvalidError, match="is no path of a notebook"):
+        changes.copied(home, found, "ann")
+
+
+@pytest.mark.parametrize(
+    "path", ["../bob/private.ipynb", "../../airflow.cfg", "/etc/passwd", "./data.csv", "."]
+)
+def test_forged_files_that_lead_elsewhere_are_not_read(home: Store, path: str) -> None:
+    write(home.root, "bob/private.ipynb", notebook("a secret"))
+    (home.root / "airflow.cfg").write_text("a secret")
+    schedule = create(home)
+
+    found = forged(home, schedule, form__files=[path])
+
+    assert copies.behind(home, found, "ann").state == "unknown"
+    with pytest.raises(InvalidError, match="not beside the notebook"):
+        changes.copied(home, found, "ann")
+    # Were it believed, the file would not be read either.
+    believed = replace(found, form=replace(found.form, files=(path,)), origin=schedule.origin)
+    assert copies.behind(home, believed, "ann").files == (path,)
+    with pytest.raises(InvalidError, match="Take it off the list"):
+        changes.copied(home, believed, "ann")
+
+
+DEEP: list[Any] = []
+for _ in range(300):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"form": []},
+        {"form": ""},
+        {"form": "x"},
+        {"form": None},
+        {"form": 1},
+        {"origin": []},
+        {"origin": None},
+        {"origin": "x"},
+        {"origin__more": "x"},
+        {"origin__account": 1},
+        {"origin__account": "\ud800"},
+        {"origin__account": "x" * 1001},
+        {"origin__source": ["ann/report.ipynb"]},
+        {"origin__source": "\ud800.ipynb"},
+        {"origin__files": [["data.csv", "x"]]},
+        {"origin__files": {"data.csv": 1}},
+        {"origin__files": {"data.csv": "x"}},
+        {"origin__files": {"../x": ""}},
+        {"origin__files": {f"{number}": "" for number in range(300)}},
+        {"origin__started_at": "yesterday"},
+        {"origin__started_at": "2026-01-01T00:00:00"},
+        {"origin__started_at": "0001-01-01T00:00:00+14:00"},
+        {"origin__dag_sha256": "x"},
+        {"form__parameters": {"rows": float("nan")}},
+        {"form__parameters": {"rows": "\ud800"}},
+        {"form__parameters": {"\ud800": 1}},
+        {"form__parameters": {"rows": DEEP}},
+        {"form__types": {"rows": "\ud800"}},
+        {"form__files": ["x"] * 300},
+        {"form__when": []},
+        {"form__when": "x"},
+        {"form__retries": 10**10},
+        {"form__retries": "\u0663"},
+        {"form__strange": 1},
+        {"form__parameters": {"text": "x" * 2**20}},
+    ],
+    ids=lambda more: str(more)[:50],
+)
+def test_a_forged_origin_of_wrong_types_is_told_and_breaks_nothing(home: Store, more: dict[str, Any]) -> None:
+    schedule = create(home)
+    create(home, name="other", files=[])
+
+    found = forged(home, schedule, **more)
+
+    assert [each.name for each in library.listed(home)] == ["daily", "other"]
+    json.dumps([found.form.json(), found.origin.json()], allow_nan=False).encode()
+    if found.problem:
+        assert "schedule.json" in found.problem and "DAG History" in found.problem
+        assert copies.behind(home, found, "ann").message == found.problem
+        with pytest.raises(InvalidError, match="changed by hand"):
+            changes.copied(home, found, "ann")
+    else:  # it is as good as what was not given
+        assert more in ({"form__when": []}, {"form": {}})
+    sent = sent_of(create_again := found.form, notebook="ann/report.ipynb", when=SENT["when"], files=[])
+    assert create_again.name == "daily"
+    description = describe(home, sent, current=found)
+    save(home, changes.updated(home, found, description, "ann", replace_edited=True))
+    assert library.read(home, "daily").problem == ""
+
+
+def test_a_pinned_notebook_that_somebody_made_huge_is_not_read(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = create(home)
+    monkeypatch.setattr(document, "LARGEST_COPY", 2_000)
+    huge = {schedule.notebook: b'{"cells": [' + b" " * 2_000 + b"]}"}
+    home.dags.save(huge, author="mallory", message="x", base=home.dags.head())
+
+    found = library.read(home, "daily")
+
+    assert found.notebook == "" and library.parameters(home, found) == ()
+    assert copies.states(home, [found], "ann") == {"daily": "behind"}
+    with pytest.raises(NotFoundError, match="too large"):
+        library.pinned(home, found)
+
+
+@pytest.mark.parametrize("value", ['float("inf")', "1e999", '"\\ud800"', '{"a": -1e999}', "0" * 400 + "1"])
+def test_a_dag_file_with_values_that_no_page_can_show(home: Store, value: str) -> None:
+    schedule = create(home)
+    source = dag_repository.read(home, schedule.path).decode().replace("200", value)
+    home.dags.save({schedule.path: source.encode()}, author="bob", message="x", base=home.dags.head())
+
+    found = library.read(home, "daily")
+
+    json.dumps(found.form.json(), allow_nan=False, ensure_ascii=False).encode()
+    assert found.edited
+
+
+@pytest.mark.parametrize("dag_id", ["\\ud800", "../x", "a/b", "x" * 251, ""])
+def test_a_dag_file_with_an_id_that_airflow_does_not_take(home: Store, dag_id: str) -> None:
+    schedule = create(home)
+    source = dag_repository.read(home, schedule.path).decode().replace('dag_id="daily"', f'dag_id="{dag_id}"')
+    home.dags.save({schedule.path: source.encode()}, author="bob", message="x", base=home.dags.head())
+
+    assert library.read(home, "daily").dag_id == "daily"
+
+
 def test_a_source_that_is_gone(home: Store) -> None:
     schedule = create(home)
     (home.root / "notebooks" / "ann" / "report.ipynb").unlink()
@@ -387,7 +634,7 @@ def test_a_dag_file_that_was_changed_by_hand(home: Store) -> None:
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"form": {"x": 1}, "origin": {}}', b"[" * 100_000, b""])
 def test_a_broken_origin_leaves_what_the_dag_file_says(home: Store, content: bytes) -> None:
     schedule = create(home, retries=2)
-    path = f"{schedule.folder}/{library.ORIGIN}"
+    path = f"{schedule.folder}/{origin.ORIGIN}"
     home.dags.save({path: content}, author="bob", message="x", base=home.dags.head())
 
     found = library.read(home, "daily")
@@ -395,7 +642,7 @@ def test_a_broken_origin_leaves_what_the_dag_file_says(home: Store, content: byt
     assert found.edited and (found.form.retries, found.form.parameters["rows"]) == (2, 200)
     assert found.notebook == schedule.notebook
     assert copies.behind(home, found, "ann").state == "unknown"
-    with pytest.raises(InvalidError, match="is not known any more"):
+    with pytest.raises(InvalidError, match="was changed by hand"):
         changes.copied(home, found, "ann")
 
 
@@ -465,6 +712,47 @@ def test_a_deleted_schedule_leaves_nothing_in_the_repository(home: Store) -> Non
     assert {file.path.split("/")[1] for file in dag_repository.files(home)} == {keeps.name}
 
 
+def test_outputs_that_cannot_be_deleted_do_not_stop_a_delete(home: Store) -> None:
+    schedule = create(home)
+    named = home.outputs / "notebooks"
+    (named / "daily.ipynb").mkdir(parents=True)
+    (named / "daily.html").write_text("x")
+
+    library.delete_outputs(home, schedule)
+
+    assert [path.name for path in named.iterdir()] == ["daily.ipynb"]
+
+
+def test_a_list_asks_git_once_however_many_schedules(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two", "three"):
+        create(home, name=name)
+    asked: list[str] = []
+    start = Git._start
+
+    def counted(git: Git, arguments: Sequence[str], *more: Any, **options: Any) -> Any:
+        asked.append(arguments[0])
+        return start(git, arguments, *more, **options)
+
+    monkeypatch.setattr(Git, "_start", counted)
+    library._listed.cache_clear()
+
+    found = library.listed(home)
+
+    assert [each.name for each in found] == ["one", "three", "two"]
+    assert asked.count("cat-file") <= 2  # one of them: whether the version is known
+
+
+def test_a_notebook_that_there_was_no_time_for_is_not_gone(
+    home: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = create(home)
+    monkeypatch.setattr(apart, "each", lambda *_, **__: [apart.Answer(why="late")])
+
+    assert copies.states(home, [schedule], "ann") == {"daily": "unknown"}
+    (finding,) = describe(home, {**SENT, "name": "other", "files": []}).errors
+    assert finding.field == "notebook" and "reads other notebooks at the moment" in finding.message
+
+
 def test_schedules_are_where_airflow_reads(home: Store) -> None:
     dag_root.choose(home.root, "team")
     schedule = create(home)
@@ -492,7 +780,7 @@ def test_many_edited_schedules_are_read_together(home: Store) -> None:
     schedule = create(home)
     files = {
         path.rpartition("/")[2]: dag_repository.read(home, path)
-        for path in (schedule.path, f"{schedule.folder}/{library.ORIGIN}", schedule.notebook)
+        for path in (schedule.path, f"{schedule.folder}/{origin.ORIGIN}", schedule.notebook)
     }
     changed: dict[str, bytes] = {}
     for number in range(30):

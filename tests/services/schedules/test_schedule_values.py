@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from couture_workflow.services.notebooks.parameters import Parameter
+from couture_workflow.services.schedules import values as schedule_values
 from couture_workflow.services.schedules.values import values
 
 
@@ -132,7 +133,7 @@ def test_whoever_may_not_write_dag_files_has_plain_templates(text: str) -> None:
 def test_and_no_others(text: str) -> None:
     _, (finding,) = values({"p": text}, {}, (), templates=False)
 
-    assert "right to write DAG files" in finding.message or "no template" in finding.message
+    assert "can edit on DAG Files" in finding.message or "no template" in finding.message
 
 
 def test_what_a_run_is_given_is_taken_literally() -> None:
@@ -143,7 +144,9 @@ def test_what_a_run_is_given_is_taken_literally() -> None:
     assert finding.field == "parameters.n"
 
 
-@pytest.mark.parametrize("name", ["", "a b", "1a", "class", "a'b\"<&>/../ü", "a" * 200, "a.b"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "1a", "class", "a'b\"<&>/../ü", "a" * 200, "a.b", "\ufb01", "\uff43lass"]
+)
 def test_names_that_no_variable_has(name: str) -> None:
     _, (finding,) = values({name: 1}, {}, ())
 
@@ -163,3 +166,33 @@ def test_deep_values_are_refused() -> None:
     _, (finding,) = values({"p": deep}, {}, ())
 
     assert "too deep" in finding.message
+
+
+@pytest.mark.parametrize("literal", [False, True])
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, [{"a": 10**4000}], "\ud800", {"a\udfff": 1}])
+def test_what_airflow_cannot_carry_is_refused_before_the_save(value: Any, literal: bool) -> None:
+    _, (finding,) = values({"p": value}, {}, (), literal=literal)
+
+    assert finding.field == "parameters.p" and "Airflow cannot carry" in finding.message
+
+
+def test_the_largest_numbers_that_airflow_carries_are_taken() -> None:
+    assert values({"p": [2**64 - 1, -(2**63)]}, {}, ()) == ({"p": [2**64 - 1, -(2**63)]}, [])
+
+
+def test_keys_are_no_templates() -> None:
+    assert values({"p": {"{{ conn.db.password }}": 1}}, {}, ())[1] == []
+
+
+def test_a_type_that_does_not_exist_is_told() -> None:
+    _, (finding,) = values({"p": "1"}, {"p": "zebra", "other": "zebra"}, ())
+
+    assert finding.field == "parameters.p" and 'no type "zebra"' in finding.message
+
+
+def test_values_that_are_too_long_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule_values, "_check_part", lambda *_, **__: pytest.fail("looked at"))
+
+    _, (finding,) = values({"p": ["{{ ds }}"] * 100_000}, {}, ())
+
+    assert finding.field == "parameters"

@@ -107,6 +107,44 @@ UNCERTAIN = {
     ),
     "external-trigger-of-a-name": (DAG + "x = run.external_trigger\n", "2: A run has no external_trigger"),
     "following-schedule": (DAG + "x = dag.following_schedule(d)\n", "2: A DAG has no following_schedule()"),
+    "previous-schedule": (
+        DAG + "x = dag.previous_schedule(d)\n",
+        "Compute the date, such as context['logical_date'].subtract(days=1), which is one period earlier",
+    ),
+    "previous-date-in-a-template": (
+        BASH + "BashOperator(task_id='a', bash_command='{{ prev_ds }}')\n",
+        "2: This template uses prev_ds, which Airflow 3 does not have. Write it with logical_date, such as "
+        "{{ logical_date.subtract(days=1) | ds }}",
+    ),
+    "previous-date-in-a-function": (
+        PYTHON + "def f(**context):\n    return context['prev_ds']\n" + CALL,
+        "3: The context of Airflow 3 has no 'prev_ds'. Compute it from logical_date, such as "
+        "context['logical_date'].subtract(days=1)",
+    ),
+    "value-that-is-seen-later": (
+        PYTHON + "def f(ti, ds):\n    ti.xcom_push('a', 1, execution_date=ds)\n" + CALL,
+        "3: xcom_push has no execution_date in Airflow 3: the task would fail",
+    ),
+    "value-that-is-seen-later-by-place": (
+        PYTHON + "def f(ti, ds):\n    ti.xcom_push('a', 1, ds)\n" + CALL,
+        "3: xcom_push has no execution_date in Airflow 3",
+    ),
+    "attribute-of-a-task-instance": (
+        PYTHON + "def f(ti):\n    return ti.previous_ti\n" + CALL,
+        "3: A task instance has no previous_ti in tasks of Airflow 3. Use ti.get_previous_ti()",
+    ),
+    "attribute-of-a-dag": (
+        PYTHON + "def f(**context):\n    return context['dag'].schedule_interval\n" + CALL,
+        "3: A DAG has no schedule_interval in tasks of Airflow 3. Use dag.schedule",
+    ),
+    "attribute-of-a-run": (
+        PYTHON + "def f(dag_run):\n    return dag_run.id\n" + CALL,
+        "3: A run has no id in tasks of Airflow 3. Ask Airflow's REST API",
+    ),
+    "instances-of-a-run": (
+        PYTHON + "def f(dag_run):\n    return dag_run.get_task_instances()\n" + CALL,
+        "3: A run has no get_task_instances() in tasks of Airflow 3. Ask Airflow's REST API",
+    ),
     "get-dagrun": (
         PYTHON + "def f(ti):\n    return ti.get_dagrun().conf\n" + CALL,
         "3: A task instance has no get_dagrun() in Airflow 3. Use context['dag_run']",

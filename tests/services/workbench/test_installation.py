@@ -203,7 +203,7 @@ def test_a_workbench_does_not_start_on_a_destroyed_database(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other_bytes(layout.database)
-    monkeypatch.setattr(embedded, "_ensure_runtimes", lambda variables: None)
+    monkeypatch.setattr(embedded, "_ensure_runtimes", lambda variables, report: None)
     said: list[str] = []
 
     with pytest.raises(StartError) as refused:

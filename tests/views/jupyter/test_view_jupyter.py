@@ -42,6 +42,8 @@ def test_the_page_leads_to_ones_own_lab(api_server: ApiServer) -> None:
         ("//evil.example.org/", "lab"),
         ("https://evil.example.org/jupyter/dev/", "lab"),
         ("/jupyter/dev/../../couture/developer/", "lab"),
+        ("/jupyter/dev/..\\..\\couture/developer/", "lab"),
+        ("/jupyter/dev/..%5c../couture/developer/", "lab"),
         ("/jupyter/dev/%2e%2e/admin/lab", "lab"),
         ("/jupyter/dev/lab\n", "lab"),
         ("javascript:alert(1)", "lab"),

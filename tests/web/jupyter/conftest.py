@@ -59,6 +59,7 @@ class Upstream:
             WebSocketRoute("/{path:path}/socket", self.socket),
             WebSocketRoute("/{path:path}/flood", self.flood),
             WebSocketRoute("/{path:path}/nowhere", self.nowhere),
+            WebSocketRoute("/{path:path}/elsewhere", self.elsewhere),
             Route("/{path:path}/stream", self.stream),
             Route("/{path:path}/cookies", self.cookies),
             Route("/{path:path}", self.tell, methods=["GET", "POST", "PUT", "DELETE"]),
@@ -126,12 +127,16 @@ class Upstream:
     async def nowhere(self, socket: WebSocket) -> None:
         await socket.send_denial_response(Response(status_code=404))
 
+    async def elsewhere(self, socket: WebSocket) -> None:
+        await socket.send_denial_response(Response(status_code=302, headers={"Location": "socket"}))
+
 
 class FewServers:
     """The servers of ann and bob, at addresses that tests give them."""
 
     def __init__(self) -> None:
         self.addresses: dict[str, str] = {}
+        self.by_name = False
 
     async def start(self, person: Person) -> Progress:
         return Progress(state="ready" if person.name in self.addresses else "starting")
@@ -141,7 +146,9 @@ class FewServers:
 
     async def find(self, person: Person) -> Server | None:
         address = self.addresses.get(person.name)
-        return Server(address=address, base_path=base_path(person)) if address else None
+        if not address:
+            return None
+        return Server(address=address, base_path=base_path(person), by_name=self.by_name)
 
     def headers(self, person: Person, server: Server) -> Mapping[str, str]:
         return {BADGE: f"this is {person.name}"}

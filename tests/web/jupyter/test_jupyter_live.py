@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection
 
 from tests.support.api_server import ApiServer
 from tests.support.jupyter import ASKED, MINE, Lab, execute, host_of, wait_for
@@ -64,12 +67,36 @@ def test_no_secret_of_airflow_is_in_reach_of_a_cell(dev: Lab) -> None:
     assert dev.token not in seen
 
 
-def test_a_kernel_is_seen_by_both_workers_and_survives_a_closed_page(dev: Lab) -> None:
-    kernel = dev.kernel()
-    for number in range(6):  # each a connection of its own, to whichever worker takes it
-        with dev.channels(kernel) as socket:
-            code = "n = 0" if number == 0 else "n += 1\nprint(n)"
-            assert execute(socket, code) == ("" if number == 0 else f"{number}\n")
+def worker_of(server: ApiServer, socket: ClientConnection) -> int:
+    """Return the worker of the API server that has the other end of a connection."""
+    port = socket.socket.getsockname()[1]
+    for worker in server.workers_now():
+        for each in worker.net_connections("tcp"):
+            if each.laddr.port == server.port and each.raddr and each.raddr.port == port:
+                return int(worker.pid)
+    raise AssertionError("no worker of the API server has the connection")
+
+
+def test_a_kernel_is_the_same_through_each_worker_and_survives_a_closed_page(
+    dev: Lab, with_host: ApiServer
+) -> None:
+    kernel, workers = dev.kernel(), {each.pid for each in with_host.workers_now()}
+    assert len(workers) == 2
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        opened: dict[int, ClientConnection] = {}
+
+        def is_at_each() -> bool:  # several at once: the worker that is less busy takes the next
+            for socket in pool.map(stack.enter_context, [dev.channels(kernel) for _ in range(4)]):
+                opened.setdefault(worker_of(with_host, socket), socket)
+            return set(opened) == workers
+
+        wait_for(is_at_each)
+        one, other = opened.values()
+        assert execute(one, "n = 1\nprint(n)") == "1\n"
+        assert execute(other, "n += 1\nprint(n)") == "2\n"
+        assert execute(one, "n += 1\nprint(n)") == "3\n"
+    with dev.channels(kernel) as socket:
+        assert execute(socket, "print(n)") == "3\n"
 
 
 def test_nobody_else_opens_it_not_even_an_administrator(dev: Lab, with_host: ApiServer) -> None:
@@ -168,19 +195,38 @@ def test_a_role_taken_away_closes_what_is_open(dev: Lab, with_host: ApiServer) -
     assert (code, seconds < SOON, after) == (4401, True, 403)
 
 
-def test_a_deactivated_account_loses_its_connections_and_its_server(dev: Lab, with_host: ApiServer) -> None:
-    with dev.channels(dev.kernel()) as socket:
+def test_a_deactivated_account_loses_its_connections_and_server_and_the_others_goes_on(
+    dev: Lab, with_host: ApiServer
+) -> None:
+    other = Lab(with_host.url, "admin", with_host.token("admin"))
+    other.start()
+    with dev.channels(dev.kernel()) as socket, other.channels(other.kernel()) as goes_on:
         assert execute(socket, "print(1)") == "1\n"
+        execute(goes_on, "kept = 1")
         with_host.sql("update ab_user set active = 0 where username = 'dev'")
         try:
             code, seconds = closed_by_us(socket)
-            after = dev.http.get("/jupyter/dev/lab").status_code
+            after = [dev.http.get(f"{dev.base}/{path}").status_code for path in ("lab", "api/contents")]
+            for path in ("x", kernels_of(other)[0]):
+                with pytest.raises(InvalidStatus) as refused, dev.channels(path):
+                    pass
+                after.append(refused.value.response.status_code)
+            again = httpx.post(f"{with_host.url}/auth/token", json={"username": "dev", "password": "dev"})
+            assert execute(goes_on, "kept += 1\nprint(kept)") == "2\n"
             with admin(with_host) as client:
-                wait_for(lambda: not [each for each in servers(client) if each["account"] == "dev"])
+                wait_for(lambda: [each["account"] for each in servers(client)] == ["admin"])
+            assert execute(goes_on, "kept += 1\nprint(kept)") == "3\n"  # the same connection, the same kernel
         finally:
             with_host.sql("update ab_user set active = 1 where username = 'dev'")
+            other.http.delete(MINE)
+            other.close()
 
-    assert (code, seconds < SOON, after) == (4401, True, 401)
+    assert (code, seconds < SOON, after) == (4401, True, [401] * 4)
+    assert again.status_code == 401
+
+
+def kernels_of(lab: Lab) -> list[str]:
+    return [each["id"] for each in lab.http.get(f"{lab.base}/api/kernels").raise_for_status().json()]
 
 
 def servers(client: httpx.Client) -> list[dict[str, object]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -35,6 +38,23 @@ def wait_for(what: Callable[[], object]) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """Serve one request with these bytes, and give the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(2**16)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join(20)
 
 
 def test_everybody_gets_to_their_own_server(site: Site) -> None:
@@ -235,3 +255,24 @@ def test_an_answer_is_cut_when_the_person_may_not_go_on(site: Site) -> None:
 
     wait_for(lambda: site.upstream.ended == ["stream"])
     assert client(site, "ann").get("/jupyter/ann/lab").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "says"),
+    [
+        (b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\n\r\nok", 502, "none of HTTP"),
+        (b"HTTP/1.1 600 Odd\r\nContent-Length: 2\r\n\r\nok", 502, "none of HTTP"),
+        (b"HTTP/1.1 101 Switch\r\nUpgrade: websocket\r\n\r\nx", 503, "does not answer"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: %s\r\n" % (b"a" * 2000) * 500, 503, "does not answer"),
+        (b"\x00\x01rubbish\r\n\r\n", 503, "does not answer"),
+        (b"", 503, "does not answer"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok", 502, "broke off its answer"),
+    ],
+)
+@pytest.mark.parametrize("site", ["first"], indirect=True)
+def test_a_server_that_answers_rubbish_is_told_of(site: Site, answer: bytes, status: int, says: str) -> None:
+    with answering(answer) as port:
+        site.servers.addresses["bob"] = f"http://127.0.0.1:{port}"
+        told = client(site, "bob").get("/jupyter/bob/static/x")
+
+    assert (told.status_code, says in told.json()["detail"]) == (status, True)

@@ -11,7 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from couture_workflow.web.jupyter import sockets
 from tests.web.jupyter.conftest import BADGE, Site
-from tests.web.jupyter.test_jupyter_proxy import wait_for
+from tests.web.jupyter.test_jupyter_proxy import answering, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +25,7 @@ def socket(site: Site, path: str, *, account: str = "ann", **headers: str) -> Cl
         "max_size": None,
         "proxy": None,
         "compression": None,
+        "close_timeout": 1,
     }
     return connect(url, subprotocols=["v1.kernel.websocket.jupyter.org"], **options)  # type: ignore[list-item]
 
@@ -155,3 +156,15 @@ def test_one_account_has_no_more_than_so_many(site: Site, monkeypatch: pytest.Mo
             return False
 
     wait_for(one_more)  # the server is done with a connection soon after its ends are
+
+
+@pytest.mark.parametrize("site", ["first"], indirect=True)
+@pytest.mark.parametrize("target", ["ws://evil.example.org/x", "http://127.0.0.1:1/", "other", "///"])
+def test_a_server_cannot_send_a_websocket_elsewhere(site: Site, target: str) -> None:
+    answer = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
+    with answering(answer) as port:
+        site.servers.addresses["bob"] = f"http://127.0.0.1:{port}"
+        with pytest.raises(InvalidStatus) as refused:
+            socket(site, "/jupyter/bob/api/kernels/1/socket", account="bob")
+
+    assert refused.value.response.status_code == 502

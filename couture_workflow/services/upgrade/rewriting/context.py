@@ -10,9 +10,10 @@ from couture_workflow.services.upgrade.rewriting.callables import METHODS, Calla
 from couture_workflow.services.upgrade.rewriting.document import Document, text_of
 from couture_workflow.services.upgrade.rewriting.parameters import Parameters
 from couture_workflow.services.upgrade.rewriting.runs import Runs
+from couture_workflow.services.upgrade.rewriting.strings import is_earlier
 from couture_workflow.services.upgrade.table import AMBIGUOUS, CONTEXT, CONTEXT_LOST, DATED
 
-_ADVICE = "Compute it from logical_date, such as context['logical_date'].add(days=1)."
+_ADVICE = "Compute it from logical_date, such as context['logical_date'].{}(days=1)."
 _ADVICES = {
     "tables": "Give the task the value itself, such as with op_kwargs= or params=.",
     "conf": "Use conf of airflow.configuration; what a run was triggered with is dag_run.conf.",
@@ -257,13 +258,13 @@ class Context(cst.CSTVisitor):
         return expression.format(period=self.period)
 
     def _gone(self, node: cst.CSTNode, key: str) -> None:
-        self.document.note(node, f"The context of Airflow 3 has no {key!r}.", _ADVICES.get(key, _ADVICE))
+        self.document.note(node, f"The context of Airflow 3 has no {key!r}.", _advice(key))
 
     def _uncertain(self, node: cst.CSTNode, name: str, key: str) -> None:
         self.document.note(
             node,
             f"If {name} is the context of a task here: it has no {key!r} in Airflow 3.",
-            f"Leave it if {key!r} is your own, else: {_ADVICES.get(key, _ADVICE)}",
+            f"Leave it if {key!r} is your own, else: {_advice(key)}",
         )
 
 
@@ -299,3 +300,7 @@ class _Assigned(cst.CSTVisitor):
 
 def _is_decorated(node: cst.FunctionDef) -> bool:
     return bool(node.decorators)
+
+
+def _advice(key: str) -> str:
+    return _ADVICES.get(key) or _ADVICE.format("subtract" if is_earlier(key) else "add")

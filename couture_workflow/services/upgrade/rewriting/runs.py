@@ -5,11 +5,17 @@ from __future__ import annotations
 import libcst as cst
 
 from couture_workflow.services.upgrade.rewriting.callables import parameters
-from couture_workflow.services.upgrade.rewriting.document import Document, text_of
-from couture_workflow.services.upgrade.table import DAG_GONE, TASK_INSTANCE_GONE
+from couture_workflow.services.upgrade.rewriting.document import Document, keyword, text_of
+from couture_workflow.services.upgrade.table import (
+    ATTRIBUTES_GONE,
+    DAG_GONE,
+    RUN_GONE,
+    TASK_INSTANCE_GONE,
+)
 
 RUN, INSTANCE, DAG = "dag_run", "ti", "dag"
 _KINDS = {"dag_run": RUN, "ti": INSTANCE, "task_instance": INSTANCE, "dag": DAG}
+_CALLED = {RUN: "A run", INSTANCE: "A task instance", DAG: "A DAG"}
 _NO_DATE = "A task instance of Airflow 3 has no execution_date."
 _MANUAL = "not in ({0}scheduled{0}, {0}backfill{0})"
 
@@ -50,9 +56,11 @@ class Runs:
     def attribute(self, node: cst.Attribute) -> None:
         """Look at an attribute."""
         name = node.attr.value
+        kind = self._kind(node.value)
+        if advice := ATTRIBUTES_GONE.get(kind, {}).get(name):
+            self.document.note(node, f"{_CALLED[kind]} has no {name} in tasks of Airflow 3.", advice)
         if name not in {"execution_date", "external_trigger"}:
             return
-        kind = self._kind(node.value)
         if name == "external_trigger":
             self._external(node, kind)
         elif kind == RUN:
@@ -74,12 +82,25 @@ class Runs:
         if not isinstance(function, cst.Attribute):
             return
         name, kind = function.attr.value, self._kind(function.value)
+        if name == "xcom_push" and (len(node.args) > 2 or "execution_date" in map(keyword, node.args)):
+            self._pushed_later(node)
+        if name in RUN_GONE and kind == RUN:
+            self.document.note(node, f"A run has no {name}() in tasks of Airflow 3.", RUN_GONE[name])
         if name in DAG_GONE and (kind == DAG or self.document.code(function.value).endswith("dag")):
             self.document.note(node, f"A DAG has no {name}() in tasks of Airflow 3.", DAG_GONE[name])
         elif name in TASK_INSTANCE_GONE and kind == INSTANCE:
             self.document.note(
                 node, f"A task instance has no {name}() in Airflow 3.", TASK_INSTANCE_GONE[name]
             )
+
+    def _pushed_later(self, node: cst.Call) -> None:
+        if any(each.star for each in node.args):
+            return
+        self.document.note(
+            node,
+            "xcom_push has no execution_date in Airflow 3: the task would fail.",
+            "Take it out: what is pushed is seen at once.",
+        )
 
     def _external(self, node: cst.Attribute, kind: str) -> None:
         if kind == RUN and not self._in_string(node) and not self._is_target(node):

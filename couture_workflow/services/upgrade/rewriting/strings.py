@@ -12,6 +12,7 @@ from couture_workflow.services.upgrade.rewriting.xcoms import XComs
 from couture_workflow.services.upgrade.templates import Rewritten, Rules, names_in, rewrite
 
 ADVICE = "Write it with logical_date, such as {{ logical_date.add(days=1) | ds }}."
+ADVICE_EARLIER = "Write it with logical_date, such as {{ logical_date.subtract(days=1) | ds }}."
 ADVICES = {
     "conf": "Give the value to the task itself, such as with params=, or read it with {{ var.value.name }}.",
     "test_mode": "Leave it out: Airflow 3 has no test mode.",
@@ -103,7 +104,7 @@ class Strings(cst.CSTVisitor):
 def told(found: Rewritten) -> list[tuple[str, str]]:
     """Return what a person has to look at in a template: (message, advice)."""
     notes = [
-        (f"This template uses {name}, which Airflow 3 does not have.", ADVICES.get(name, ADVICE))
+        (f"This template uses {name}, which Airflow 3 does not have.", _advice(name))
         for name in dict.fromkeys(found.left)
     ]
     notes += [
@@ -111,6 +112,15 @@ def told(found: Rewritten) -> list[tuple[str, str]]:
         for name in dict.fromkeys(found.uncertain)
     ]
     return notes + ([(PULLS, PULLS_ADVICE)] if found.pulls else [])
+
+
+def _advice(name: str) -> str:
+    return ADVICES.get(name) or (ADVICE_EARLIER if is_earlier(name) else ADVICE)
+
+
+def is_earlier(name: str) -> bool:
+    """Tell whether a gone name is that of a date before the run's own."""
+    return name.rpartition(".")[2].startswith(("prev", "yesterday"))
 
 
 def _successor(name: str) -> str:

@@ -16,8 +16,8 @@
     const { ICommandPalette, IFrame, MainAreaWidget, ToolbarButton } = await load("@jupyterlab/apputils");
     const { IDefaultFileBrowser } = await load("@jupyterlab/filebrowser");
     const { PageConfig } = await load("@jupyterlab/coreutils");
-    /* Below Airflow's own address: what comes before "jupyter/" in Lab's. */
-    const root = PageConfig.getBaseUrl().replace(/jupyter\/[^/]+\/$/, "");
+    /* Below Airflow's own address: what comes before "jupyter/" in Lab's; a JupyterHub has its servers below "user/". */
+    const root = PageConfig.getBaseUrl().replace(/jupyter\/(user\/)?[^/]+\/$/, "");
 
     const activate = (app, tracker, palette, browser) => {
       const selected = () => [...(browser?.selectedItems() ?? [])].find((item) => item.type === "notebook");
