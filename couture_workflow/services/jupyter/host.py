@@ -175,18 +175,25 @@ class Host:
             await asyncio.to_thread(alive.touch)
             await asyncio.sleep(_LOOK)
             turn += 1
-            for key, server in list(self._servers.items()):
-                if key in self._starts:
-                    continue
-                if server.ended:
-                    log.warning("JupyterLab of %s ended by itself", server.person.name)
-                    await self._stop(key)
-                    continue
-                await asyncio.to_thread(self._hold, server)
-                often = max(1, int(min(30, server.surroundings.idle / 4) / _LOOK))
-                if turn % often == 0 and await server.look() and server.is_idle():
-                    log.info("Nobody uses JupyterLab of %s", server.person.name)
-                    await self._stop(key)
+            await asyncio.gather(*(self._keep(*each, turn) for each in list(self._servers.items())))
+
+    async def _keep(self, key: str, server: JupyterProcess, turn: int) -> None:
+        """Look after one server."""
+        if key in self._starts:
+            return
+        if server.ended:
+            log.warning("JupyterLab of %s ended by itself", server.person.name)
+            await self._stop(key)
+            return
+        await asyncio.to_thread(self._hold, server)
+        often = max(1, int(min(30, server.surroundings.idle / 4) / _LOOK))
+        if turn % often:
+            return
+        with contextlib.suppress(TimeoutError):  # the next turn is everybody's
+            answers = await asyncio.wait_for(server.look(), _LONGEST_LOOK)
+            if answers and server.is_idle():
+                log.info("Nobody uses JupyterLab of %s", server.person.name)
+                await self._stop(key)
 
     def _hold(self, server: JupyterProcess) -> None:
         """Kill the largest kernel, or what else is largest, of a server that takes too much memory."""
