@@ -115,9 +115,12 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(autouse=True)
 def own_environment() -> Iterator[None]:
-    """Give the next test the variables back: a command in this process takes those of a home as its own."""
+    """Give the next test variables and umask back: a command in this process takes those of a home."""
+    umask = os.umask(0o022)
+    os.umask(umask)
     before = {name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW", "COUTURE_"))}
     yield
+    os.umask(umask)
     for name in [name for name in os.environ if name.startswith(("AIRFLOW", "COUTURE_"))]:
         if name not in before:
             del os.environ[name]

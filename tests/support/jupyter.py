@@ -44,6 +44,7 @@ def host_of(server: ApiServer) -> Iterator[None]:
             "AIRFLOW_HOME": str(server.home),
             "AIRFLOW__API__BASE_URL": server.url + "/",
             "AIRFLOW__COUTURE_WORKFLOW__HOME": str(home),
+            "AIRFLOW__COUTURE_WORKFLOW__CLASS_DATA_ARCHIVE": "False",  # a minute of both cores for each home
         },
     )
     try:

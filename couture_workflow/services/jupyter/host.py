@@ -74,7 +74,7 @@ class Host:
     async def answer(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Do what is asked and say how it went."""
         if order["do"] == "list":
-            ready = [each for each in self._servers.values() if each.ready]
+            ready = [each for each in self._servers.values() if each.ready and not each.is_ending]
             return {"servers": await asyncio.gather(*(self._listed(each) for each in ready))}
         person = Person(number=int(order["number"]), name=str(order["name"]))
         key = people.folder_name(person.name)

@@ -153,20 +153,21 @@ class JupyterProcess:
 
     async def look(self) -> bool:
         """Ask the server for its state; tell whether it answers."""
-        if not self.socket.exists():
+        if self.is_ending or not self.socket.exists():
             return False
         if self._client is None:
             transport = httpx.AsyncHTTPTransport(uds=str(self.socket), trust_env=False)
             self._client = httpx.AsyncClient(transport=transport, timeout=5, trust_env=False)
+        client = self._client  # a stop meanwhile closes it
         headers = {BADGE: badge(self.private_key, self.person, self.base_path)}
         address = f"http://jupyter{self.surroundings.prefix}{self.base_path}api/"
         try:
-            status = await self._client.get(address + "status?no_track_activity=1", headers=headers)
-            kernels = await self._client.get(address + "kernels?no_track_activity=1", headers=headers)
+            status = await client.get(address + "status?no_track_activity=1", headers=headers)
+            kernels = await client.get(address + "kernels?no_track_activity=1", headers=headers)
             if status.status_code != 200 or kernels.status_code != 200:
                 return False
             self.status = {**status.json(), "list": kernels.json()}
-        except (httpx.HTTPError, ValueError):
+        except (httpx.HTTPError, RuntimeError, ValueError):  # RuntimeError: the client was closed
             return False
         return True
 

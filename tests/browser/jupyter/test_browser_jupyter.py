@@ -35,8 +35,12 @@ def lab_in(page: Page, server: ApiServer) -> FrameLocator:
 
 def run_cell(page: Page, lab: FrameLocator, code: str) -> None:
     """Make a notebook and run code in its first cell."""
-    lab.locator(".jp-LauncherCard[data-category='Notebook']").first.click()
-    cell = lab.locator(".jp-Notebook .cm-content").first
+    card = lab.locator(".jp-LauncherCard[data-category='Notebook']").first
+    shown = lab.locator(".lm-DockPanel-widget:not(.lm-mod-hidden)")
+    if not card.is_visible():  # JupyterLab shows again what was open the last time
+        lab.locator(".lm-TabBar-addButton:visible").first.click()
+    card.click()
+    cell = shown.locator(".jp-Notebook .cm-content").first
     expect(cell).to_be_visible()
     expect(lab.get_by_text("| Idle")).to_be_visible(timeout=180_000)  # what is run before is not run at all
     cell.click()

@@ -27,7 +27,7 @@ from couture_workflow.services.jupyter import host as jupyter_host
 from couture_workflow.services.jupyter import place
 from couture_workflow.services.jupyter.client import HostedServers
 from couture_workflow.services.jupyter.host import Host
-from couture_workflow.services.jupyter.process import BADGE, new_key
+from couture_workflow.services.jupyter.process import BADGE, JupyterProcess, Surroundings, new_key
 from couture_workflow.services.jupyter.servers import Person, Server
 from tests.support import asynchronous
 from tests.support.jupyter_runtime import jupyter_or_skip
@@ -58,6 +58,7 @@ class RunningHost:
                 **os.environ,
                 "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:1{PREFIX}/",
                 "AIRFLOW__COUTURE_WORKFLOW__HOME": str(self.home),
+                "AIRFLOW__COUTURE_WORKFLOW__CLASS_DATA_ARCHIVE": "False",  # a minute of both cores each
                 "MY_API_TOKEN": "a secret of somebody's",
                 **given,
             },
@@ -506,7 +507,7 @@ def test_limits_of_servers_of_memory_and_of_time(tmp_path: Path) -> None:
 class Asked:
     """As much of a server as a list asks for; ``look`` ends when all that were made are asked at once."""
 
-    ready = True
+    ready, is_ending = True, False
 
     def __init__(self, person: Person, looks: Callable[[], Awaitable[Any]]) -> None:
         self.person, self.look = person, looks
@@ -544,3 +545,22 @@ def test_a_server_that_hangs_is_listed_all_the_same(monkeypatch: pytest.MonkeyPa
         return True
 
     assert names_listed(well, lambda: asyncio.sleep(3600), well) == ["0", "1", "2"]
+
+
+def test_a_look_at_a_server_that_is_being_stopped_says_no(tmp_path: Path) -> None:
+    """The stop closes the client between the two questions of a look."""
+    given = Surroundings(home=tmp_path, state=tmp_path, python=Path(sys.executable), prefix="", idle=60)
+
+    async def stop_meanwhile() -> bool:
+        server = JupyterProcess(ANN, given)
+        server.socket.parent.mkdir(parents=True)
+        server.socket.touch()
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            await server.stop()
+            return httpx.Response(200, json={})
+
+        server._client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        return await server.look()
+
+    assert asynchronous.run(stop_meanwhile()) is False
