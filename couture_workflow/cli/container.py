@@ -40,6 +40,14 @@ def health(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def jupyter(arguments: argparse.Namespace) -> int:
+    """Run the host of people's Jupyter servers."""
+    from couture_workflow.services.jupyter import host
+
+    host.main()
+    return 0
+
+
 COMMANDS: dict[str, Command] = {
     "container health": Command(
         health,
@@ -51,6 +59,7 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
     "container init": Command(init),
+    "container jupyter": Command(jupyter),
     "container password": Command(password),
     "container secrets": Command(secrets),
 }

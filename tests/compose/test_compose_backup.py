@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 
 PHRASE = "a'b\"<&> ü pass"
 PASSWORD = "geheim ü '\"<&>%"
-SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "dag-sync", "worker")
+SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "dag-sync", "jupyter", "worker")
 DAG = """
 from airflow.sdk import Connection, dag, task
 

@@ -31,6 +31,7 @@ LONG_RUNNING = (
     "dag-processor",
     "triggerer",
     "dag-sync",
+    "jupyter",
     "worker",
 )
 UP_TIMEOUT, HEALTHY_TIMEOUT, DAG_TIMEOUT, RUN_TIMEOUT = 900.0, 300.0, 180.0, 600.0

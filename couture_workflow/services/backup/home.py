@@ -15,6 +15,7 @@ from pathlib import Path
 
 from couture_workflow.exceptions import CorruptError, StorageError
 from couture_workflow.services.dags import repository as dag_repository
+from couture_workflow.services.notebooks import people
 from couture_workflow.store import atomic, pending_files
 from couture_workflow.store.backup_archives import Writer
 from couture_workflow.store.blobs import CHUNK, is_sha256
@@ -52,11 +53,11 @@ def dump(store: Store, writer: Writer, folder: Path) -> list[str]:
     for name in sorted(path.name for path in store.root.iterdir()):
         path = store.root / name
         if is_state(name) and name not in _SPECIAL and not _is_repository(path):
-            _add_tree(writer, store.root, path)
+            problems += _add_tree(writer, store.root, path)
     for repository in repositories(store):
         name = repository.path.relative_to(store.root).as_posix()
         problems += _dump_repository(repository, writer, folder, name)
-    _add_tree(writer, store.root, store.secrets.folder)
+    problems += _add_tree(writer, store.root, store.secrets.folder)
     problems += _dump_files(store, writer)
     return problems
 
@@ -78,9 +79,23 @@ def _is_repository(path: Path) -> bool:
     return path.name.endswith(".git") and path.is_dir()
 
 
-def _add_tree(writer: Writer, root: Path, top: Path) -> None:
+def _add_tree(writer: Writer, root: Path, top: Path) -> list[str]:
+    """Write the files of a folder; return what people keep from this account among their own.
+
+    What programs keep to themselves, in hidden files and folders of a person, is left out without a word.
+    """
+    kept_back: list[str] = []
     for path in _walk(top):
-        _add_file(writer, HOME + os.fspath(path.relative_to(root)), path)
+        if top.name == people.TOP and not path.is_symlink() and _is_closed(path):
+            if not any(part.startswith(".") for part in path.relative_to(top).parts):
+                kept_back.append(f"{path}: left out, since its owner lets nobody else read it.")
+        else:
+            _add_file(writer, HOME + os.fspath(path.relative_to(root)), path)
+    return kept_back
+
+
+def _is_closed(path: Path) -> bool:
+    return not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)
 
 
 def _walk(top: Path) -> Iterator[Path]:
@@ -88,7 +103,9 @@ def _walk(top: Path) -> Iterator[Path]:
         yield top
         return
     for folder, folders, names in os.walk(top):
-        folders[:] = sorted(name for name in folders)
+        closed = [name for name in folders if _is_closed(Path(folder, name))]
+        yield from (Path(folder, name) for name in sorted(closed))
+        folders[:] = sorted(set(folders) - set(closed))
         yield from (Path(folder, name) for name in sorted(names) if not name.startswith(atomic.PREFIX))
 
 

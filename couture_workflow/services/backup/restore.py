@@ -181,7 +181,8 @@ def _check_services(place: Place, report: Report) -> None:
     if running:
         raise InUseError(
             f"Services are running: {', '.join(sorted(running))}. Stop all of them, then restore (in "
-            "containers: docker compose stop api-server scheduler dag-processor triggerer dag-sync worker)."
+            "containers: docker compose stop api-server scheduler dag-processor triggerer dag-sync "
+            "jupyter worker)."
         )
 
 
@@ -376,7 +377,8 @@ def _carry_out(plan: Plan, context: _Context) -> None:
         schemas = Schemas(context.place)
         schemas.swap(set(plan.tables))
         schemas.clean()
-    restore_plan.end(plan, context.place.home)
+    for path in restore_plan.end(plan, context.place.home):
+        context.report(f"{path} has what was there before; this account may not remove all of it.")
 
 
 def _examine(context: _Context) -> list[doctor.Finding]:

@@ -6,7 +6,6 @@ killed in the middle of them is finished by the next one; until then ``Store.ope
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -82,13 +81,19 @@ def load(home: Path) -> Plan | None:
         ) from error
 
 
-def end(plan: Plan, home: Path) -> None:
-    """Forget the plan, when all of it is done, and remove the old state."""
+def end(plan: Plan, home: Path) -> list[Path]:
+    """Forget the plan, when all of it is done, and remove the old state; return what could not be removed."""
+    left: list[Path] = []
     (home / RESTORE_PLAN).unlink()
     atomic.sync_folder(home)
     for name in [*(move.old for move in plan.moves), *plan.leftovers]:
-        with contextlib.suppress(FileNotFoundError):
+        try:
             remove(Path(name))
+        except FileNotFoundError:
+            pass
+        except PermissionError:  # what people closed to others among their notebooks
+            left.append(Path(name))
+    return left
 
 
 def remove(path: Path) -> None:

@@ -77,6 +77,9 @@ FILES: Mapping[str, Callable[[Known], str]] = {
     "worker/secret_key": _fernet_key,
 }
 
+#: What must be as another one is, for a service that needs nothing else of that folder.
+COPIES: Mapping[str, str] = {"jupyter/secret_key": "worker/secret_key"}
+
 
 def generate(root: Path = ROOT) -> tuple[str, ...]:
     """Generate what is not there yet and return the names of it.
@@ -97,6 +100,9 @@ def generate(root: Path = ROOT) -> tuple[str, ...]:
                 atomic.write(path, make(known).encode(), mode=MODE)
                 made.append(name)
             known[name] = path.read_text(encoding="utf-8").strip()
+        for name, source in COPIES.items():
+            if source in known and (not (root / name).is_file() or read(name, root) != known[source]):
+                atomic.write(root / name, known[source].encode(), mode=MODE)
         if made:
             atomic.write(root / _NOTE, json.dumps(sorted({*noted, *FILES})).encode(), mode=MODE)
         return tuple(made)
@@ -118,7 +124,7 @@ def read(name: str, root: Path = ROOT) -> str:
 
 
 def _check_folders(root: Path) -> None:
-    for folder in dict.fromkeys((root / name).parent for name in FILES):
+    for folder in dict.fromkeys((root / name).parent for name in (*FILES, *COPIES)):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise StartError(
                 f"{folder} is not a folder that user {os.geteuid()} can write to. It has to be a volume, "

@@ -1,8 +1,8 @@
 """Accounts of the operating system for people's Jupyter servers: a fixed number for each person's folder.
 
-They are taken where the host may take them: as root, or with the capabilities for it. No account of the
-system is made: a number needs none, and what asks for its name finds it in a copy of ``/etc/passwd`` that
-only that server sees, or by ``libnss-extrausers``.
+They are taken where the host may take them: as root, or with the capabilities that the service ``jupyter``
+of ``docker-compose.yml`` has. No account of the system is made: a number needs none, and what asks for its
+name finds it in a copy of ``/etc/passwd`` that only that server sees, or by ``libnss-extrausers``.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _PATIENCE, _GOOD = 30.0, 1.0
 _LONGEST = 4 * 2**20
 _NO_HOST = (
     "The service jupyter, which has people's Jupyter servers, does not run or does not answer. Look at its "
-    "log, logs/jupyter.log of the home."
+    "log: logs/jupyter.log of the home; in containers, docker compose logs jupyter."
 )
 
 

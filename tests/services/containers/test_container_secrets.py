@@ -11,13 +11,13 @@ from cryptography.fernet import Fernet
 
 from couture_workflow.exceptions import StartError
 from couture_workflow.services.containers import secrets as container_secrets
-from couture_workflow.services.containers.secrets import FILES, PASSWORD_VARIABLE
+from couture_workflow.services.containers.secrets import COPIES, FILES, PASSWORD_VARIABLE
 
 
 @pytest.fixture(name="root")
 def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
-    for name in FILES:
+    for name in (*FILES, *COPIES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
     return tmp_path
 
@@ -34,9 +34,23 @@ def test_every_secret_is_generated_once(root: Path) -> None:
     assert len(set(first.values())) == len(FILES)
 
 
+def test_the_service_of_notebooks_has_the_key_of_now_and_nothing_else(root: Path) -> None:
+    container_secrets.generate(root)
+    assert [path.name for path in (root / "jupyter").iterdir()] == ["secret_key"]
+    assert container_secrets.read("jupyter/secret_key", root) == container_secrets.read(
+        "worker/secret_key", root
+    )
+    (root / "worker" / "secret_key").write_text("another, put there by a person or a restore")
+
+    assert container_secrets.generate(root) == ()
+
+    assert container_secrets.read("jupyter/secret_key", root).startswith("another,")
+    assert stat.S_IMODE((root / "jupyter" / "secret_key").stat().st_mode) == 0o640
+
+
 def test_two_stacks_share_no_secret(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("other")
-    for name in FILES:
+    for name in (*FILES, *COPIES):
         (other / name).parent.mkdir(exist_ok=True)
     container_secrets.generate(root)
     container_secrets.generate(other)
