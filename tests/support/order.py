@@ -85,4 +85,14 @@ def scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid.partition("::")[0])
 
+        def remove_node(self, node: Any) -> str | None:
+            """Give what a dead process had left to another one, but for the test that it died in."""
+            units = self.assigned_work[node].values()
+            died_in = next((name for unit in units for name, done in unit.items() if not done), None)
+            for unit in units:
+                if died_in in unit:
+                    unit[died_in] = True
+            super().remove_node(node)
+            return died_in
+
     return Groups(config, log)
