@@ -69,6 +69,9 @@ class Run:
     :param notebook: what else is known of a notebook's run; None for other kinds and old records.
     :param application_arguments: what the application was given, secrets masked.
     :param error: the root cause on the first line, what else is known below it.
+    :param hadoop_group: the Hadoop group that the run was given, "" for none.
+    :param hadoop_commit: version of the configuration repository that its files are of.
+    :param principal: who the run was to Kerberos, "" without it.
     """
 
     key: RunKey
@@ -96,6 +99,9 @@ class Run:
     pid: int | None = None
     user: str = ""
     notebook: NotebookUse | None = None
+    hadoop_group: str = ""
+    hadoop_commit: str | None = None
+    principal: str = ""
 
     @property
     def duration(self) -> float | None:
@@ -221,6 +227,9 @@ def changes(old: Run, new: Run) -> list[Change]:
         ("application name", *_names(old, new)),
         ("master", old.master, new.master),
         ("deploy mode", old.deploy_mode, new.deploy_mode),
+        ("Hadoop group", old.hadoop_group, new.hadoop_group),
+        ("Hadoop configuration, commit", old.hadoop_commit, new.hadoop_commit),
+        ("Kerberos principal", old.principal, new.principal),
         ("host", old.host, new.host),
         ("user", old.user, new.user),
     )
