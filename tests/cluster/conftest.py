@@ -1,6 +1,6 @@
 """Fixtures of the tests against real HDFS and YARN; ``make test-cluster`` runs them.
 
-- ``site``    an empty store with the jobs' files, a home for each module; tasks in other processes use it as well
+- ``site``    a store with the job, for each module; tasks in other processes use it as well
 - ``plain``   a cluster without Kerberos, in the Hadoop group ``plain``
 - ``secure``  a KDC and a cluster with Kerberos, in the Hadoop group ``secure``, with the keytab of alice
 

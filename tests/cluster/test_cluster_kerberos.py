@@ -101,7 +101,7 @@ def test_a_keytab_that_was_replaced_is_told_before_anything_starts(
     run = record(site, "stale")
     assert (run.state, run.hadoop_group, run.application_id) == ("failed", "secure", None)
     assert run.error is not None
-    assert "The cluster of the Hadoop group 'secure' wants a Kerberos ticket" in run.error
+    assert 'The cluster of the Hadoop group "secure" wants a Kerberos ticket' in run.error
     assert "kinit says: Preauthentication failed" in run.error
 
 
