@@ -22,9 +22,9 @@ from couture_workflow.services.hadoop import groups as hadoop_groups
 from couture_workflow.services.kerberos import configuration as kerberos_configuration
 from couture_workflow.services.kerberos import keytabs
 from couture_workflow.store.home import Store
-from tests.services import hadoop, kdc
+from tests.services import hadoop
 from tests.services.hadoop import Hadoop, Security
-from tests.services.kdc import Kdc
+from tests.services.kdc import Kdc, kdc, require
 from tests.support.spark import Task, runtime_or_skip
 
 #: Writes and reads in HDFS with a path that says no cluster, and ends as its second argument says.
@@ -47,6 +47,8 @@ if end == "sleep":
     time.sleep(1200)
 spark.stop()
 """
+#: What the keytab of a cluster's daemons has.
+DAEMONS = ("hdfs/localhost", "yarn/localhost", "HTTP/localhost")
 #: A JVM whose start costs as little as can be, and that takes little.
 JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 #: Seconds for a job; one takes 45 on two cores that have nothing else to do.
@@ -96,13 +98,14 @@ def plain(site: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Had
 def secure(site: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     """Run a cluster with Kerberos; alice's keytab is the default one."""
     folder = tmp_path_factory.mktemp("secure")
-    with kdc.started(folder / "kdc") as realm:
-        keytab = realm.keytab(folder / "daemons.keytab", *kdc.DAEMONS)
-        alice = realm.keytab(folder / "alice.keytab", "alice")
-        security = Security(kdc.REALM, keytab, realm.krb5_conf)
+    require()
+    with kdc(folder / "kdc") as realm:
+        (folder / "krb5.conf").write_text(realm.krb5_conf)
+        (folder / "daemons.keytab").write_bytes(realm.keytab(*DAEMONS))
+        security = Security(realm.realm, folder / "daemons.keytab", folder / "krb5.conf")
         with hadoop.started(folder / "hadoop", security=security) as cluster:
-            kerberos_configuration.save(site, realm.krb5_conf.read_text(), user="a", base=None)
-            keytabs.upload(site, "alice", alice.read_bytes(), user="a")
+            kerberos_configuration.save(site, realm.krb5_conf, user="a", base=None)
+            keytabs.upload(site, "alice", realm.keytab("alice"), user="a")
             add_group(site, "secure", cluster)
             yield Secure(realm, cluster, folder)
 

@@ -68,8 +68,7 @@ def test_a_failed_driver_on_the_cluster_is_heard_in_the_tasks_log(
 
 
 def test_two_principals_do_not_mix(site: Store, secure: Secure, tmp_path: Path) -> None:
-    bob = secure.kdc.keytab(secure.folder / "bob.keytab", "bob")
-    keytabs.upload(site, "bob", bob.read_bytes(), user="a")
+    keytabs.upload(site, "bob", secure.kdc.keytab("bob"), user="a")
     keytabs.make_default(site, "bob")
     try:
         as_bob = start(tmp_path, "as-bob", "client", "out/bob", "sleep")
@@ -89,8 +88,8 @@ def test_two_principals_do_not_mix(site: Store, secure: Secure, tmp_path: Path) 
 def test_a_keytab_that_was_replaced_is_told_before_anything_starts(
     site: Store, secure: Secure, tmp_path: Path
 ) -> None:
-    stale = secure.kdc.keytab(tmp_path / "carol.keytab", "carol").read_bytes()
-    secure.kdc.keytab(tmp_path / "new.keytab", "carol")
+    stale = secure.kdc.keytab("carol")
+    secure.kdc.keytab("carol")
     keytabs.upload(site, "carol", stale, user="a")
     keytabs.make_default(site, "carol")
     try:
@@ -109,12 +108,9 @@ def test_a_kdc_that_does_not_answer_is_told_and_nothing_is_left(
     site: Store, secure: Secure, tmp_path: Path
 ) -> None:
     before = private_folders()
-    secure.kdc.stop()
-    try:
+    with secure.kdc.down():
         task = start(tmp_path, "down", "cluster", "out/down", "end")
         assert task.wait(PATIENCE) == 1
-    finally:
-        secure.kdc.start()
     run = record(site, "down")
     assert run.error is not None
     assert "Cannot contact any KDC" in run.error
