@@ -15,6 +15,7 @@ ASSETS = "/assets"
 APIS = {
     noun: f"/api/{noun}" for noun in ("configs", "dependencies", "artifacts", "dags", "notebooks", "runs")
 }
+APIS["kerberos"] = "/api/kerberos"
 APIS["git_remote"] = "/api/git-remote"
 
 #: Prefix of people's own JupyterLab: their server's addresses are below ``/jupyter/<folder>/``.

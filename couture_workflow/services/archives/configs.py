@@ -1,6 +1,7 @@
-"""Export and import of configurations: the Spark configuration, Hadoop's files, code bricks; never secrets.
+"""Export and import of configurations: Spark's, Hadoop's files, krb5.conf, code bricks; never secrets.
 
-Secrets are left out of an export and named in its manifest. An import leaves those that are here as they are.
+Secrets and keytabs are left out of an export and named in its manifest. An import leaves those that are
+here as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from couture_workflow.exceptions import ArchiveError, CoutureError, InvalidError
-from couture_workflow.permissions import CODE_BRICKS, SPARK_CONFIGURATION
+from couture_workflow.permissions import CODE_BRICKS, KERBEROS_CONFIGURATION, SPARK_CONFIGURATION
 from couture_workflow.services.archives import secrets, trees
 from couture_workflow.services.archives.plans import (
     Item,
@@ -25,6 +26,8 @@ from couture_workflow.services.archives.plans import (
 from couture_workflow.services.archives.spark import read_settings
 from couture_workflow.services.bricks import document as brick_document
 from couture_workflow.services.bricks import rules as brick_rules
+from couture_workflow.services.kerberos import configuration as kerberos_configuration
+from couture_workflow.services.kerberos import keytabs
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark import document as spark_document
 from couture_workflow.services.spark.document import PATH, Document, Sealed
@@ -38,6 +41,8 @@ from couture_workflow.store.names import quote
 FOLDER = "configs"
 
 _HADOOP = re.compile(r"hadoop/[^/]+/[^/]+\.xml")
+#: Where the manifest names the keytabs, which no archive holds.
+_KEYTABS = "keytabs/"
 _BRICK = re.compile(r"bricks/([^/]+)\.yaml")
 #: Names of files with Spark settings, in an archive of somebody else.
 _SPARK = (PATH, "spark.yml", "spark-defaults.conf")
@@ -58,6 +63,9 @@ def export(store: Store, *, readable: Readable) -> Export:
         if names:
             left_out[entry.path] = names
         kept.append(shown)
+    if readable(KERBEROS_CONFIGURATION):
+        for keytab in keytabs.listed(store):
+            left_out[f"{FOLDER}/{_KEYTABS}{keytab.name}"] = (keytab.principal,)
     return archives.export(FOLDER, kept, left_out=left_out)
 
 
@@ -76,6 +84,8 @@ def _without_secrets(path: str, entry: Entry) -> tuple[Entry, tuple[str, ...]]:
 
 
 def _resource(path: str) -> str:
+    if path == kerberos_configuration.PATH:
+        return KERBEROS_CONFIGURATION
     return CODE_BRICKS if path.startswith("bricks/") else SPARK_CONFIGURATION
 
 
@@ -101,13 +111,15 @@ class _Planning:
             self._add_spark(member, path, content)
         elif _HADOOP.fullmatch(path):
             self._add_hadoop(member, path, content)
+        elif path == kerberos_configuration.PATH:
+            self._add_kerberos(member, path, content)
         elif brick := _BRICK.fullmatch(path):
             _check_brick(brick[1], member, content)
             self._add(path, content)
         else:
             raise ArchiveError(
                 f"{quote(member)} is no configuration: spark.yaml, spark-defaults.conf, "
-                "hadoop/<group>/<name>.xml and bricks/<name>.yaml are. Leave it out.",
+                "hadoop/<group>/<name>.xml, krb5.conf and bricks/<name>.yaml are. Leave it out.",
                 member=member,
             )
 
@@ -126,6 +138,25 @@ class _Planning:
         content, wanting = secrets.with_secrets(content, present)
         self._note_secrets(path, wanting)
         self._add(path, content)
+
+    def _add_kerberos(self, member: str, path: str, content: bytes) -> None:
+        text = content.decode("utf-8", "surrogateescape")
+        wrong = [each for each in kerberos_configuration.check(text) if each.level == "error"]
+        if wrong:
+            raise ArchiveError(f"{quote(member)} cannot be used. {wrong[0].message}", member=member)
+        self._add(path, kerberos_configuration.normal(text).encode())
+
+    def note_keytabs(self) -> None:
+        """Name the keytabs of where the archive comes from that are not here."""
+        here = keytabs.names(self.store)
+        for member, principals in self.left_out.items():
+            name = member.removeprefix(f"{FOLDER}/")
+            if name.startswith(_KEYTABS) and (name := name.removeprefix(_KEYTABS)) not in here:
+                message = (
+                    f"The keytab {quote(name)} ({', '.join(principals)}) is neither in the archive nor here. "
+                    "Upload it in Admin > Kerberos Configuration."
+                )
+                self.missing.append(Missing(kerberos_configuration.PATH, name, message, blocks=False))
 
     def _add_spark(self, member: str, path: str, content: bytes) -> None:
         present = self._present_spark()
@@ -202,6 +233,7 @@ def prepare(
         )
     for member, path in sorted(paths.items(), key=lambda pair: pair[1]):
         planning.add(member, path, contents[member])
+    planning.note_keytabs()
     plan = Plan(
         FOLDER,
         on_conflict,
