@@ -25,7 +25,7 @@ AGGREGATION, READING = 40.0, 120.0
 _POLL = 0.5
 _CONTAINER = re.compile(r"container_[\w]+")
 _SECTION = re.compile(r"^(End of )?LogType:(?P<name>[^\s(]+)")
-_CONTENTS = "Log Contents:"
+_CONTENTS = {"LogContents:", "Log Contents:"}
 _STREAMS = {"stdout": OUTPUT, "stderr": LOG}
 #: States of log aggregation in which nothing more will come.
 _OVER = {"SUCCEEDED", "FAILED", "DISABLED", "TIME_OUT"}
@@ -160,6 +160,6 @@ def sections(lines: list[str]) -> Iterator[tuple[str, str]]:
         if match := _SECTION.match(line):
             name, inside = match["name"], False
         elif not inside:
-            inside = line == _CONTENTS
+            inside = line in _CONTENTS
         elif name in _STREAMS:
             yield _STREAMS[name], line
