@@ -11,6 +11,7 @@ from couture_workflow.views.editor.edit import DagEditorPage
 from couture_workflow.views.files.artifacts import CodeArtifactsPage
 from couture_workflow.views.files.dependencies import SparkDependenciesPage
 from couture_workflow.views.git.repository import DagRepositoryPage
+from couture_workflow.views.hadoop.configuration import HadoopConfigurationPage
 from couture_workflow.views.hub import DeveloperHubPage
 from couture_workflow.views.jupyter.lab import JupyterNotebookPage
 from couture_workflow.views.jupyter.servers import JupyterServersPage
@@ -38,6 +39,7 @@ PAGES: tuple[type[CouturePage], ...] = (
     DagRepositoryPage,
     SparkConfigurationPage,
     SparkDependenciesPage,
+    HadoopConfigurationPage,
     ImportExportPage,
     KerberosConfigurationPage,
     RunListPage,

@@ -11,6 +11,7 @@ from couture_workflow.permissions import (
     DAG_REPOSITORY,
     DEVELOPER_HUB,
     EDIT,
+    HADOOP_CONFIGURATION,
     IMPORT_EXPORT,
     JUPYTER,
     KERBEROS_CONFIGURATION,
@@ -39,6 +40,9 @@ def entries() -> list[dict[str, Any]]:
         _framed("Jupyter Notebook", "jupyter-notebook", JUPYTER),
         _framed("Jupyter Servers", "jupyter-servers", JUPYTER, **{paths.NAV_ACTION: EDIT}),
         _framed("Notebook Schedules", "notebook-schedules", NOTEBOOK_SCHEDULES),
+        _entry(
+            "Hadoop Configuration", "hadoop-configuration", HADOOP_CONFIGURATION, "hadoop", category="admin"
+        ),
         # Who may open the hub finds it there; the others may read runs too.
         _entry("Spark Jobs and Notebooks", "runs", paths.NAV_OUTSIDE_HUB, "runs", category="browse"),
         _entry(

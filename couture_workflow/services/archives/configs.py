@@ -11,9 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from couture_workflow.exceptions import ArchiveError, CoutureError, InvalidError
-from couture_workflow.permissions import CODE_BRICKS, KERBEROS_CONFIGURATION, SPARK_CONFIGURATION
-from couture_workflow.services.archives import secrets, trees
+from couture_workflow.exceptions import ArchiveError, CoutureError, InvalidError, TooLargeError
+from couture_workflow.permissions import (
+    CODE_BRICKS,
+    HADOOP_CONFIGURATION,
+    KERBEROS_CONFIGURATION,
+    SPARK_CONFIGURATION,
+)
+from couture_workflow.services.archives import trees
 from couture_workflow.services.archives.plans import (
     Item,
     Missing,
@@ -26,6 +31,11 @@ from couture_workflow.services.archives.plans import (
 from couture_workflow.services.archives.spark import read_settings
 from couture_workflow.services.bricks import document as brick_document
 from couture_workflow.services.bricks import rules as brick_rules
+from couture_workflow.services.hadoop import documents as hadoop_documents
+from couture_workflow.services.hadoop import files as hadoop_files
+from couture_workflow.services.hadoop import groups as hadoop_groups
+from couture_workflow.services.hadoop import index as hadoop_index
+from couture_workflow.services.hadoop import secrets as hadoop_secrets
 from couture_workflow.services.kerberos import configuration as kerberos_configuration
 from couture_workflow.services.kerberos import keytabs
 from couture_workflow.services.spark import configuration as spark_configuration
@@ -40,7 +50,7 @@ from couture_workflow.store.names import quote
 
 FOLDER = "configs"
 
-_HADOOP = re.compile(r"hadoop/[^/]+/[^/]+\.xml")
+_HADOOP = re.compile(r"hadoop/([^/]+)/([^/]+\.xml)")
 #: Where the manifest names the keytabs, which no archive holds.
 _KEYTABS = "keytabs/"
 _BRICK = re.compile(r"bricks/([^/]+)\.yaml")
@@ -79,13 +89,15 @@ def _without_secrets(path: str, entry: Entry) -> tuple[Entry, tuple[str, ...]]:
         names = tuple(document.configurations.keys() - public.keys())
         content = spark_document.dump(replace(document, configurations=public))
     else:
-        content, names = secrets.without_secrets(content)
+        content, names = hadoop_secrets.without_secrets(content)
     return Entry(entry.path, len(content), hashlib.sha256(content).hexdigest(), lambda: (content,)), names
 
 
 def _resource(path: str) -> str:
     if path == kerberos_configuration.PATH:
         return KERBEROS_CONFIGURATION
+    if path.startswith(hadoop_index.FOLDER):
+        return HADOOP_CONFIGURATION
     return CODE_BRICKS if path.startswith("bricks/") else SPARK_CONFIGURATION
 
 
@@ -109,8 +121,10 @@ class _Planning:
         """Plan one file."""
         if path in _SPARK:
             self._add_spark(member, path, content)
-        elif _HADOOP.fullmatch(path):
-            self._add_hadoop(member, path, content)
+        elif file := _HADOOP.fullmatch(path):
+            self._add_hadoop(member, path, content, group=file[1], name=file[2])
+        elif path == hadoop_index.PATH:
+            self._add_hadoop_index(member, content)
         elif path == kerberos_configuration.PATH:
             self._add_kerberos(member, path, content)
         elif brick := _BRICK.fullmatch(path):
@@ -119,7 +133,8 @@ class _Planning:
         else:
             raise ArchiveError(
                 f"{quote(member)} is no configuration: spark.yaml, spark-defaults.conf, "
-                "hadoop/<group>/<name>.xml, krb5.conf and bricks/<name>.yaml are. Leave it out.",
+                "hadoop/<group>/<name>.xml, hadoop/groups.yaml, krb5.conf and bricks/<name>.yaml are. Leave "
+                "it out.",
                 member=member,
             )
 
@@ -132,12 +147,38 @@ class _Planning:
         if chosen in ("create", "update"):
             self.changes[path] = content
 
-    def _add_hadoop(self, member: str, path: str, content: bytes) -> None:
-        secrets.check_xml(content, member)
+    def _add_hadoop(self, member: str, path: str, content: bytes, *, group: str, name: str) -> None:
+        _check_hadoop(member, content, group=group, name=name)
         present = self.store.config.read(path, commit=self.base) if path in self.present else b""
-        content, wanting = secrets.with_secrets(content, present)
+        filled, wanting = hadoop_secrets.with_secrets(hadoop_documents.without_mark(content), present)
         self._note_secrets(path, wanting)
-        self._add(path, content)
+        sealed = hadoop_secrets.sealed(self.store.secrets, filled, present)
+        self._add(path, sealed, same=path in self.present and filled == present)
+
+    def _add_hadoop_index(self, member: str, content: bytes) -> None:
+        """Plan which group is the default, and the keytab of each: what the archive says joins what is here."""
+        path = hadoop_index.PATH
+        try:
+            theirs = hadoop_index.parse(content)
+            for group in theirs.keytabs:
+                hadoop_groups.check_group(group)
+        except InvalidError as error:
+            raise ArchiveError(f"{quote(member)} is refused: {error}", member=member) from error
+        ours = hadoop_groups.snapshot(self.store, commit=self.base).index if self.base else theirs
+        replacing = self.on_conflict == "replace"
+        merged = ours.merged(theirs, replacing=replacing)
+        before = self.store.config.read(path, commit=self.base) if path in self.present else b""
+        whole = hadoop_index.dump(merged)
+        clash = ours.contradicts(theirs)
+        self._add(path, whole, same=before == whole and not (clash and not replacing))
+        if before and not clash and before != whole:
+            self._join(path, whole)
+
+    def _join(self, path: str, content: bytes) -> None:
+        """Let what only adds to a file be no conflict, whatever is chosen for conflicts."""
+        item = self.items[-1]
+        self.items[-1] = replace(item, action="update", note="What is here stays, and is added to.")
+        self.changes[path] = content
 
     def _add_kerberos(self, member: str, path: str, content: bytes) -> None:
         text = content.decode("utf-8", "surrogateescape")
@@ -206,6 +247,15 @@ class _Planning:
             "after the import."
             for name in names
         ]
+
+
+def _check_hadoop(member: str, content: bytes, *, group: str, name: str) -> None:
+    try:
+        hadoop_groups.check_group(group)
+        hadoop_files.check_file(name)
+        hadoop_documents.parse(hadoop_documents.without_mark(content), name=name)
+    except (InvalidError, TooLargeError) as error:
+        raise ArchiveError(f"{quote(member)} is refused: {error}", member=member) from error
 
 
 def _check_brick(name: str, member: str, content: bytes) -> None:

@@ -17,6 +17,7 @@ from couture_workflow.permissions import (
     CODE_ARTIFACTS,
     CODE_BRICKS,
     DAG_FILES,
+    HADOOP_CONFIGURATION,
     KERBEROS_CONFIGURATION,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
@@ -60,7 +61,7 @@ Noun = Literal["configs", "dependencies", "dags"]
 
 #: Noun -> resources in ``permissions`` that guard its parts; the first guards the noun as a whole.
 NOUNS: dict[Noun, tuple[str, ...]] = {
-    "configs": (SPARK_CONFIGURATION, CODE_BRICKS, KERBEROS_CONFIGURATION),
+    "configs": (SPARK_CONFIGURATION, CODE_BRICKS, HADOOP_CONFIGURATION, KERBEROS_CONFIGURATION),
     "dependencies": (SPARK_DEPENDENCIES, CODE_ARTIFACTS),
     "dags": (DAG_FILES,),
 }
@@ -76,7 +77,11 @@ NOUN_PARTS: dict[str, dict[str, str]] = {
     },
 }
 #: Kind of configuration -> the resource that guards it, if it is not that of Spark.
-_GUARDS = {"Code bricks": CODE_BRICKS, "Kerberos": KERBEROS_CONFIGURATION}
+_GUARDS = {
+    "Code bricks": CODE_BRICKS,
+    "Hadoop files": HADOOP_CONFIGURATION,
+    "Kerberos": KERBEROS_CONFIGURATION,
+}
 
 #: Saves DAG files and returns the id of the commit: is given the changes and the commit that they start from.
 SaveDags = Callable[[Mapping[str, bytes], str | None], str]

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from couture_workflow.services.archives.secrets import with_secrets, without_secrets
-from couture_workflow.services.spark.document import MASK
+from couture_workflow.services.hadoop.secrets import with_secrets, without_secrets
+from couture_workflow.store.secrets import MASK
 
 XML = b"""<?xml version="1.0"?>
 <configuration>
