@@ -12,7 +12,7 @@ import os
 import shlex
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,14 +32,14 @@ from couture_workflow.services.runs.records import FileUse, Run, RunKey
 from couture_workflow.services.runtimes import class_data, installed
 from couture_workflow.services.runtimes.installed import SparkRuntime
 from couture_workflow.services.spark import configuration as spark_configuration
-from couture_workflow.services.spark import hadoop_access, job_files, masters
+from couture_workflow.services.spark import hadoop_access, job_requests, masters
 from couture_workflow.services.spark.command import Job, display, masked, spark_submit
 from couture_workflow.services.spark.configuration import SparkConfiguration
 from couture_workflow.services.spark.diagnosis import diagnose
 from couture_workflow.services.spark.environment import LATE_COMPILER, environment
 from couture_workflow.services.spark.hadoop_access import Access
+from couture_workflow.services.spark.job_requests import JobRequest
 from couture_workflow.services.spark.masters import Client, StandaloneCluster, Target, YarnCluster
-from couture_workflow.services.spark.rules import errors
 from couture_workflow.services.spark.submit import Submission, submission
 from couture_workflow.services.spark.tracebacks import Pieces
 from couture_workflow.services.spark.tracking import Tracking
@@ -47,36 +47,6 @@ from couture_workflow.services.spark.yarn import APPLICATION, YarnJob
 from couture_workflow.store.home import Store
 
 log = logging.getLogger(__name__)
-
-_PYTHON, _DRIVER_PYTHON = "spark.pyspark.python", "spark.pyspark.driver.python"
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobRequest:
-    """What a task asks for.
-
-    :param code_artifact: reference to a code artifact, ``name`` or ``name@version``.
-    :param suffixes: what the artifact's name may end in.
-    :param arguments: what the application is given.
-    :param spark_arguments: over the page's arguments of spark-submit; None removes one.
-    :param spark_configurations: over the page's ``spark.*`` settings; None removes one.
-    :param jars: references to dependencies in place of the page's, None: the page's.
-    :param py_files: likewise.
-    :param python: the Python of driver and executors, None: the configured one.
-    :param hadoop_group: which leads to the cluster, None: the default one, "": none.
-    """
-
-    app_name: str
-    code_artifact: str
-    suffixes: tuple[str, ...]
-    class_path: str | None = None
-    arguments: tuple[str, ...] = ()
-    spark_arguments: Mapping[str, str | None] = field(default_factory=dict)
-    spark_configurations: Mapping[str, str | None] = field(default_factory=dict)
-    jars: Sequence[str] | None = None
-    py_files: Sequence[str] | None = None
-    python: str | None = None
-    hadoop_group: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,11 +131,11 @@ class SparkJob:
 
     def _submit(self) -> None:
         runtime = installed.spark()
-        configuration = self._configuration()
+        configuration = job_requests.configuration(self.store, self.request)
         target = masters.target(configuration, spark_home=runtime.home, spark_version=runtime.version)
         shared = self.store.root / "submissions" if isinstance(target, StandaloneCluster) else None
         with private_folder(shared) as folder:
-            configuration = self._with_python(configuration, runtime, target)
+            configuration = job_requests.with_python(configuration, self.request, runtime, target)
             access = self._access(folder)
             if access is not None:
                 configuration = hadoop_access.configured(
@@ -175,7 +145,7 @@ class SparkJob:
                     mode=masters.deploy_mode(configuration),
                 )
                 target = masters.reaching(target, yarn=YarnJob(access, folder))
-            job, uses = self._collect(configuration, folder)
+            job, uses = job_requests.collected(self.store, self.request, configuration, folder)
             self._describe(job, uses, runtime, target)
             variables = self._environment(configuration, runtime, target, folder, access)
             self._submission = submission(
@@ -228,70 +198,6 @@ class SparkJob:
                 pieces.take(line)
             pieces.flush()
         return replace(outcome, output=(*outcome.output, *found.output), log=(*found.log, *outcome.log))
-
-    def _configuration(self) -> SparkConfiguration:
-        """Return the page's configuration with the task's over it."""
-        merged = spark_configuration.merge(
-            spark_configuration.load(self.store),
-            arguments=self.request.spark_arguments,
-            configurations=self.request.spark_configurations,
-            jars=self.request.jars,
-            py_files=self.request.py_files,
-        )
-        if wrong := errors(spark_configuration.validate(merged, self.store)):
-            raise SparkSubmitError(
-                "\n".join(
-                    f"The Spark configuration is wrong in {each.field}: {each.message}" for each in wrong
-                )
-            )
-        return merged
-
-    def _with_python(
-        self, configuration: SparkConfiguration, runtime: SparkRuntime, target: Target
-    ) -> SparkConfiguration:
-        """Set the Python of a Python job where nobody did: this runtime's, for machines that share it."""
-        given = configuration.configurations
-        if ".py" not in self.request.suffixes or self.request.python or _PYTHON in given:
-            return configuration
-        kind = masters.master(configuration).kind
-        if kind in {"local", "spark"}:
-            return spark_configuration.merge(configuration, configurations={_PYTHON: runtime.python})
-        if isinstance(target, Client) and _DRIVER_PYTHON not in given:
-            return spark_configuration.merge(configuration, configurations={_DRIVER_PYTHON: runtime.python})
-        return configuration
-
-    def _collect(self, configuration: SparkConfiguration, folder: Path) -> tuple[Job, tuple[FileUse, ...]]:
-        """Copy every file into the folder; return the job and what it uses."""
-        python = self.request.python
-        if python and Path(python).is_absolute() and masters.master(configuration).kind == "local":
-            if not os.access(python, os.X_OK):
-                raise SparkSubmitError(f"There is no Python {python} to run here. Correct python_conf.")
-        artifacts, dependencies = self.store.artifacts, self.store.dependencies
-        application = job_files.fetch(
-            artifacts, self.request.code_artifact, "application", folder / "application"
-        )
-        if application[0].suffix.lower() not in self.request.suffixes:
-            raise SparkSubmitError(
-                f"The code artifact {application[1].name!r} cannot be run by this operator, which takes "
-                f"{' or '.join(self.request.suffixes)}. Use CouturePySparkOperator for .py, "
-                "CoutureSparkOperator for .jar."
-            )
-        jars = [job_files.fetch(dependencies, name, "jar", folder / "jars") for name in configuration.jars]
-        py_files = [
-            job_files.fetch(dependencies, name, "py-file", folder / "py-files")
-            for name in configuration.py_files
-        ]
-        job = Job(
-            app_name=self.request.app_name,
-            application=application[0],
-            class_path=self.request.class_path,
-            arguments=self.request.arguments,
-            configuration=configuration,
-            jars=tuple(path for path, _ in jars),
-            py_files=tuple(path for path, _ in py_files),
-            python=python,
-        )
-        return job, tuple(use for _, use in (application, *jars, *py_files))
 
     def _environment(
         self,
