@@ -111,7 +111,11 @@ class CoutureSparkOperator(BaseOperator):
         self.tracking_url = ""
         self._push_link(context, RunDetailsLink())
         self._job = SparkJob(
-            self._request(), self._origin(context), store=Store.open(), on_line=self._show, on_tracking=track
+            self.job_request(),
+            self._origin(context),
+            store=Store.open(),
+            on_line=self._show,
+            on_tracking=track,
         )
         run = self._job.run()
         self.log.info("The Spark job succeeded (application %s).", run.application_id or "without an id")
@@ -121,7 +125,8 @@ class CoutureSparkOperator(BaseOperator):
         if self._job is not None:
             self._job.stop()
 
-    def _request(self) -> JobRequest:
+    def job_request(self) -> JobRequest:
+        """Return what the task asks for; its templates must be filled in."""
         from couture_workflow.services.spark.jobs import JobRequest, split_arguments
 
         return JobRequest(

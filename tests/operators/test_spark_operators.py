@@ -179,7 +179,7 @@ def test_arguments_and_overrides_are_templated() -> None:
 
     task.render_template_fields({"name": HOSTILE, "memory": "2g"})  # type: ignore[typeddict-item]
 
-    request = task._request()
+    request = task.job_request()
     assert (request.app_name, request.code_artifact, request.arguments) == (
         f"of {HOSTILE}",
         f"{HOSTILE}.py",
