@@ -23,6 +23,7 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
     ├── RuntimeMissingError     Java, Spark or another runtime is not on this machine
     ├── RemoteError             a git remote cannot be reached or refuses
     ├── HadoopError             a cluster cannot be reached, or refuses
+    ├── KerberosError           there is no ticket (``cause`` and ``remedy`` say why and what to do)
     ├── StartError              the workbench cannot start (port in use, too little disk, ...)
     ├── DemoError               something in the demo is not as it must be
     ├── NotebookError           a notebook cannot be run, failed (last line: its error) or was killed
@@ -179,6 +180,19 @@ class HadoopError(CoutureError):
     def __init__(self, said: str, *, remedy: str) -> None:
         super().__init__(f"{said} {remedy}")
         self.said, self.remedy = said, remedy
+
+
+class KerberosError(CoutureError):
+    """A Kerberos ticket cannot be taken.
+
+    :param cause: what is wrong, in a sentence.
+    :param remedy: what to do about it, in another.
+    """
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(f"{cause} {remedy}".strip())
+        self.cause = cause
+        self.remedy = remedy
 
 
 class StartError(CoutureError):

@@ -32,6 +32,7 @@ _ROUTERS = {
     "runs": ("runs.routes", "runs.outputs", "runs.frame"),
     "git_remote": ("git.routes",),
     "hadoop": ("hadoop.routes",),
+    "kerberos": ("kerberos.routes",),
 }
 
 

@@ -15,6 +15,7 @@ from couture_workflow.views.hadoop.configuration import HadoopConfigurationPage
 from couture_workflow.views.hub import DeveloperHubPage
 from couture_workflow.views.jupyter.lab import JupyterNotebookPage
 from couture_workflow.views.jupyter.servers import JupyterServersPage
+from couture_workflow.views.kerberos.configuration import KerberosConfigurationPage
 from couture_workflow.views.review.review import DagReviewPage
 from couture_workflow.views.runs.compare import CompareRunsPage
 from couture_workflow.views.runs.details import RunsPage
@@ -40,6 +41,7 @@ PAGES: tuple[type[CouturePage], ...] = (
     SparkDependenciesPage,
     HadoopConfigurationPage,
     ImportExportPage,
+    KerberosConfigurationPage,
     RunListPage,
     RunsPage,
     RunOutputPage,

@@ -22,6 +22,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.CorruptError: (500, "corrupt"),
     errors.RemoteError: (502, "remote"),
     errors.HadoopError: (502, "hadoop"),
+    errors.KerberosError: (502, "kerberos"),
     errors.JupyterError: (503, "jupyter"),
     errors.RuntimeMissingError: (500, "runtime_missing"),
     errors.SecretKeyError: (500, "secret_key"),

@@ -206,6 +206,16 @@ def _adopt_orphans() -> None:
         os.write(2, b"Cannot adopt orphans: a job's process that makes its own session may outlive it.\n")
 
 
+def _hold(folder: str) -> None:
+    """Keep the private folder from being swept while this process lives, also when the task is gone."""
+    try:
+        import fcntl
+
+        fcntl.flock(os.open(folder, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return  # a file system without locks, where nobody sweeps; or a folder that is being swept
+
+
 def main(arguments: list[str]) -> int:
     """Read ``--parent PID --grace SECONDS --folder PATH -- COMMAND...`` and run it.
 
@@ -214,6 +224,7 @@ def main(arguments: list[str]) -> int:
     parent, grace, folder, command = int(arguments[1]), float(arguments[3]), arguments[5], arguments[7:]
     if os.getsid(0) != os.getpid():
         os.setsid()
+    _hold(folder)
     reaper = Reaper(command, parent=parent, grace=grace)
     exit_code = reaper.run()
     if reaper.stopped:
