@@ -31,8 +31,8 @@ _ROUTERS = {
     "notebooks": ("jupyter.routes", "schedules.routes"),
     "runs": ("runs.routes", "runs.outputs", "runs.frame"),
     "git_remote": ("git.routes",),
-    "kerberos": ("kerberos.routes",),
     "hadoop": ("hadoop.routes",),
+    "kerberos": ("kerberos.routes",),
 }
 
 

@@ -33,6 +33,7 @@ def entries() -> list[dict[str, Any]]:
         _framed("Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES),
         _framed("Manage DAGs", "manage-dags", DAG_FILES),
         _framed("DAG Repository", "dag-repository", DAG_REPOSITORY),
+        _framed("Hadoop Configuration", "hadoop-configuration", HADOOP_CONFIGURATION),
         _framed("Kerberos Configuration", "kerberos-configuration", KERBEROS_CONFIGURATION),
         _framed("Import/Export", "import-export", IMPORT_EXPORT),
         _framed("Code Bricks", "code-bricks", CODE_BRICKS),
@@ -40,9 +41,6 @@ def entries() -> list[dict[str, Any]]:
         _framed("Jupyter Notebook", "jupyter-notebook", JUPYTER),
         _framed("Jupyter Servers", "jupyter-servers", JUPYTER, **{paths.NAV_ACTION: EDIT}),
         _framed("Notebook Schedules", "notebook-schedules", NOTEBOOK_SCHEDULES),
-        _entry(
-            "Hadoop Configuration", "hadoop-configuration", HADOOP_CONFIGURATION, "hadoop", category="admin"
-        ),
         # Who may open the hub finds it there; the others may read runs too.
         _entry("Spark Jobs and Notebooks", "runs", paths.NAV_OUTSIDE_HUB, "runs", category="browse"),
         _entry(

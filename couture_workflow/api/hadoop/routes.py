@@ -61,6 +61,14 @@ class GroupName(BaseModel):
     name: str = Field(description="Name of the group.", max_length=1000)
 
 
+class KeytabName(BaseModel):
+    """A keytab that is meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keytab: str | None = Field(description="Name of the keytab; null: the default one.", max_length=1000)
+
+
 class PropertyModel(BaseModel):
     """One property of one file."""
 
@@ -93,7 +101,7 @@ class GroupVersion(BaseModel):
 class StepModel(BaseModel):
     """One thing that a test tried."""
 
-    what: str = Field(description="File system or ResourceManager.")
+    what: str = Field(description="Ticket, File system or ResourceManager.")
     result: str = Field(description="passed, failed or skipped.")
     said: str = Field(description="What was found, or what went wrong.")
     remedy: str = Field(description="What to do, empty if it went well.")
@@ -142,9 +150,15 @@ def rename_group(user: Editor, group: str, new: GroupName) -> GroupModel:
     return _model(web_groups.rename(group, new.name, user))
 
 
+@router.put("/groups/{group}/keytab")
+def set_group_keytab(user: Editor, group: str, chosen: KeytabName) -> GroupModel:
+    """Choose the keytab of a group."""
+    return _model(web_groups.set_keytab(group, chosen.keytab, user))
+
+
 @router.post("/groups/{group}/test")
 def test_group(user: Editor, group: str) -> list[StepModel]:
-    """List the root of the file system and ask the ResourceManager, within a minute."""
+    """Take a ticket if one is wanted, list the root of the file system, ask the ResourceManager."""
     return [StepModel(**asdict(step)) for step in web_groups.test(group, user)]
 
 

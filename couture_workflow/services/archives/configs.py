@@ -94,10 +94,10 @@ def _without_secrets(path: str, entry: Entry) -> tuple[Entry, tuple[str, ...]]:
 
 
 def _resource(path: str) -> str:
-    if path == kerberos_configuration.PATH:
-        return KERBEROS_CONFIGURATION
     if path.startswith(hadoop_index.FOLDER):
         return HADOOP_CONFIGURATION
+    if path == kerberos_configuration.PATH:
+        return KERBEROS_CONFIGURATION
     return CODE_BRICKS if path.startswith("bricks/") else SPARK_CONFIGURATION
 
 
@@ -156,7 +156,7 @@ class _Planning:
         self._add(path, sealed, same=path in self.present and filled == present)
 
     def _add_hadoop_index(self, member: str, content: bytes) -> None:
-        """Plan which group is the default, and the keytab of each: what the archive says joins what is here."""
+        """Plan the default group and the keytab of each: what the archive says joins what is here."""
         path = hadoop_index.PATH
         try:
             theirs = hadoop_index.parse(content)
@@ -167,12 +167,23 @@ class _Planning:
         ours = hadoop_groups.snapshot(self.store, commit=self.base).index if self.base else theirs
         replacing = self.on_conflict == "replace"
         merged = ours.merged(theirs, replacing=replacing)
+        self._note_keytabs_of_groups(theirs)
         before = self.store.config.read(path, commit=self.base) if path in self.present else b""
         whole = hadoop_index.dump(merged)
         clash = ours.contradicts(theirs)
         self._add(path, whole, same=before == whole and not (clash and not replacing))
         if before and not clash and before != whole:
             self._join(path, whole)
+
+    def _note_keytabs_of_groups(self, named: hadoop_index.Index) -> None:
+        here = keytabs.names(self.store)
+        for group, keytab in named.keytabs.items():
+            if keytab and keytab not in here:
+                message = (
+                    f"The Hadoop group {quote(group)} asks for the keytab {quote(keytab)}, which is not "
+                    "here. Upload it in Admin > Kerberos Configuration."
+                )
+                self.missing.append(Missing(hadoop_index.PATH, keytab, message, blocks=False))
 
     def _join(self, path: str, content: bytes) -> None:
         """Let what only adds to a file be no conflict, whatever is chosen for conflicts."""

@@ -15,9 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from couture_workflow.exceptions import CoutureError, HadoopError, RuntimeMissingError
+from couture_workflow.exceptions import CoutureError, HadoopError, KerberosError, RuntimeMissingError
 from couture_workflow.services.hadoop import diagnosis, groups, yarn
 from couture_workflow.services.hadoop.groups import DEFAULT_FS
+from couture_workflow.services.kerberos import tickets
+from couture_workflow.services.kerberos.tickets import Ticket
 from couture_workflow.services.processes.led_command import LedCommand, Outcome, private_folder
 from couture_workflow.services.runtimes import installed
 from couture_workflow.store.home import Store
@@ -28,7 +30,7 @@ SECONDS = 40.0
 PARALLEL = 2
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
-FILE_SYSTEM, RESOURCE_MANAGER = "File system", "ResourceManager"
+TICKET, FILE_SYSTEM, RESOURCE_MANAGER = "Ticket", "File system", "ResourceManager"
 
 _JARS = ("hadoop-client-api-*.jar", "hadoop-client-runtime-*.jar", "slf4j-api-*.jar")
 _JVM = ("-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -76,11 +78,21 @@ def test(store: Store, name: str, *, seconds: float = SECONDS) -> list[Step]:
     try:
         with private_folder() as folder, ThreadPoolExecutor(2) as pool:
             conf = groups.prepare(store, name, folder / "conf")
+            ticket: Ticket | None = None
+            steps: list[Step] = []
+            if groups.is_kerberized(properties):
+                began = time.monotonic()
+                try:
+                    ticket = tickets.take(store, groups.get(store, name).keytab, folder)
+                except KerberosError as error:
+                    return [_since(began, Step(TICKET, FAILED, error.cause, error.remedy))]
+                said = f"The KDC gave a ticket for {ticket.principal}."
+                steps.append(_since(began, Step(TICKET, PASSED, said)))
             tried = [
-                pool.submit(_timed, FILE_SYSTEM, lambda: _list_root(properties, conf, seconds)),
-                pool.submit(_timed, RESOURCE_MANAGER, lambda: _ask(properties)),
+                pool.submit(_timed, FILE_SYSTEM, lambda: _list_root(properties, conf, ticket, seconds)),
+                pool.submit(_timed, RESOURCE_MANAGER, lambda: _ask(properties, ticket)),
             ]
-            return [step.result() for step in tried]
+            return [*steps, *(step.result() for step in tried)]
     finally:
         _places.release()
 
@@ -93,14 +105,18 @@ def _timed(what: str, work: Callable[[], Step]) -> Step:
         step = Step(what, FAILED, error.said, error.remedy)
     except CoutureError as error:
         step = Step(what, FAILED, str(error))
+    return _since(began, step)
+
+
+def _since(began: float, step: Step) -> Step:
     return replace(step, seconds=round(time.monotonic() - began, 1))
 
 
-def _ask(properties: Mapping[str, str]) -> Step:
+def _ask(properties: Mapping[str, str], ticket: Ticket | None) -> Step:
     if not any(name.startswith("yarn.resourcemanager.") for name in properties):
         said = "The group does not say where a ResourceManager is, so none was asked. Jobs on YARN need one."
         return Step(RESOURCE_MANAGER, SKIPPED, said)
-    found = yarn.ResourceManager(properties, ticket=None, user=_account()).state()
+    found = yarn.ResourceManager(properties, ticket=ticket, user=_account()).state()
     ha = f", {found.ha_state}" if found.ha_state else ""
     version = f", Hadoop {found.version}" if found.version else ""
     said = f"{found.address} is {found.state}{ha}{version}."
@@ -121,9 +137,9 @@ def _account() -> str:
         return ""
 
 
-def _list_root(properties: Mapping[str, str], conf: Path, seconds: float) -> Step:
+def _list_root(properties: Mapping[str, str], conf: Path, ticket: Ticket | None, seconds: float) -> Step:
     address = properties.get(DEFAULT_FS, "") or "file:///"
-    outcome = _run(conf, seconds)
+    outcome = _run(conf, ticket, seconds)
     if outcome.stopped:
         said = f"{address} did not answer within {seconds:g} seconds."
         remedy = "Look at the firewall between it and this machine, and whether the NameNode hangs."
@@ -134,17 +150,18 @@ def _list_root(properties: Mapping[str, str], conf: Path, seconds: float) -> Ste
     return Step(FILE_SYSTEM, PASSED, _listing(address, outcome))
 
 
-def _run(conf: Path, seconds: float) -> Outcome:
+def _run(conf: Path, ticket: Ticket | None, seconds: float) -> Outcome:
+    kerberos = [f"-Djava.security.krb5.conf={ticket.krb5_conf}"] if ticket else []
     runtime = installed.spark()
     deadline = time.monotonic() + seconds
     command = LedCommand(
         [
-            *(runtime.java, *_JVM, f"-Djava.io.tmpdir={conf.parent}"),
+            *(runtime.java, *_JVM, f"-Djava.io.tmpdir={conf.parent}", *kerberos),
             *("-cp", os.pathsep.join([str(conf), *_jars(runtime.home)]), "org.apache.hadoop.fs.FsShell"),
             *(word for name, value in _IMPATIENT.items() for word in ("-D", f"{name}={value}")),
             *("-ls", "/"),
         ],
-        environment=_environment(conf, runtime.java_home),
+        environment={**_environment(conf, runtime.java_home), **(ticket.variables if ticket else {})},
         folder=conf.parent,
         grace=1.0,
         on_line=lambda _stream, _line: None,

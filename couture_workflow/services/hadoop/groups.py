@@ -17,6 +17,7 @@ from couture_workflow.exceptions import InUseError, InvalidError, NotFoundError
 from couture_workflow.services.hadoop import documents, index, secrets, values
 from couture_workflow.services.hadoop.documents import Document
 from couture_workflow.services.hadoop.index import FOLDER, PATH, Index
+from couture_workflow.services.kerberos import keytabs
 from couture_workflow.store import trees
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_name, quote
@@ -38,6 +39,7 @@ __all__ = [
     "properties",
     "rename",
     "set_default",
+    "set_keytab",
     "snapshot",
 ]
 
@@ -227,6 +229,25 @@ def set_default(store: Store, name: str, *, user: str) -> Group:
     chosen = Index(name, found.index.keytabs)
     _save(store, found, chosen, {}, user=user, message=f"Make {name} the default Hadoop group")
     return get(store, name)
+
+
+def set_keytab(store: Store, name: str, keytab: str | None, *, user: str) -> Group:
+    """Choose the keytab that tickets for a group's cluster are taken with; None: the default one."""
+    found = snapshot(store)
+    found.group(name)
+    if keytab:
+        keytabs.get(store, keytab)
+    message = f"Take the keytab {keytab or 'that is the default'} for the Hadoop group {name}"
+    chosen = Index(found.index.default, {**found.index.keytabs, name: keytab or ""})
+    _save(store, found, chosen, {}, user=user, message=message)
+    return get(store, name)
+
+
+@keytabs.tell_users
+def users_of_keytab(store: Store, keytab: str) -> list[str]:
+    """Return the groups that name a keytab, in words."""
+    named = snapshot(store).index.keytabs
+    return [f"Hadoop group {group}" for group, name in sorted(named.items()) if name == keytab]
 
 
 def _save(

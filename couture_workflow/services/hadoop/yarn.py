@@ -10,16 +10,14 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote as percent_encode
 from urllib.parse import urlsplit
 
 from couture_workflow.exceptions import HadoopError, InvalidError, NotFoundError
 from couture_workflow.services.hadoop import groups, rest
+from couture_workflow.services.kerberos.tickets import Ticket
 from couture_workflow.store.names import quote
-
-if TYPE_CHECKING:
-    from couture_workflow.services.kerberos.tickets import Ticket
 
 #: Seconds for one question.
 SECONDS = 10.0

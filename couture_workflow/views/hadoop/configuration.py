@@ -14,6 +14,7 @@ from couture_workflow.permissions import EDIT, HADOOP_CONFIGURATION, READ, Permi
 from couture_workflow.services.hadoop import files as hadoop_files
 from couture_workflow.services.hadoop import groups as hadoop_groups
 from couture_workflow.services.hadoop import pages as hadoop_pages
+from couture_workflow.services.kerberos import keytabs
 from couture_workflow.views.base import (
     CouturePage,
     accepts,
@@ -66,6 +67,7 @@ class HadoopConfigurationPage(CouturePage):
             shown=shown,
             rows=shown.rows[:MOST_ROWS],
             search=search,
+            keytabs=keytabs.names(store()),
             most_bytes=hadoop_files.MOST_BYTES,
             can_edit=CAN_EDIT,
         )
@@ -146,6 +148,13 @@ class HadoopConfigurationPage(CouturePage):
     def make_default(self, group: str) -> Response:
         """Make a group the default one."""
         return jsonify(name=web_groups.set_default(group, g.user).name)
+
+    @expose("/groups/<group>/keytab", methods=["POST"])
+    @requires(CAN_EDIT)
+    def choose_keytab(self, group: str) -> Response:
+        """Choose the keytab of a group, "" for the default one."""
+        keytab = str(sent().get("keytab") or "") or None
+        return jsonify(keytab=web_groups.set_keytab(group, keytab, g.user).keytab)
 
     @expose("/groups/<group>/test", methods=["POST"])
     @requires(CAN_EDIT)

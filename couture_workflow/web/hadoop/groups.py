@@ -62,6 +62,14 @@ def set_default(name: str, user: Any) -> Group:
     return group
 
 
+def set_keytab(name: str, keytab: str | None, user: Any) -> Group:
+    """Choose the keytab of a group."""
+    before = groups.get(store(), name).keytab
+    group = groups.set_keytab(store(), name, keytab, user=_name(user))
+    _tell("set_keytab", user, group=name, before=before, after=group.keytab, commit=group.commit)
+    return group
+
+
 def save_files(
     group: str, sent: Mapping[str, bytes], user: Any, *, base: str | None = None, message: str = ""
 ) -> Commit:
