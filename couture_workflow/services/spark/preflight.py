@@ -199,7 +199,8 @@ class _Looking:
         """Ask the NameNode and the ResourceManager."""
         try:
             for step in connection.test(self.store, access.group):
-                self.checks.append(Check(step.what, step.result, step.said, step.remedy))
+                if step.what in (connection.FILE_SYSTEM, connection.RESOURCE_MANAGER):
+                    self.checks.append(Check(step.what, step.result, step.said, step.remedy))
         except CoutureError as error:
             self._fail("File system", error)
         if masters.master(configuration).kind != "yarn":

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,10 +13,9 @@ from couture_workflow.services.spark import masters as spark_masters
 from couture_workflow.services.spark import yarn as spark_yarn
 from couture_workflow.services.spark import yarn_kill
 from couture_workflow.services.spark.configuration import SparkConfiguration
-from couture_workflow.services.spark.hadoop_access import Access
 from couture_workflow.services.spark.yarn import YarnJob
+from tests.support.yarn import MINE, OTHER, Cluster
 
-MINE, OTHER = "application_1700000000000_0007", "application_1700000000000_0008"
 LOG = """Container: container_e17_1700000000000_0007_01_000001 on node_1
 LogAggregationType: AGGREGATED
 =====================================
@@ -39,62 +35,6 @@ Log Contents:
 ls -l:
 End of LogType:directory.info
 """
-
-
-class Cluster:
-    """A ResourceManager as far as applications are concerned.
-
-    :param appears: how often MINE is not known yet.
-    """
-
-    def __init__(self) -> None:
-        self.states = {MINE: "RUNNING", OTHER: "RUNNING"}
-        self.asked: list[str] = []
-        self.appears = 0
-        self.refuses = False
-        handler = type("Handler", (_Handler,), {"cluster": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def access(self, folder: Path) -> Access:
-        """Return what leads here."""
-        address = f"127.0.0.1:{self.server.server_port}"
-        return Access("g", None, folder, {"yarn.resourcemanager.webapp.address": address})
-
-
-class _Handler(BaseHTTPRequestHandler):
-    cluster: Cluster
-
-    def do_GET(self) -> None:
-        name = self.path.partition("?")[0].rpartition("/")[2]
-        if name == MINE and self.cluster.appears > 0:
-            self.cluster.appears -= 1
-            self._answer(404, {})
-        elif name in self.cluster.states:
-            self._answer(200, {"app": {"id": name, "state": self.cluster.states[name]}})
-        else:
-            self._answer(404, {})
-
-    def do_PUT(self) -> None:
-        self.cluster.asked.append(self.path)
-        self.rfile.read(int(self.headers["Content-Length"]))
-        name = self.path.partition("?")[0].split("/")[-2]
-        if self.cluster.refuses:
-            self._answer(403, {"RemoteException": {"message": "not yours"}})
-            return
-        self.cluster.states[name] = "KILLED"
-        self._answer(202, {})
-
-    def _answer(self, status: int, body: dict[str, object]) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
