@@ -71,6 +71,7 @@ class Run:
     :param error: the root cause on the first line, what else is known below it.
     :param hadoop_group: the Hadoop group that the run was given, "" for none.
     :param hadoop_commit: version of the configuration repository that its files are of.
+    :param hadoop_files: SHA-256 of these files.
     :param principal: who the run was to Kerberos, "" without it.
     """
 
@@ -101,6 +102,7 @@ class Run:
     notebook: NotebookUse | None = None
     hadoop_group: str = ""
     hadoop_commit: str | None = None
+    hadoop_files: str = ""
     principal: str = ""
 
     @property
@@ -228,7 +230,7 @@ def changes(old: Run, new: Run) -> list[Change]:
         ("master", old.master, new.master),
         ("deploy mode", old.deploy_mode, new.deploy_mode),
         ("Hadoop group", old.hadoop_group, new.hadoop_group),
-        ("Hadoop configuration, commit", old.hadoop_commit, new.hadoop_commit),
+        ("Hadoop files, sha256", old.hadoop_files[:12], new.hadoop_files[:12]),
         ("Kerberos principal", old.principal, new.principal),
         ("host", old.host, new.host),
         ("user", old.user, new.user),

@@ -7,6 +7,7 @@ itself, so two runs beside each other lead to two clusters.
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -49,6 +50,7 @@ class Access:
 
     :param commit: version of the configuration repository that the group was read from.
     :param conf: the folder with the group's files.
+    :param digest: SHA-256 of these, by which one group is told from itself at another time.
     :param ticket: None for a cluster without Kerberos.
     """
 
@@ -57,6 +59,7 @@ class Access:
     conf: Path
     properties: Mapping[str, str] = field(repr=False)
     ticket: Ticket | None = None
+    digest: str = ""
 
     @property
     def principal(self) -> str:
@@ -122,7 +125,7 @@ def take(store: Store, group: groups.Group, folder: Path, *, seconds: float = SE
                 f"The cluster of the Hadoop group {quote(group.name)} wants a Kerberos ticket. {error.cause}",
                 error.remedy,
             ) from error
-    return Access(group.name, group.commit, conf, properties, ticket)
+    return Access(group.name, group.commit, conf, properties, ticket, _digest(conf))
 
 
 def configured(
@@ -158,6 +161,13 @@ def configured(
         else:
             java[_DRIVER] = _before(settings.get(_DRIVER), there)
     return spark_configuration.merge(configuration, arguments=news, configurations=java)
+
+
+def _digest(folder: Path) -> str:
+    lines = [
+        f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in sorted(folder.iterdir())
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _krb5(path: Path | str) -> str:

@@ -48,6 +48,9 @@ from couture_workflow.store.home import Store
 
 log = logging.getLogger(__name__)
 
+#: Stands for the folder of a run where it is shown.
+FOLDER = "$RUN"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
@@ -146,7 +149,7 @@ class SparkJob:
                 )
                 target = masters.reaching(target, yarn=YarnJob(access, folder))
             job, uses = job_requests.collected(self.store, self.request, configuration, folder)
-            self._describe(job, uses, runtime, target)
+            self._describe(job, uses, runtime, folder)
             variables = self._environment(configuration, runtime, target, folder, access)
             self._submission = submission(
                 job,
@@ -173,7 +176,7 @@ class SparkJob:
             return None
         self._record(hadoop_group=group.name, hadoop_commit=group.commit)
         access = hadoop_access.take(self.store, group, folder)
-        self._record(principal=access.principal)
+        self._record(principal=access.principal, hadoop_files=access.digest)
         return access
 
     def _with_driver_log(
@@ -222,9 +225,12 @@ class SparkJob:
         )
         return result | access.variables() if access else result
 
-    def _describe(self, job: Job, uses: tuple[FileUse, ...], runtime: SparkRuntime, target: Target) -> None:
-        """Write what the job will use into its record."""
-        redact = self.origin.redact
+    def _describe(self, job: Job, uses: tuple[FileUse, ...], runtime: SparkRuntime, folder: Path) -> None:
+        """Write what the job will use into its record; each run has another folder, which is no difference."""
+
+        def redact(text: str) -> str:
+            return self.origin.redact(text).replace(str(folder), FOLDER)
+
         configuration = job.configuration
         for name, value in configuration.configurations.items():
             if spark_configuration.is_secret(name):
@@ -240,7 +246,7 @@ class SparkJob:
             java_version=runtime.java_version,
             master=masters.master(configuration).url,
             deploy_mode=masters.deploy_mode(configuration),
-            command=display(map(redact, line)),
+            command=display(map(self.origin.redact, line)),
         )
 
     def _track(self, tracking: Tracking) -> None:

@@ -19,6 +19,7 @@ from couture_workflow.services.spark.command import Job, display, masked, spark_
 from couture_workflow.services.spark.configuration import SparkConfiguration
 from couture_workflow.services.spark.hadoop_access import Access
 from couture_workflow.services.spark.job_requests import JobRequest
+from couture_workflow.services.spark.jobs import FOLDER
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import quote
 
@@ -193,7 +194,7 @@ class _Looking:
     def _command(self, job: Job, runtime: SparkRuntime) -> str:
         """Return the command as it would be run, but for the folder, which each run has of its own."""
         line = display(masked(spark_submit(job, spark_home=runtime.home, properties_file=None)))
-        return line.replace(str(self.folder), "$RUN")
+        return line.replace(str(self.folder), FOLDER)
 
     def _cluster(self, access: Access, configuration: SparkConfiguration) -> None:
         """Ask the NameNode and the ResourceManager."""

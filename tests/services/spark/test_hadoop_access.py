@@ -65,6 +65,10 @@ def test_a_run_gets_the_files_of_its_group_alone(store: Store, tmp_path: Path) -
     assert found.variables() == {"HADOOP_CONF_DIR": str(found.conf), "YARN_CONF_DIR": str(found.conf)}
     assert (found.group, found.principal, found.java_options()) == ("two", "", ())
     assert found.commit == groups.get(store, "two").commit
+    again = hadoop_access.take(store, chosen, tmp_path / "again")
+    hadoop_files.save(store, "two", {"yarn-site.xml": CORE}, user="a")
+    changed = hadoop_access.take(store, chosen, tmp_path / "changed")
+    assert found.digest == again.digest != changed.digest
 
 
 def test_no_name_means_the_default_group_and_an_empty_one_none(store: Store) -> None:
