@@ -226,7 +226,7 @@ class SparkJob:
         return result | access.variables() if access else result
 
     def _describe(self, job: Job, uses: tuple[FileUse, ...], runtime: SparkRuntime, folder: Path) -> None:
-        """Write what the job will use into its record; each run has another folder, which is no difference."""
+        """Write what the job will use into its record; that each has another folder is no difference."""
 
         def redact(text: str) -> str:
             return self.origin.redact(text).replace(str(folder), FOLDER)
