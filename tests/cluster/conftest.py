@@ -125,6 +125,10 @@ def settings(mode: str) -> dict[str, str]:
         "spark.yarn.am.memory": "512m",
         "spark.yarn.maxAppAttempts": "1",
         "spark.yarn.report.interval": "500ms",
+        # A machine that has much else to do takes longer for what Spark gives up after a minute or two.
+        "spark.yarn.am.waitTime": f"{PATIENCE}s",
+        "spark.network.timeout": f"{PATIENCE}s",
+        "spark.hadoop.ipc.client.rpc-timeout.ms": str(1000 * PATIENCE),
         "spark.sql.shuffle.partitions": "1",
         "spark.ui.port": "0",
         "spark.driver.extraJavaOptions": JAVA,

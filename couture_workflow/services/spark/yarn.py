@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from couture_workflow.exceptions import CoutureError, NotFoundError
+from couture_workflow.exceptions import CoutureError, HadoopError, NotFoundError
 from couture_workflow.services.hadoop.yarn import Application
 from couture_workflow.services.processes.led_command import LOG, OUTPUT, LedCommand
 from couture_workflow.services.runtimes.installed import SparkRuntime
@@ -106,10 +106,14 @@ class YarnJob:
         manager = yarn_kill.manager(json.loads(self.description.read_text()))
         deadline = time.monotonic() + AGGREGATION
         while True:
-            found = manager.application(identifier)
-            is_over = found.state in ENDED and found.log_aggregation in _OVER
-            if is_over or time.monotonic() > deadline or not keep_going():
-                return found
+            is_last = time.monotonic() > deadline or not keep_going()
+            try:
+                found = manager.application(identifier)
+                if is_last or (found.state in ENDED and found.log_aggregation in _OVER):
+                    return found
+            except HadoopError:  # one that is busy may answer the next time
+                if is_last:
+                    raise
             time.sleep(_POLL)
 
     def _read(
