@@ -22,7 +22,12 @@ from pathlib import Path
 import pytest
 
 REALM = "LAB.TEST"
-NEEDED = {"krb5kdc": "krb5-kdc", "kdb5_util": "krb5-kdc", "kadmin.local": "krb5-admin-server", "kinit": "krb5-user"}
+NEEDED = {
+    "krb5kdc": "krb5-kdc",
+    "kdb5_util": "krb5-kdc",
+    "kadmin.local": "krb5-admin-server",
+    "kinit": "krb5-user",
+}
 
 #: The library that gives a program another time.
 FAKETIME = tuple(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))

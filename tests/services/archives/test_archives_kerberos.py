@@ -71,9 +71,7 @@ def test_the_text_goes_out_and_comes_in_and_missing_keytabs_are_named(
     (missing,) = prepared.plan.missing
     assert (missing.reference, missing.blocks) == ("etl", False)
     assert "(etl@LAB.TEST) is neither in the archive nor here. Upload it in Admin" in missing.message
-    import_export.apply(
-        store, loaded, prepared, user="bob", message="", save_dags=lambda changes, base: ""
-    )
+    import_export.apply(store, loaded, prepared, user="bob", message="", save_dags=lambda changes, base: "")
     assert configuration.read(store).text == configuration.TEMPLATE
     assert planned(store, content, tmp_path)[1].plan.counts["same"] == 1
 
@@ -83,7 +81,9 @@ def test_who_may_not_read_kerberos_gets_neither_text_nor_names(source: Store) ->
 
     assert made.entries == ()
     assert dict(made.manifest.left_out) == {}
-    held = import_export.holdings(source, "configs", readable=lambda resource: resource == SPARK_CONFIGURATION)
+    held = import_export.holdings(
+        source, "configs", readable=lambda resource: resource == SPARK_CONFIGURATION
+    )
     assert [each.files for each in held if each.what == "Kerberos"] == [0]
     every = import_export.holdings(source, "configs", readable=lambda resource: True)
     assert [each.files for each in every if each.what == "Kerberos"] == [1]

@@ -40,9 +40,7 @@ def test_principals_versions_and_types_are_read() -> None:
 
 
 def test_the_older_form_is_read_in_the_order_of_this_machine() -> None:
-    (entry,) = parse(
-        keytab([record("etl/node", kvno=7, kind=DES, version=1, long_kvno=False)], version=1)
-    )
+    (entry,) = parse(keytab([record("etl/node", kvno=7, kind=DES, version=1, long_kvno=False)], version=1))
 
     assert (entry.principal, entry.kvno, entry.is_weak) == ("etl/node@LAB.TEST", 7, True)
 

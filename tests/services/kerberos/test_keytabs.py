@@ -56,7 +56,9 @@ def test_it_is_encrypted_and_its_owners_alone(store: Store) -> None:
 
 
 def test_the_principal_is_chosen_among_those_in_the_file(store: Store) -> None:
-    with pytest.raises(InvalidError, match="has 2 principals. Choose one of etl@LAB.TEST, web@LAB.TEST") as one:
+    with pytest.raises(
+        InvalidError, match="has 2 principals. Choose one of etl@LAB.TEST, web@LAB.TEST"
+    ) as one:
         keytabs.upload(store, "x", TWO, user="ann")
     with pytest.raises(InvalidError, match="is not in the keytab. Choose one of") as other:
         keytabs.upload(store, "x", TWO, user="ann", principal="root@LAB.TEST")

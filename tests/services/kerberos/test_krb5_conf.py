@@ -94,8 +94,14 @@ def test_what_is_wrong_is_told_with_its_line(store: Store, text: str, error: str
             "The realm X has no kdc in [realms], and dns_lookup_kdc is off",
         ),
         ("[libdefaults]\n allow_weak_crypto = Yes\n", "Line 2: allow_weak_crypto lets tickets be broken"),
-        ("[libdefaults]\n permitted_enctypes = aes256-cts rc4-hmac\n", "Line 2: rc4-hmac in permitted_enctypes"),
-        ("[libdefaults]\n default_tkt_enctypes = des-cbc-crc\n", "des-cbc-crc in default_tkt_enctypes is weak"),
+        (
+            "[libdefaults]\n permitted_enctypes = aes256-cts rc4-hmac\n",
+            "Line 2: rc4-hmac in permitted_enctypes",
+        ),
+        (
+            "[libdefaults]\n default_tkt_enctypes = des-cbc-crc\n",
+            "des-cbc-crc in default_tkt_enctypes is weak",
+        ),
         ("[libdefault]\n a = b\n", "Line 1: Kerberos knows no section [libdefault]."),
     ],
 )

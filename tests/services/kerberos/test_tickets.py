@@ -59,7 +59,11 @@ def refused(store: Store, folder: Path, name: str | None = None, *, seconds: flo
 def owner_of(ticket: tickets.Ticket) -> str:
     """Return whose ticket a program finds with the ticket's variables."""
     done = subprocess.run(
-        ["klist"], env={**os.environ, **ticket.variables, "LC_ALL": "C"}, capture_output=True, text=True, check=True
+        ["klist"],
+        env={**os.environ, **ticket.variables, "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.partition("Default principal: ")[2].splitlines()[0]
 
@@ -217,9 +221,7 @@ def test_what_is_missing_here_is_told_before_anybody_is_asked(
     assert 'There is no keytab "none"' in str(refused(store, folder, "none"))
     keytabs.upload(store, "etl", keytab(), user="ann")
     assert "There is no krb5.conf" in refused(store, folder).cause
-    store.config.save(
-        {configuration.PATH: b"[plugins]\n x = y\n"}, author="git", message="pushed", base=None
-    )
+    store.config.save({configuration.PATH: b"[plugins]\n x = y\n"}, author="git", message="pushed", base=None)
     assert "[plugins] is refused" in refused(store, folder).cause
     configure(store, configuration.TEMPLATE)
     colon = tmp_path / "a:b"
@@ -302,10 +304,16 @@ CASE = Case("etl", "etl@LAB.TEST", "LAB.TEST", 3, "aes256-cts-hmac-sha1-96", ("k
         ("Password incorrect while getting initial credentials", "does not take the key"),
         ("KDC has no support for encryption type while getting initial credentials", "encryption type"),
         ("KDC policy rejects request while getting initial credentials", "policy"),
-        ("Cannot resolve network address for KDC in realm \"LAB.TEST\"", "can be found"),
+        ('Cannot resolve network address for KDC in realm "LAB.TEST"', "can be found"),
         ("Configuration file does not specify default realm when parsing name etl", "names no default_realm"),
-        ("Improper format of Kerberos configuration file while initializing Kerberos 5 library", "cannot read"),
-        ("Unsupported key table format version number while getting initial credentials", "cannot read the keytab"),
+        (
+            "Improper format of Kerberos configuration file while initializing Kerberos 5 library",
+            "cannot read",
+        ),
+        (
+            "Unsupported key table format version number while getting initial credentials",
+            "cannot read the keytab",
+        ),
         ("Key table file '/x' not found while getting initial credentials", "cannot read the keytab"),
         ("No space left on device while storing credentials", "cannot write the ticket"),
         ("Response too big for UDP, retry with TCP while getting initial credentials", "UDP packet"),
