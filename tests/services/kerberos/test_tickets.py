@@ -26,6 +26,8 @@ from tests.support.keytabs import keytab, older_form, record
 
 __all__ = ["kdc_server"]
 
+pytestmark = pytest.mark.slow
+
 Take = Callable[..., tickets.Ticket]
 
 
