@@ -25,6 +25,8 @@ SECONDS = 10.0
 _ID = re.compile(r"application_\d{1,20}_\d{1,10}")
 _PORTS = {"http": 8088, "https": 8090}
 _ACTIVE = ("ACTIVE", "")
+#: How deep queues may lie within each other, counted in objects and lists of JSON.
+_DEEPEST = 60
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,23 @@ class ResourceManager:
         if answer.status not in (200, 202):
             raise _refused(answer, f"does not end {id}")
 
+    def queues(self) -> frozenset[str]:
+        """Return the names of the queues, also full ones such as "root.etl"; or raise ``HadoopError``."""
+        answer = self._ask("GET", "/ws/v1/cluster/scheduler")
+        scheduler = _object(answer, "scheduler").get("schedulerInfo")
+        return frozenset(_queues(scheduler, depth=0))
+
+    def largest_container(self) -> int:
+        """Return the most memory that one container may have, in MiB, or raise ``HadoopError``.
+
+        It is told to whoever begins a submission: an id is used up by it, and nothing else happens.
+        """
+        answer = self._ask("POST", "/ws/v1/cluster/apps/new-application", {})
+        try:
+            return int(_object(answer, "maximum-resource-capability")["memory"])
+        except (KeyError, TypeError, ValueError):
+            raise _refused(answer, "does not say how large a container may be") from None
+
     def _turns(self) -> Iterator[tuple[str, float]]:
         """Iterate over the addresses, with the seconds that are left for each, all within the time of one."""
         deadline = time.monotonic() + self._seconds
@@ -180,6 +199,21 @@ class ResourceManager:
                 else "It wants Kerberos: give the group a keytab.",
             )
         return answer
+
+
+def _queues(told: object, *, depth: int) -> Iterator[str]:
+    """Iterate over the names of queues in what a scheduler tells of itself, whichever it is."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(told, Mapping):
+        for key in ("queuePath", "queueName"):
+            if isinstance(told.get(key), str):
+                yield str(told[key])
+        for value in told.values():
+            yield from _queues(value, depth=depth + 1)
+    elif isinstance(told, list):
+        for each in told:
+            yield from _queues(each, depth=depth + 1)
 
 
 def addresses(properties: Mapping[str, str]) -> tuple[str, ...]:

@@ -133,11 +133,14 @@ class LedCommand:
     def looked(self) -> None:
         """Do what is to be done a few times a second; for subclasses."""
 
-    def tell_kill_command(self, command: list[str]) -> None:
-        """Tell the reaper what to run at the end, to kill what runs elsewhere."""
+    def tell_kill_command(self, command: list[str], *, first: bool = False) -> None:
+        """Tell the reaper what to run at the end, to kill what runs elsewhere.
+
+        :param first: before the processes here get a signal.
+        """
         if self._process is not None and self._process.stdin is not None:
             with suppress(BrokenPipeError):
-                _write(self._process.stdin, json.dumps(command) + "\n")
+                _write(self._process.stdin, json.dumps({"words": command, "first": first}) + "\n")
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(  # noqa: S603
