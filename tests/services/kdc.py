@@ -29,6 +29,9 @@ NEEDED = {
     "kinit": "krb5-user",
 }
 
+#: The library that gives a program another time.
+FAKETIME = tuple(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
+
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 _PATIENCE = 60.0
 
@@ -36,7 +39,7 @@ _PATIENCE = 60.0
 def missing() -> str:
     """Return the Debian packages that a KDC needs and this machine has not, "" if it has all."""
     gone = [package for name, package in NEEDED.items() if shutil.which(name, path=_PATH) is None]
-    return " ".join(dict.fromkeys(gone))
+    return " ".join(dict.fromkeys([*gone, *([] if FAKETIME else ["libfaketime"])]))
 
 
 def require() -> None:
@@ -90,14 +93,17 @@ class Kdc:
             f"[domain_realm]\n localhost = {self.realm}\n"
         )
 
-    def start(self) -> None:
-        """Make the realm, if it is new, and start the KDC."""
+    def start(self, *, skew: int = 0) -> None:
+        """Make the realm, if it is new, and start the KDC.
+
+        :param skew: seconds that its clock is ahead.
+        """
         if not (self.folder / "principal").exists():
             self._run("kdb5_util", "create", "-s", "-r", self.realm, "-P", "master")
         with (self.folder / "out.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program("krb5kdc"), "-n", "-r", self.realm, "-P", str(self.folder / "pid")],
-                env=self._environment(),
+                env={**self._environment(), **_skewed(skew)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -130,6 +136,17 @@ class Kdc:
         try:
             yield
         finally:
+            self.start()
+
+    @contextlib.contextmanager
+    def skewed(self, seconds: int) -> Iterator[None]:
+        """Have a KDC whose clock is ahead, for a while."""
+        self.stop()
+        try:
+            self.start(skew=seconds)
+            yield
+        finally:
+            self.stop()
             self.start()
 
     @contextlib.contextmanager
@@ -188,6 +205,14 @@ class Kdc:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
             return True
         return False
+
+
+def _skewed(seconds: int) -> dict[str, str]:
+    """Return what makes a program see another time: not `faketime`, which stays as a parent."""
+    if not seconds:
+        return {}
+    (library,) = FAKETIME[:1]
+    return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}s"}
 
 
 def free_port() -> int:

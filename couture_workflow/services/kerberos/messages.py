@@ -55,8 +55,8 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     (
         r"not found in Kerberos database",
         "The KDC does not know the principal {principal}",
-        "It was deleted or renamed, or is in another realm. Have it made, or upload a keytab of one that is "
-        "there",
+        "It was deleted or renamed, or krb5.conf names the KDC of another realm ({servers}). Have it made, "
+        f"upload a keytab of one that is there, or correct [realms] of krb5.conf in {_TEXT}",
     ),
     (
         r"credentials have been revoked",
@@ -93,7 +93,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"no suitable keys|no support for encryption type|[Bb]ad encryption type|lacks support for encryption"
-        r"|KDC has no support",
+        r"|KDC has no support|Generic preauthentication failure",
         "No key of {principal} in the keytab ({encryption}) is of an encryption type that KDC and krb5.conf "
         "allow",
         f"{_NEW_KEYTAB} with aes256-cts keys; or correct permitted_enctypes of krb5.conf",

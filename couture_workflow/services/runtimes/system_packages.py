@@ -52,17 +52,16 @@ JDK = Program("a Java compiler", _openjdk("jdk"), _on_path("javac"))
 CHROMIUM = Program("Chromium", ("chromium", "chromium-browser"), _on_path("chromium", "chromium-browser"))
 CURL = Program("curl", ("curl",), _on_path("curl"))
 KINIT = Program("kinit", ("krb5-user",), _on_path("kinit"))
-KDC = Program(
-    "a Kerberos KDC",
-    ("krb5-kdc",),
-    lambda: all(Path("/usr/sbin", name).exists() for name in ("krb5kdc", "kdb5_util")),
-)
+KDC = Program("a Kerberos KDC", ("krb5-kdc",), lambda: Path("/usr/sbin/krb5kdc").exists())
 KADMIN = Program("kadmin.local", ("krb5-admin-server",), lambda: Path("/usr/sbin/kadmin.local").exists())
+FAKETIME = Program(
+    "libfaketime", ("libfaketime",), lambda: any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+)
 DOCKER = Program("Docker", ("docker.io",), lambda: bool(shutil.which("docker") and shutil.which("dockerd")))
 
 #: What the workbench needs, and what its tests need beside that.
 FOR_RUNNING = (JAVA, GIT)
-FOR_TESTS = (JAVA, GIT, JDK, CHROMIUM, CURL, DOCKER, KINIT, KDC, KADMIN)
+FOR_TESTS = (JAVA, GIT, JDK, CHROMIUM, CURL, DOCKER, KINIT, KDC, KADMIN, FAKETIME)
 
 
 def in_words(programs: Iterable[Program]) -> str:

@@ -27,7 +27,7 @@ from couture_workflow.exceptions import (
 )
 from couture_workflow.patches import guard as patch_guard
 from couture_workflow.services.archives import uploads as archive_uploads
-from couture_workflow.services.workbench import doctor_kerberos
+from couture_workflow.services.workbench import doctor_hadoop, doctor_kerberos
 from couture_workflow.store import atomic, file_sets, pending_files
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
 from couture_workflow.store.home import Store
@@ -47,7 +47,7 @@ _TOKEN = re.compile(rb"gAAAAA[\w-]{60,}={0,2}")
 class Finding:
     """Something that is not as it should be.
 
-    :param path: the file or folder at fault, or "patch" or "keytab" and the name of one.
+    :param path: the file or folder at fault, or "patch", "keytab" or "Hadoop group" and the name of one.
     """
 
     path: Path | str
@@ -78,7 +78,7 @@ def check(store: Store) -> list[Finding]:
         *_check_secrets(store),
         *_check_files(store),
         *_check_leftovers(store),
-        *_check_kerberos(store),
+        *_check_clusters(store),
     ]
 
 
@@ -269,9 +269,9 @@ def _check_leftovers(store: Store) -> Iterator[Finding]:
                 yield Finding(path, "No file refers to this content.", f"Type: {CLEAN}")
 
 
-def _check_kerberos(store: Store) -> Iterator[Finding]:
+def _check_clusters(store: Store) -> Iterator[Finding]:
     try:
-        for path, problem, remedy in doctor_kerberos.look(store):
+        for path, problem, remedy in (*doctor_hadoop.look(store), *doctor_kerberos.look(store)):
             yield Finding(path, problem, remedy)
     except StorageError:
         return  # reported with the repository
