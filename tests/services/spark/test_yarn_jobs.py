@@ -18,6 +18,7 @@ from couture_workflow.services.spark.diagnosis import diagnose
 from couture_workflow.services.spark.yarn import DriverLog, YarnJob
 from tests.support.yarn import MINE, OTHER, Cluster
 
+SPARK = "org.apache.spark."
 LOG = """Container: container_e17_1700000000000_0007_01_000001 on node_1
 LogAggregationType: AGGREGATED
 =====================================
@@ -151,8 +152,8 @@ def test_a_drivers_lines_are_told_apart_by_stream() -> None:
 )
 def test_the_cause_is_the_drivers_and_not_the_submissions(found: DriverLog, cause: str) -> None:
     log = (
-        "26/11/29 01:00:01 ERROR Client: Application diagnostics message: User application exited with status 1",
-        f'Exception in thread "main" org.apache.spark.SparkException: Application {MINE} finished with failed status',
+        "26/11/29 01:00:01 ERROR Client: diagnostics: User application exited with status 1",
+        f'Exception in thread "main" {SPARK}SparkException: Application {MINE} finished with failed status',
         "\tat org.apache.spark.deploy.yarn.Client.run(Client.scala:1389)",
         "\tat org.apache.spark.deploy.SparkSubmit.main(SparkSubmit.scala)",
         "26/11/29 01:00:02 INFO ShutdownHookManager: Shutdown hook called",
