@@ -82,7 +82,8 @@ def show(store: Store, name: str, *, search: str = "") -> Shown:
     counting = values.together(found)
     words = search.casefold().split()
     rows = [row for row in _rows(found, counting) if _has(row, words)]
-    filled = values.Properties({each: counted.value for each, (_, counted) in counting.items()})
+    masked = {each: secrets.shown(each, counted.value) for each, (_, counted) in counting.items()}
+    filled = values.Properties(masked)
     return Shown(
         tuple(rows),
         (*refused.values(), *_warnings(found, counting, filled)),
