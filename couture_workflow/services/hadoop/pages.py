@@ -124,7 +124,7 @@ def about(name: str, root: str) -> list[str]:
         )
     if root != documents.ROOT and name not in _OTHER_ROOT:
         told.append(
-    """Return warnings about a name that no client looks for, and about the outermost element of a file."""
+            f"The outermost element of {quote(name)} is <{root}> and not <{documents.ROOT}>: Hadoop would not "
             "take it for a configuration."
         )
     return told
