@@ -115,7 +115,7 @@ def overview(store: Store) -> list[Overview]:
 
 
 def about(name: str, root: str) -> list[str]:
-    """Return warnings about the name of a file that no client looks for, and about its outermost element."""
+    """Return warnings about a name that no client looks for, and about the outermost element of a file."""
     told = []
     if name not in _KNOWN and name not in _OTHER_ROOT:
         told.append(
