@@ -124,8 +124,8 @@ def about(name: str, root: str) -> list[str]:
         )
     if root != documents.ROOT and name not in _OTHER_ROOT:
         told.append(
-            f"The outermost element of {quote(name)} is <{root}> and not <{documents.ROOT}>: Hadoop would not "
-            "take it for a configuration."
+            f"The outermost element of {quote(name)} is <{root}> and not <{documents.ROOT}>: Hadoop would "
+            "not take it for a configuration."
         )
     return told
 
