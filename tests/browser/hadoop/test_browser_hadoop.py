@@ -104,7 +104,7 @@ def test_a_file_is_edited_reviewed_and_restored(open_page: Callable[..., Page], 
     editor = page.get_by_role("textbox", name="Text of core-site.xml")
     expect(editor).to_contain_text("******")
     expect(editor.locator(".tok-comment")).to_have_text("<!-- of the lab -->")
-    expect(editor.locator(".tok-tagName").first).to_be_visible()
+    expect(editor.locator(".tok-typeName").first).to_be_visible()
 
     text = files.text(store, "lab", "core-site.xml")
     editor.fill(text.replace("</configuration>", "</configuratio>"))
