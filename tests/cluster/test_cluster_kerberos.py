@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from couture_workflow.services.hadoop import groups
+from couture_workflow.services.hadoop import connection, files, groups
 from couture_workflow.services.hadoop.yarn import ResourceManager
 from couture_workflow.services.kerberos import keytabs, tickets
 from couture_workflow.services.runs import records as run_records
@@ -132,3 +132,29 @@ def test_a_killed_task_leaves_no_application_and_no_keytab(
     manager = ResourceManager(groups.properties(site, "secure"), ticket=ticket, user="")
     until(lambda: manager.application(application).state == "KILLED", seconds=PATIENCE, what="its end")
     until(lambda: private_folders() <= before, what="the end of its folder")
+
+
+@pytest.mark.always
+def test_the_connection_is_tested_with_a_ticket(site: Store, secure: Secure) -> None:
+    steps = connection.test(site, "secure", seconds=PATIENCE)
+
+    assert [(step.what, step.result) for step in steps] == [
+        (connection.TICKET, connection.PASSED),
+        (connection.FILE_SYSTEM, connection.PASSED),
+        (connection.RESOURCE_MANAGER, connection.PASSED),
+    ], steps
+    assert ALICE in steps[0].said
+    assert "/user" in steps[1].said
+
+
+def test_a_group_that_says_nothing_of_kerberos_is_told_to(site: Store, secure: Secure) -> None:
+    groups.add(site, "unaware", user="a")
+    core = groups.contents(site, "secure")["core-site.xml"].replace(b">kerberos<", b">simple<")
+    kept = {**groups.contents(site, "secure"), "core-site.xml": core}
+    files.save(site, "unaware", kept, user="a")
+
+    steps = {step.what: step for step in connection.test(site, "unaware", seconds=PATIENCE)}
+
+    assert "SIMPLE authentication is not enabled" in steps[connection.FILE_SYSTEM].said
+    assert "to kerberos in core-site.xml" in steps[connection.FILE_SYSTEM].remedy
+    assert "401, Authentication required" in steps[connection.RESOURCE_MANAGER].said

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from couture_workflow.services.hadoop import connection, files, groups
 from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.runs.records import Run, RunKey
 from couture_workflow.store.home import Store
@@ -129,3 +130,26 @@ def test_a_group_that_is_not_there_is_named_with_those_that_are(
     task = start(tmp_path, "unknown", "cluster", "out/x", "end", hadoop_group="nowhere")
     assert task.wait(PATIENCE) == 1
     assert 'There is no Hadoop group "nowhere"' in task.text()
+
+
+def test_the_connection_is_tested_with_a_real_client(site: Store, plain: Hadoop) -> None:
+    steps = connection.test(site, "plain", seconds=PATIENCE)
+
+    assert [(step.what, step.result) for step in steps] == [
+        (connection.FILE_SYSTEM, connection.PASSED),
+        (connection.RESOURCE_MANAGER, connection.PASSED),
+    ], steps
+    assert "/user" in steps[0].said
+    assert f"{plain.pages} is STARTED, ACTIVE" in steps[1].said
+
+
+def test_the_port_of_web_pages_is_told_from_that_of_a_name_node(site: Store, plain: Hadoop) -> None:
+    groups.add(site, "astray", user="a")
+    pages = plain.pages.removeprefix("http://")
+    core = f"<property><name>fs.defaultFS</name><value>hdfs://{pages}</value></property>"
+    files.save(site, "astray", {"core-site.xml": f"<configuration>{core}</configuration>".encode()}, user="a")
+
+    step = connection.test(site, "astray", seconds=PATIENCE)[0]
+
+    assert (step.what, step.result) == (connection.FILE_SYSTEM, connection.FAILED)
+    assert "is no NameNode" in step.remedy, step

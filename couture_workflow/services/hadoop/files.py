@@ -54,16 +54,12 @@ def draft(store: Store, group: str, name: str, content: bytes, *, base: str | No
 
     :param base: version of the configuration that the editor started from; None: the newest.
     """
+    sound = _sound(check_file(name), content)
     present = _present(store, group, name, base=base)
-    filled, wanting = _filled(check_file(name), content, present)
+    filled, wanting = secrets.with_secrets(sound, present)
     read = documents.parse(filled, name=name)
-    remarks = [str(remark) for remark in read.remarks]
-    if known := pages.unknown_name(name):
-        remarks.append(known)
-    if read.root != documents.ROOT:
-        remarks.append(pages.other_root(name, read.root))
-    new = secrets.compared(filled, present)
-    return Draft(name, _shown(present), new.decode(), tuple(remarks), wanting)
+    remarks = (*(str(remark) for remark in read.remarks), *pages.about(name, read.root))
+    return Draft(name, _shown(present), secrets.compared(filled, present).decode(), remarks, wanting)
 
 
 def save(
@@ -88,7 +84,7 @@ def save(
     _check_names(present, checked)
     changes: dict[str, bytes | None] = {}
     for name, content in checked.items():
-        filled, wanting = _filled(name, content, present.get(name, b""))
+        filled, wanting = secrets.with_secrets(_sound(name, content), present.get(name, b""))
         documents.parse(filled, name=name)
         _check_wanting(name, wanting)
         changes[path_of(group, name)] = secrets.sealed(store.secrets, filled, present.get(name, b""))
@@ -174,8 +170,8 @@ def _present(store: Store, group: str, name: str, *, base: str | None) -> bytes:
         return b""
 
 
-def _filled(name: str, content: bytes, present: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Return a file with the secrets that are here in place of masks, once it is known to be sound."""
+def _sound(name: str, content: bytes) -> bytes:
+    """Return a file without a byte order mark, once it is known to be text and XML."""
     documents.check_size(len(content), name)
     content = documents.without_mark(content)
     if b"\0" in content or not _is_utf8(content):
@@ -183,7 +179,7 @@ def _filled(name: str, content: bytes, present: bytes) -> tuple[bytes, tuple[str
             f"{quote(name)} is no text in UTF-8. Choose an XML file, or save it in UTF-8.", field="text"
         )
     documents.parse(content, name=name)
-    return secrets.with_secrets(content, present)
+    return content
 
 
 def _is_utf8(content: bytes) -> bool:

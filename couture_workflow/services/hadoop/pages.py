@@ -82,7 +82,8 @@ def show(store: Store, name: str, *, search: str = "") -> Shown:
     counting = values.together(found)
     words = search.casefold().split()
     rows = [row for row in _rows(found, counting) if _has(row, words)]
-    filled = values.Properties({each: counted.value for each, (_, counted) in counting.items()})
+    masked = {each: secrets.shown(each, counted.value) for each, (_, counted) in counting.items()}
+    filled = values.Properties(masked)
     return Shown(
         tuple(rows),
         (*refused.values(), *_warnings(found, counting, filled)),
@@ -113,24 +114,20 @@ def overview(store: Store) -> list[Overview]:
     return found
 
 
-def unknown_name(name: str) -> str:
-    """Return a warning about the name of a file that no client looks for, "" if it is known."""
-    if name in _KNOWN or name in _OTHER_ROOT:
-        return ""
-    return (
-        f"{quote(name)} is no name that Hadoop, Hive or HBase looks for, so nothing may ever read it. "
-        "Hadoop's "
-        f"clients load {', '.join(values.LOADED)}."
-    )
-
-
-def other_root(name: str, root: str) -> str:
-    """Return a warning about a file that is no configuration."""
-    return (
-        f"The outermost element of {quote(name)} is <{root}> and not <{documents.ROOT}>: Hadoop would "
-        "not take "
-        "it for a configuration."
-    )
+def about(name: str, root: str) -> list[str]:
+    """Return warnings about a name that no client looks for, and about the outermost element of a file."""
+    told = []
+    if name not in _KNOWN and name not in _OTHER_ROOT:
+        told.append(
+            f"{quote(name)} is no name that Hadoop, Hive or HBase looks for, so nothing may ever read it. "
+            f"Hadoop's clients load {', '.join(values.LOADED)}."
+        )
+    if root != documents.ROOT and name not in _OTHER_ROOT:
+        told.append(
+            f"The outermost element of {quote(name)} is <{root}> and not <{documents.ROOT}>: Hadoop would "
+            "not take it for a configuration."
+        )
+    return told
 
 
 def _rows(found: Mapping[str, Document], counting: Mapping[str, tuple[str, documents.Property]]) -> list[Row]:
@@ -160,12 +157,7 @@ def _warnings(
     counting: Mapping[str, tuple[str, documents.Property]],
     filled: Mapping[str, str],
 ) -> list[str]:
-    told = [warning for name in found if (warning := unknown_name(name))]
-    told += [
-        other_root(name, document.root)
-        for name, document in found.items()
-        if document.root != documents.ROOT and name not in _OTHER_ROOT
-    ]
+    told = [warning for name, document in found.items() for warning in about(name, document.root)]
     told += _about_core(found, filled)
     told += _some([f"{name}, line {r.line}: {r.message}" for name, doc in found.items() for r in doc.remarks])
     told += _some(_contradictions(found, counting))

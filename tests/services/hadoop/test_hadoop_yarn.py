@@ -73,14 +73,14 @@ def serving(answers: dict[tuple[str, str], tuple[int, Any]]) -> Iterator[Server]
         thread.join()
 
 
-def manager(*servers: str, **more: Any) -> ResourceManager:
+def manager(*servers: str, seconds: float = 120) -> ResourceManager:
     name = "yarn.resourcemanager.webapp.address"
     properties = {name: servers[0]}
     if len(servers) > 1:
         properties = {f"{name}.rm{number}": each for number, each in enumerate(servers)}
         properties["yarn.resourcemanager.ha.enabled"] = "true"
         properties["yarn.resourcemanager.ha.rm-ids"] = ", ".join(f"rm{n}" for n in range(len(servers)))
-    return ResourceManager(properties, ticket=None, user=more.pop("user", "a b&c"), **more)
+    return ResourceManager(properties, ticket=None, user="a b&c", seconds=seconds)
 
 
 def test_state_application_and_kill() -> None:
