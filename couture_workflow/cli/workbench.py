@@ -157,7 +157,7 @@ COMMANDS: dict[str, Command] = {
                 ("--tests",),
                 {
                     "action": "store_true",
-                    "help": "also what the tests need: a JDK, Chromium, curl, Docker, a Kerberos KDC",
+                    "help": "also what the tests need: a JDK, Maven, Chromium, curl, Docker, a Kerberos KDC",
                 },
             ),
         ),
