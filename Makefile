@@ -11,7 +11,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' couture_workflow/__in
 TEMPLATES := couture_workflow/templates
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-compose test-compose-short test-suites check format bench image bundle clean
+.PHONY: help install run demo test test-compose test-compose-short test-cluster test-cluster-short test-suites check format bench image bundle clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 28
@@ -41,6 +41,14 @@ test-compose: install ## run the stack of containers, with real workers, faults 
 test-compose-short: install ## run the part of it that always runs: first start, demo, pages, one kill
 	@$(BIN)/couture-workflow install --tests
 	@$(BIN)/python tools/suites.py short compose
+
+test-cluster: install ## run the tests against real HDFS, YARN and Kerberos (needs a JDK, Maven and a KDC)
+	@$(BIN)/couture-workflow install --tests
+	@$(BIN)/python tools/suites.py run cluster
+
+test-cluster-short: install ## run the part of them that always runs: a log-in, a job in each mode
+	@$(BIN)/couture-workflow install --tests
+	@$(BIN)/python tools/suites.py short cluster
 
 test-suites: install ## run of each long suite its short part, or the whole if what it covers has changed
 	@$(BIN)/couture-workflow install --tests

@@ -22,6 +22,8 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
     ├── SecretKeyError          no key, or not the key that a secret was encrypted with
     ├── RuntimeMissingError     Java, Spark or another runtime is not on this machine
     ├── RemoteError             a git remote cannot be reached or refuses
+    ├── HadoopError             a cluster cannot be reached, or refuses
+    ├── KerberosError           there is no ticket (``cause`` and ``remedy`` say why and what to do)
     ├── StartError              the workbench cannot start (port in use, too little disk, ...)
     ├── DemoError               something in the demo is not as it must be
     ├── NotebookError           a notebook cannot be run, failed (last line: its error) or was killed
@@ -167,6 +169,30 @@ class RemoteError(CoutureError):
     def __init__(self, message: str, *, rejected: bool = False) -> None:
         super().__init__(message)
         self.is_rejected = rejected
+
+
+class HadoopError(CoutureError):
+    """A cluster of Hadoop cannot be reached, or refuses.
+
+    :param said: what happened; ``remedy`` what to do. Together they are the message.
+    """
+
+    def __init__(self, said: str, *, remedy: str) -> None:
+        super().__init__(f"{said} {remedy}")
+        self.said, self.remedy = said, remedy
+
+
+class KerberosError(CoutureError):
+    """A Kerberos ticket cannot be taken.
+
+    :param cause: what is wrong, in a sentence.
+    :param remedy: what to do about it, in another.
+    """
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(f"{cause} {remedy}".strip())
+        self.cause = cause
+        self.remedy = remedy
 
 
 class StartError(CoutureError):

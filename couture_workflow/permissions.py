@@ -63,6 +63,8 @@ DAG_REPOSITORY = "DAG Repository"
 IMPORT_EXPORT = "Import and Export"
 JUPYTER = "Jupyter"
 NOTEBOOK_SCHEDULES = "Notebook Schedules"
+HADOOP_CONFIGURATION = "Hadoop Configuration"
+KERBEROS_CONFIGURATION = "Kerberos Configuration"
 
 #: Resource -> actions that exist on it.
 RESOURCES: dict[str, tuple[str, ...]] = {
@@ -78,6 +80,8 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     IMPORT_EXPORT: (READ,),
     JUPYTER: (READ, EDIT),  # open JupyterLab; see and stop the servers of others
     NOTEBOOK_SCHEDULES: (READ, CREATE, EDIT, DELETE),
+    HADOOP_CONFIGURATION: (READ, EDIT),
+    KERBEROS_CONFIGURATION: (READ, EDIT),
 }
 
 HOOK = SharedSecret("the secret of the web hook")

@@ -31,6 +31,8 @@ _ROUTERS = {
     "notebooks": ("jupyter.routes", "schedules.routes"),
     "runs": ("runs.routes", "runs.outputs", "runs.frame"),
     "git_remote": ("git.routes",),
+    "hadoop": ("hadoop.routes",),
+    "kerberos": ("kerberos.routes",),
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from couture_workflow import __version__
-from couture_workflow.cli import archives, backup, container, dags, dags_sync, dags_upgrade, workbench
+from couture_workflow.cli import archives, backup, container, dags, dags_sync, dags_upgrade, spark, workbench
 from couture_workflow.cli.commands import Command
 from couture_workflow.exceptions import CoutureError
 
@@ -24,12 +24,14 @@ COMMANDS: dict[str, Command] = {
     **dags.COMMANDS,
     **dags_sync.COMMANDS,
     **dags_upgrade.COMMANDS,
+    **spark.COMMANDS,
 }
 
 #: First word of the commands that have two -> what they are about.
 GROUPS: dict[str, str] = {
     "container": "What the services of docker-compose.yml run beside Airflow.",
     "dags": "Check, upgrade and synchronise DAG files.",
+    "spark": "Check Spark jobs.",
 }
 
 

@@ -38,6 +38,8 @@ class CoutureSparkOperator(BaseOperator):
         page; None as a value removes one (templated)
     :param jars: uploaded dependencies in place of the page's jars (templated)
     :param py_files: uploaded dependencies in place of the page's py-files (templated)
+    :param hadoop_group: the Hadoop group that leads to the job's cluster, such as ``"reporting"``; None for
+        the default group, False for none (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -50,6 +52,7 @@ class CoutureSparkOperator(BaseOperator):
         "spark_configurations",
         "jars",
         "py_files",
+        "hadoop_group",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "application_arguments": "json",
@@ -74,6 +77,7 @@ class CoutureSparkOperator(BaseOperator):
         spark_configurations: Mapping[str, object] | None = None,
         jars: Sequence[str] | str | None = None,
         py_files: Sequence[str] | str | None = None,
+        hadoop_group: str | bool | None = None,
         **kwargs: Any,
     ) -> None:
         if description:
@@ -89,6 +93,7 @@ class CoutureSparkOperator(BaseOperator):
         self.spark_configurations = spark_configurations
         self.jars = jars
         self.py_files = py_files
+        self.hadoop_group = hadoop_group
         self.tracking_url = ""
         self._job: SparkJob | None = None
 
@@ -106,7 +111,11 @@ class CoutureSparkOperator(BaseOperator):
         self.tracking_url = ""
         self._push_link(context, RunDetailsLink())
         self._job = SparkJob(
-            self._request(), self._origin(context), store=Store.open(), on_line=self._show, on_tracking=track
+            self.job_request(),
+            self._origin(context),
+            store=Store.open(),
+            on_line=self._show,
+            on_tracking=track,
         )
         run = self._job.run()
         self.log.info("The Spark job succeeded (application %s).", run.application_id or "without an id")
@@ -116,7 +125,8 @@ class CoutureSparkOperator(BaseOperator):
         if self._job is not None:
             self._job.stop()
 
-    def _request(self) -> JobRequest:
+    def job_request(self) -> JobRequest:
+        """Return what the task asks for; its templates must be filled in."""
         from couture_workflow.services.spark.jobs import JobRequest, split_arguments
 
         return JobRequest(
@@ -129,6 +139,7 @@ class CoutureSparkOperator(BaseOperator):
             spark_configurations=_texts(self.spark_configurations),
             jars=_names(self.jars),
             py_files=_names(self.py_files),
+            hadoop_group=_group(self.hadoop_group),
             python=self.python_conf or None,
         )
 
@@ -192,6 +203,14 @@ def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
         return None
     parts = given.split(",") if isinstance(given, str) else given
     return tuple(name for part in parts if (name := str(part).strip()))
+
+
+def _group(given: object) -> str | None:
+    """Return the name of a Hadoop group, None for the default one, "" for none."""
+    if given is False:
+        return ""
+    # A template that gives nothing names none, so it means the default one.
+    return None if given is None or given is True else str(given).strip() or None
 
 
 def _supervised() -> Callable[[], bool]:

@@ -12,6 +12,9 @@ from couture_workflow.store.names import check_name, quote
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
+#: Shown in place of a secret; sent back, it means "leave it as it is".
+MASK = "******"
+
 #: What to do about a key that is missing or wrong.
 REMEDY = (
     "Set [couture_workflow] secret_key to the key that the secrets were saved with (several keys: comma "

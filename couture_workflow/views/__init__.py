@@ -11,9 +11,11 @@ from couture_workflow.views.editor.edit import DagEditorPage
 from couture_workflow.views.files.artifacts import CodeArtifactsPage
 from couture_workflow.views.files.dependencies import SparkDependenciesPage
 from couture_workflow.views.git.repository import DagRepositoryPage
+from couture_workflow.views.hadoop.configuration import HadoopConfigurationPage
 from couture_workflow.views.hub import DeveloperHubPage
 from couture_workflow.views.jupyter.lab import JupyterNotebookPage
 from couture_workflow.views.jupyter.servers import JupyterServersPage
+from couture_workflow.views.kerberos.configuration import KerberosConfigurationPage
 from couture_workflow.views.review.review import DagReviewPage
 from couture_workflow.views.runs.compare import CompareRunsPage
 from couture_workflow.views.runs.details import RunsPage
@@ -37,7 +39,9 @@ PAGES: tuple[type[CouturePage], ...] = (
     DagRepositoryPage,
     SparkConfigurationPage,
     SparkDependenciesPage,
+    HadoopConfigurationPage,
     ImportExportPage,
+    KerberosConfigurationPage,
     RunListPage,
     RunsPage,
     RunOutputPage,

@@ -21,6 +21,8 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.StorageFullError: (507, "storage_full"),
     errors.CorruptError: (500, "corrupt"),
     errors.RemoteError: (502, "remote"),
+    errors.HadoopError: (502, "hadoop"),
+    errors.KerberosError: (502, "kerberos"),
     errors.JupyterError: (503, "jupyter"),
     errors.RuntimeMissingError: (500, "runtime_missing"),
     errors.SecretKeyError: (500, "secret_key"),

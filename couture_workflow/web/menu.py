@@ -11,8 +11,10 @@ from couture_workflow.permissions import (
     DAG_REPOSITORY,
     DEVELOPER_HUB,
     EDIT,
+    HADOOP_CONFIGURATION,
     IMPORT_EXPORT,
     JUPYTER,
+    KERBEROS_CONFIGURATION,
     NOTEBOOK_SCHEDULES,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
@@ -31,6 +33,16 @@ def entries() -> list[dict[str, Any]]:
         _framed("Spark Dependencies", "spark-dependencies", SPARK_DEPENDENCIES),
         _framed("Manage DAGs", "manage-dags", DAG_FILES),
         _framed("DAG Repository", "dag-repository", DAG_REPOSITORY),
+        _entry(
+            "Hadoop Configuration", "hadoop-configuration", HADOOP_CONFIGURATION, "hadoop", category="admin"
+        ),
+        _entry(
+            "Kerberos Configuration",
+            "kerberos-configuration",
+            KERBEROS_CONFIGURATION,
+            "kerberos",
+            category="admin",
+        ),
         _framed("Import/Export", "import-export", IMPORT_EXPORT),
         _framed("Code Bricks", "code-bricks", CODE_BRICKS),
         _framed("Code Artifacts", "code-artifacts", CODE_ARTIFACTS),

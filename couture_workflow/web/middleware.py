@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from couture_workflow.patches import log_out, static_files
 from couture_workflow.patches.client_address import client_address
+from couture_workflow.services.processes import led_command
 from couture_workflow.web import branding, navigation, selftest
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.assets import AssetsFirst
@@ -92,6 +93,7 @@ class StartMiddleware:
                 static_files.put_first(root, AssetsFirst)
                 branding.apply()
                 await to_thread.run_sync(partial(selftest.run, root, entries=self._entries))
+                await to_thread.run_sync(led_command.sweep_private_folders)
                 keeper.start()
             elif message["type"] == "lifespan.shutdown.complete":
                 await to_thread.run_sync(keeper.stop)

@@ -13,8 +13,10 @@ ASSETS = "/assets"
 
 #: Noun -> prefix of its REST API. Never a bare "/api": it would swallow Airflow's own "/api/v2".
 APIS = {
-    noun: f"/api/{noun}" for noun in ("configs", "dependencies", "artifacts", "dags", "notebooks", "runs")
+    noun: f"/api/{noun}"
+    for noun in ("configs", "dependencies", "artifacts", "dags", "notebooks", "runs", "hadoop")
 }
+APIS["kerberos"] = "/api/kerberos"
 APIS["git_remote"] = "/api/git-remote"
 
 #: Prefix of people's own JupyterLab: their server's addresses are below ``/jupyter/<folder>/``.

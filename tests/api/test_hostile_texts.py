@@ -129,6 +129,19 @@ WAYS: dict[str, Way] = {
     "validate settings": lambda client, _, text: client.post(
         "/api/configs/spark/validate", json={"configurations": {"spark.app.x": text, text: "x"}}
     ),
+    "save a file of Hadoop": lambda client, _, text: client.put(
+        "/api/hadoop/groups/nosuch/files/core-site.xml",
+        content=f"<configuration><!--{text}--><property>{text}</property></configuration>".encode(),
+        headers={"X-Requested-With": "tests"},
+    ),
+    "check a krb5.conf": lambda client, _, text: client.post(
+        "/api/kerberos/krb5.conf/check", json={"text": text}, headers={"X-Requested-With": "tests"}
+    ),
+    "look into a keytab": lambda client, _, text: client.post(
+        "/api/kerberos/keytabs/inspect",
+        content=b"\x05\x02" + text.encode(),
+        headers={"X-Requested-With": "tests"},
+    ),
     "preview a command": page(
         "/spark-configuration/check",
         arguments=[{"name": "driver-java-options", "value": "TEXT"}],

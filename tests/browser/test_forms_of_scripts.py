@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
     [
         ("/code-bricks/new", "bricks/form.js", "#brick-name"),
         ("/dag-repository/", "git/repository.js", "#url"),
+        ("/hadoop-configuration/", "hadoop/groups.js", "#group-name"),
         ("/notebook-schedules/new", "schedules/form.js", "#schedule-notebook"),
         ("/spark-configuration/", "spark/configuration.js", "[data-add]"),
     ],

@@ -158,6 +158,7 @@ def test_the_manuals_signature_is_taken_and_only_stored() -> None:
         "spark_configurations": None,
         "jars": None,
         "py_files": None,
+        "hadoop_group": None,
     }
 
 
@@ -175,11 +176,12 @@ def test_arguments_and_overrides_are_templated() -> None:
         },
         jars="{{ name }}.jar, b.jar",
         py_files=[],
+        hadoop_group=" of {{ memory }}",
     )
 
     task.render_template_fields({"name": HOSTILE, "memory": "2g"})  # type: ignore[typeddict-item]
 
-    request = task._request()
+    request = task.job_request()
     assert (request.app_name, request.code_artifact, request.arguments) == (
         f"of {HOSTILE}",
         f"{HOSTILE}.py",
@@ -192,6 +194,23 @@ def test_arguments_and_overrides_are_templated() -> None:
         "spark.x": None,
     }
     assert (request.jars, request.py_files) == ((f"{HOSTILE}.jar", "b.jar"), ())
+    assert request.hadoop_group == "of 2g"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(None, None, id="the-default-one"),
+        pytest.param("", None, id="a-template-that-gives-nothing"),
+        pytest.param(True, None, id="true"),
+        pytest.param(False, "", id="none"),
+        pytest.param("reporting", "reporting", id="named"),
+    ],
+)
+def test_a_task_names_its_hadoop_group(given: str | bool | None, expected: str | None) -> None:
+    task = CouturePySparkOperator(task_id="task", code_artifact="job.py", hadoop_group=given)
+
+    assert task.job_request().hadoop_group == expected
 
 
 @pytest.mark.parametrize(

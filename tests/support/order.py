@@ -39,7 +39,7 @@ LONGEST = (
     "api_server",
 )
 #: A test with one of these markers is not quick.
-_NOT_QUICK = ("spark", "browser", "workbench", "compose", "slow")
+_NOT_QUICK = ("spark", "browser", "workbench", "compose", "cluster", "slow")
 
 
 @functools.cache

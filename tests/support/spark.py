@@ -133,7 +133,7 @@ class Task:
         """Return what was printed so far."""
         return self.log.read_text(errors="replace")
 
-    def wait_for_line(self, pattern: str) -> str:
+    def wait_for_line(self, pattern: str, *, seconds: float = 120) -> str:
         """Wait until a line is printed and return what matched."""
 
         def found() -> str:
@@ -142,11 +142,11 @@ class Task:
             assert self.process.poll() is None, f"the task ended early:\n{self.text()[-4000:]}"
             return ""
 
-        return str(until(found, what=pattern))
+        return str(until(found, seconds=seconds, what=pattern))
 
-    def wait(self) -> int:
+    def wait(self, seconds: float = 240) -> int:
         """Wait for the end and return the exit code."""
-        return self.process.wait(240)
+        return self.process.wait(seconds)
 
 
 def processes_of(marker: str) -> list[int]:

@@ -107,6 +107,10 @@ class RunModel(_Model):
     host: str = Field(description="Host of the task.")
     pid: int | None = Field(description="Process id of the submission.")
     user: str = Field(description="Account of the operating system that it ran as.")
+    hadoop_group: str = Field(description='Hadoop group that it was given, "" for none.')
+    hadoop_commit: str | None = Field(description="Version of the configuration that the group is of.")
+    hadoop_files: str = Field(description="SHA-256 of the group's files.")
+    principal: str = Field(description='Who it was to Kerberos, "" without it.')
     notebook: NotebookModel | None = Field(description="More of a notebook's run; null for other kinds.")
 
 

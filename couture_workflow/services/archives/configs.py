@@ -1,6 +1,7 @@
-"""Export and import of configurations: the Spark configuration, Hadoop's files, code bricks; never secrets.
+"""Export and import of configurations: Spark's, Hadoop's files, krb5.conf, code bricks; never secrets.
 
-Secrets are left out of an export and named in its manifest. An import leaves those that are here as they are.
+Secrets and keytabs are left out of an export and named in its manifest. An import leaves those that are
+here as they are.
 """
 
 from __future__ import annotations
@@ -10,9 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from couture_workflow.exceptions import ArchiveError, CoutureError, InvalidError
-from couture_workflow.permissions import CODE_BRICKS, SPARK_CONFIGURATION
-from couture_workflow.services.archives import secrets, trees
+from couture_workflow.exceptions import ArchiveError, CoutureError, InvalidError, TooLargeError
+from couture_workflow.permissions import (
+    CODE_BRICKS,
+    HADOOP_CONFIGURATION,
+    KERBEROS_CONFIGURATION,
+    SPARK_CONFIGURATION,
+)
+from couture_workflow.services.archives import trees
 from couture_workflow.services.archives.plans import (
     Item,
     Missing,
@@ -25,6 +31,13 @@ from couture_workflow.services.archives.plans import (
 from couture_workflow.services.archives.spark import read_settings
 from couture_workflow.services.bricks import document as brick_document
 from couture_workflow.services.bricks import rules as brick_rules
+from couture_workflow.services.hadoop import documents as hadoop_documents
+from couture_workflow.services.hadoop import files as hadoop_files
+from couture_workflow.services.hadoop import groups as hadoop_groups
+from couture_workflow.services.hadoop import index as hadoop_index
+from couture_workflow.services.hadoop import secrets as hadoop_secrets
+from couture_workflow.services.kerberos import configuration as kerberos_configuration
+from couture_workflow.services.kerberos import keytabs
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark import document as spark_document
 from couture_workflow.services.spark.document import PATH, Document, Sealed
@@ -37,7 +50,9 @@ from couture_workflow.store.names import quote
 
 FOLDER = "configs"
 
-_HADOOP = re.compile(r"hadoop/[^/]+/[^/]+\.xml")
+_HADOOP = re.compile(r"hadoop/([^/]+)/([^/]+\.xml)")
+#: Where the manifest names the keytabs, which no archive holds.
+_KEYTABS = "keytabs/"
 _BRICK = re.compile(r"bricks/([^/]+)\.yaml")
 #: Names of files with Spark settings, in an archive of somebody else.
 _SPARK = (PATH, "spark.yml", "spark-defaults.conf")
@@ -58,6 +73,9 @@ def export(store: Store, *, readable: Readable) -> Export:
         if names:
             left_out[entry.path] = names
         kept.append(shown)
+    if readable(KERBEROS_CONFIGURATION):
+        for keytab in keytabs.listed(store):
+            left_out[f"{FOLDER}/{_KEYTABS}{keytab.name}"] = (keytab.principal,)
     return archives.export(FOLDER, kept, left_out=left_out)
 
 
@@ -71,11 +89,15 @@ def _without_secrets(path: str, entry: Entry) -> tuple[Entry, tuple[str, ...]]:
         names = tuple(document.configurations.keys() - public.keys())
         content = spark_document.dump(replace(document, configurations=public))
     else:
-        content, names = secrets.without_secrets(content)
+        content, names = hadoop_secrets.without_secrets(content)
     return Entry(entry.path, len(content), hashlib.sha256(content).hexdigest(), lambda: (content,)), names
 
 
 def _resource(path: str) -> str:
+    if path.startswith(hadoop_index.FOLDER):
+        return HADOOP_CONFIGURATION
+    if path == kerberos_configuration.PATH:
+        return KERBEROS_CONFIGURATION
     return CODE_BRICKS if path.startswith("bricks/") else SPARK_CONFIGURATION
 
 
@@ -99,15 +121,20 @@ class _Planning:
         """Plan one file."""
         if path in _SPARK:
             self._add_spark(member, path, content)
-        elif _HADOOP.fullmatch(path):
-            self._add_hadoop(member, path, content)
+        elif file := _HADOOP.fullmatch(path):
+            self._add_hadoop(member, path, content, group=file[1], name=file[2])
+        elif path == hadoop_index.PATH:
+            self._add_hadoop_index(member, content)
+        elif path == kerberos_configuration.PATH:
+            self._add_kerberos(member, path, content)
         elif brick := _BRICK.fullmatch(path):
             _check_brick(brick[1], member, content)
             self._add(path, content)
         else:
             raise ArchiveError(
                 f"{quote(member)} is no configuration: spark.yaml, spark-defaults.conf, "
-                "hadoop/<group>/<name>.xml and bricks/<name>.yaml are. Leave it out.",
+                "hadoop/<group>/<name>.xml, hadoop/groups.yaml, krb5.conf and bricks/<name>.yaml are. Leave "
+                "it out.",
                 member=member,
             )
 
@@ -120,12 +147,67 @@ class _Planning:
         if chosen in ("create", "update"):
             self.changes[path] = content
 
-    def _add_hadoop(self, member: str, path: str, content: bytes) -> None:
-        secrets.check_xml(content, member)
+    def _add_hadoop(self, member: str, path: str, content: bytes, *, group: str, name: str) -> None:
+        _check_hadoop(member, content, group=group, name=name)
         present = self.store.config.read(path, commit=self.base) if path in self.present else b""
-        content, wanting = secrets.with_secrets(content, present)
+        filled, wanting = hadoop_secrets.with_secrets(hadoop_documents.without_mark(content), present)
         self._note_secrets(path, wanting)
-        self._add(path, content)
+        sealed = hadoop_secrets.sealed(self.store.secrets, filled, present)
+        self._add(path, sealed, same=path in self.present and filled == present)
+
+    def _add_hadoop_index(self, member: str, content: bytes) -> None:
+        """Plan the default group and the keytab of each: what the archive says joins what is here."""
+        path = hadoop_index.PATH
+        try:
+            theirs = hadoop_index.parse(content)
+            for group in theirs.keytabs:
+                hadoop_groups.check_group(group)
+        except InvalidError as error:
+            raise ArchiveError(f"{quote(member)} is refused: {error}", member=member) from error
+        ours = hadoop_groups.snapshot(self.store, commit=self.base).index if self.base else theirs
+        replacing = self.on_conflict == "replace"
+        merged = ours.merged(theirs, replacing=replacing)
+        self._note_keytabs_of_groups(theirs)
+        before = self.store.config.read(path, commit=self.base) if path in self.present else b""
+        whole = hadoop_index.dump(merged)
+        clash = ours.contradicts(theirs)
+        self._add(path, whole, same=before == whole and not (clash and not replacing))
+        if before and not clash and before != whole:
+            self._join(path, whole)
+
+    def _note_keytabs_of_groups(self, named: hadoop_index.Index) -> None:
+        here = keytabs.names(self.store)
+        for group, keytab in named.keytabs.items():
+            if keytab and keytab not in here:
+                message = (
+                    f"The Hadoop group {quote(group)} asks for the keytab {quote(keytab)}, which is not "
+                    "here. Upload it in Admin > Kerberos Configuration."
+                )
+                self.missing.append(Missing(hadoop_index.PATH, keytab, message, blocks=False))
+
+    def _join(self, path: str, content: bytes) -> None:
+        """Let what only adds to a file be no conflict, whatever is chosen for conflicts."""
+        item = self.items[-1]
+        self.items[-1] = replace(item, action="update", note="What is here stays, and is added to.")
+        self.changes[path] = content
+
+    def _add_kerberos(self, member: str, path: str, content: bytes) -> None:
+        text = content.decode("utf-8", "surrogateescape")
+        if wrong := kerberos_configuration.errors(text):
+            raise ArchiveError(f"{quote(member)} cannot be used. {wrong[0].message}", member=member)
+        self._add(path, kerberos_configuration.normal(text).encode())
+
+    def note_keytabs(self) -> None:
+        """Name the keytabs of where the archive comes from that are not here."""
+        here = keytabs.names(self.store)
+        for member, principals in self.left_out.items():
+            name = member.removeprefix(f"{FOLDER}/")
+            if name.startswith(_KEYTABS) and (name := name.removeprefix(_KEYTABS)) not in here:
+                message = (
+                    f"The keytab {quote(name)} ({', '.join(principals)}) is neither in the archive nor here. "
+                    "Upload it in Admin > Kerberos Configuration."
+                )
+                self.missing.append(Missing(kerberos_configuration.PATH, name, message, blocks=False))
 
     def _add_spark(self, member: str, path: str, content: bytes) -> None:
         present = self._present_spark()
@@ -177,6 +259,15 @@ class _Planning:
         ]
 
 
+def _check_hadoop(member: str, content: bytes, *, group: str, name: str) -> None:
+    try:
+        hadoop_groups.check_group(group)
+        hadoop_files.check_file(name)
+        hadoop_documents.parse(hadoop_documents.without_mark(content), name=name)
+    except (InvalidError, TooLargeError) as error:
+        raise ArchiveError(f"{quote(member)} is refused: {error}", member=member) from error
+
+
 def _check_brick(name: str, member: str, content: bytes) -> None:
     try:
         brick_rules.check(brick_document.parse(name, content.decode("utf-8", "replace")))
@@ -202,6 +293,7 @@ def prepare(
         )
     for member, path in sorted(paths.items(), key=lambda pair: pair[1]):
         planning.add(member, path, contents[member])
+    planning.note_keytabs()
     plan = Plan(
         FOLDER,
         on_conflict,

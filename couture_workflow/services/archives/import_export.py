@@ -17,6 +17,8 @@ from couture_workflow.permissions import (
     CODE_ARTIFACTS,
     CODE_BRICKS,
     DAG_FILES,
+    HADOOP_CONFIGURATION,
+    KERBEROS_CONFIGURATION,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
 )
@@ -59,7 +61,7 @@ Noun = Literal["configs", "dependencies", "dags"]
 
 #: Noun -> resources in ``permissions`` that guard its parts; the first guards the noun as a whole.
 NOUNS: dict[Noun, tuple[str, ...]] = {
-    "configs": (SPARK_CONFIGURATION, CODE_BRICKS),
+    "configs": (SPARK_CONFIGURATION, CODE_BRICKS, HADOOP_CONFIGURATION, KERBEROS_CONFIGURATION),
     "dependencies": (SPARK_DEPENDENCIES, CODE_ARTIFACTS),
     "dags": (DAG_FILES,),
 }
@@ -67,7 +69,18 @@ NOUNS: dict[Noun, tuple[str, ...]] = {
 #: Noun that is kept in git -> kind of file -> what its paths begin with.
 NOUN_PARTS: dict[str, dict[str, str]] = {
     "dags": {"DAG files": ""},
-    "configs": {"Hadoop files": "hadoop/", "Code bricks": "bricks/", "Spark settings": ""},
+    "configs": {
+        "Hadoop files": "hadoop/",
+        "Code bricks": "bricks/",
+        "Kerberos": "krb5.conf",
+        "Spark settings": "",
+    },
+}
+#: Kind of configuration -> the resource that guards it, if it is not that of Spark.
+_GUARDS = {
+    "Code bricks": CODE_BRICKS,
+    "Hadoop files": HADOOP_CONFIGURATION,
+    "Kerberos": KERBEROS_CONFIGURATION,
 }
 
 #: Saves DAG files and returns the id of the commit: is given the changes and the commit that they start from.
@@ -135,7 +148,7 @@ def holdings(store: Store, noun: Noun, *, readable: Readable) -> list[Holding]:
     groups: dict[str, list[int]] = {what: [] for what in NOUN_PARTS[noun]}
     for entry in entries:
         what = next(name for name, prefix in NOUN_PARTS[noun].items() if entry.path.startswith(prefix))
-        if noun == "dags" or readable(CODE_BRICKS if what == "Code bricks" else SPARK_CONFIGURATION):
+        if noun == "dags" or readable(_GUARDS.get(what, SPARK_CONFIGURATION)):
             groups[what].append(entry.size)
     return [Holding(what, len(sizes), sum(sizes)) for what, sizes in groups.items()]
 

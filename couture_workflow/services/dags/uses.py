@@ -67,6 +67,63 @@ def uses(files: Mapping[str, bytes], paths: Collection[str], dag_ids: Collection
     return sorted(found, key=lambda use: (use.path, use.line, use.what))
 
 
+def naming(files: Mapping[str, bytes], argument: str, value: str) -> list[Use]:
+    """Return where DAG files give an argument, or an entry of a dict such as default_args, a value.
+
+    A file that names both and cannot be looked at in time is among them.
+
+    :param files: content of every file of the repository.
+    """
+    words = (argument.encode(), value.encode())
+    concerned = [
+        (path, content.decode("latin-1"))
+        for path, content in files.items()
+        if path.endswith(".py") and len(content) <= _MOST_BYTES and all(word in content for word in words)
+    ]
+    if not concerned:
+        return []
+    wanted = [argument, value]
+    answers = apart.each("dags.uses.naming_in_file", wanted, concerned, seconds=_PATIENCE, total=_TOTAL)
+    unknown = [(1, f"may set {argument}, and could not be looked at in time")]
+    return [
+        Use(path, line, what)
+        for (path, _), answer in zip(concerned, answers, strict=True)
+        for line, what in (unknown if answer.value is None else answer.value)
+    ]
+
+
+def naming_in_file(wanted: tuple[str, str], file: tuple[str, str]) -> list[tuple[int, str]]:
+    """Be the other process for ``naming``: return line and words of each place in one file."""
+    argument, value = wanted
+    try:
+        tree = ast.parse(file[1].encode("latin-1"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    found = {
+        line
+        for node in ast.walk(tree)
+        for name, line, text in _given(node)
+        if name == argument and text == value
+    }
+    return [(line, f"sets {argument}") for line in sorted(found)]
+
+
+def _given(node: ast.AST) -> Iterator[tuple[str, int, str]]:
+    """Yield (name, line, text) of a keyword or an entry of a dict that is a text."""
+    pairs: list[tuple[object, ast.AST]] = []
+    if isinstance(node, ast.keyword):
+        pairs = [(node.arg, node.value)]
+    elif isinstance(node, ast.Dict):
+        pairs = [
+            (key.value, text)
+            for key, text in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant)
+        ]
+    for name, text in pairs:
+        if isinstance(name, str) and isinstance(text, ast.Constant) and isinstance(text.value, str):
+            yield name, text.lineno, text.value
+
+
 def of_file(
     wanted: tuple[Mapping[str, str], Mapping[str, str], Collection[str]], file: tuple[str, str]
 ) -> list[tuple[int, str]]:

@@ -46,7 +46,12 @@ class Use:
 Uses = Mapping[str, tuple[Use, ...]]
 
 #: Field of a task -> noun of the files that it refers to.
-_FIELDS = {field: kind.noun for kind in (DEPENDENCIES, ARTIFACTS) for field in kind.task_fields}
+_FIELDS: dict[str, str] = {
+    field: kind.noun for kind in (DEPENDENCIES, ARTIFACTS) for field in kind.task_fields
+}
+#: The field that names a Hadoop group, of which tasks tell in the same way.
+HADOOP_GROUPS = "hadoop_group"
+_FIELDS[HADOOP_GROUPS] = HADOOP_GROUPS
 
 #: (noun, name of a file, task) that a DAG mentions.
 _Mentions = frozenset[tuple[str, str, str]]
@@ -58,11 +63,21 @@ def uses(store: Store, kind: FileKind, *, session: Session) -> Uses:
     if kind.noun == DEPENDENCIES.noun:
         for name, place in spark_configuration.uses(store):
             found[name].append(Use(place))
-    for dag_id, mentions in _dags.mentions(session).items():
-        for noun, name, task in sorted(mentions):
-            if noun == kind.noun:
-                found[name].append(Use(f"DAG {dag_id}, task {task}", dag_id))
+    for name, use in _of_tasks(kind.noun, session):
+        found[name].append(use)
     return {name: tuple(dict.fromkeys(places)) for name, places in found.items()}
+
+
+def of_hadoop_group(name: str, *, session: Session) -> tuple[Use, ...]:
+    """Return the tasks that name a Hadoop group."""
+    return tuple(dict.fromkeys(use for found, use in _of_tasks(HADOOP_GROUPS, session) if found == name))
+
+
+def _of_tasks(noun: str, session: Session) -> Iterator[tuple[str, Use]]:
+    for dag_id, mentions in _dags.mentions(session).items():
+        for mentioned_noun, name, task in sorted(mentions):
+            if mentioned_noun == noun:
+                yield name, Use(f"DAG {dag_id}, task {task}", dag_id)
 
 
 def users_of(store: Store, kind: FileKind, name: str, *, session: Session) -> tuple[Use, ...]:

@@ -8,6 +8,7 @@ through the command that the reaper was told.
 from __future__ import annotations
 
 import codecs
+import fcntl
 import json
 import os
 import selectors
@@ -31,6 +32,9 @@ OUTPUT, LOG = "output", "log"
 _TAIL_LINES = 2000
 _LONGEST_LINE = 64 * 1024
 _LOOK = 0.25
+
+#: What the names of private folders begin with.
+_PREFIX = "couture-run-"
 
 
 @dataclass(frozen=True)
@@ -129,11 +133,14 @@ class LedCommand:
     def looked(self) -> None:
         """Do what is to be done a few times a second; for subclasses."""
 
-    def tell_kill_command(self, command: list[str]) -> None:
-        """Tell the reaper what to run at the end, to kill what runs elsewhere."""
+    def tell_kill_command(self, command: list[str], *, first: bool = False) -> None:
+        """Tell the reaper what to run at the end, to kill what runs elsewhere.
+
+        :param first: before the processes here get a signal.
+        """
         if self._process is not None and self._process.stdin is not None:
             with suppress(BrokenPipeError):
-                _write(self._process.stdin, json.dumps(command) + "\n")
+                _write(self._process.stdin, json.dumps({"words": command, "first": first}) + "\n")
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(  # noqa: S603
@@ -213,12 +220,57 @@ def _was_killed(process: subprocess.Popen[bytes]) -> bool:
 def private_folder(parent: Path | None = None) -> Iterator[Path]:
     """Make a folder that only its owner may enter, and remove it with all that is in it.
 
+    What killed processes left among this machine's temporary files is removed first: such a folder may hold
+    secrets.
+
     :param parent: where other machines see it too; None: among this machine's temporary files.
     """
     if parent is not None:
         parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="couture-", dir=parent))
+    sweep_private_folders()
+    folder, lock = _made(parent)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep_private_folders() -> list[Path]:
+    """Remove the private folders of processes that are gone, and return them.
+
+    Only on this machine: on a disk that machines share a lock may be known to its own machine alone.
+    """
+    removed = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if folder.lstat().st_uid == os.geteuid() and _removed(folder):
+                removed.append(folder)
+    return removed
+
+
+def _made(parent: Path | None) -> tuple[Path, int]:
+    """Make a folder that is locked as long as this process lives and has it, and the reaper after it."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # swept in the instant between its making and its locking
+        with suppress(OSError):  # a file system without locks: nobody sweeps there
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        if folder.exists():
+            return folder, lock
+        os.close(lock)
+
+
+def _removed(folder: Path) -> bool:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        return False  # in use
+    finally:
+        os.close(lock)
+    return not folder.exists()

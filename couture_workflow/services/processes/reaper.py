@@ -8,9 +8,11 @@ and by descent: the reaper adopts orphans, so a process with a session of its ow
 signal goes through a file descriptor of the process that is opened before the process is looked at, so a
 process id that is used anew is never hit.
 
-A line on the pipe is JSON, a list of words: the command that kills what runs elsewhere, on the cluster.
-It is run at a stop and when the command is killed by a signal. The standard library alone, and little of
-it: this starts before every job. The exit code is the command's, 128 + n for signal n, 143 after a stop.
+A line on the pipe is JSON, ``{"words": [...], "first": false}``: the command that kills what runs
+elsewhere, on the cluster. It is run at a stop and when the command is killed by a signal. With ``first`` it
+has time to do so, and the job's command to see it and to clean up, before any process here gets a signal.
+The standard library alone, and little of it: this starts before every job. The exit code is the command's,
+128 + n for signal n, 143 after a stop.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ import time
 STOPPED = 143
 NOT_STARTED = 127
 _POLL = 5.0
+#: Seconds for what kills elsewhere first, and then for the command to see that.
+_FIRST = 30.0
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SET_CHILD_SUBREAPER = 36
 
@@ -39,6 +43,8 @@ class Reaper:
         self.exit_code: int | None = None
         self.stopped = False
         self.kill_command: list[str] = []
+        self.kill_first = False
+        self.killer = 0
         self._input = b""
 
     def run(self) -> int:
@@ -91,7 +97,9 @@ class Reaper:
         if lines:
             import json
 
-            self.kill_command = [str(word) for word in json.loads(lines[-1])]
+            told = json.loads(lines[-1])
+            self.kill_command = [str(word) for word in told["words"]]
+            self.kill_first = bool(told["first"])
 
     def _collect(self) -> None:
         """Bury the dead: the command, and orphans that were adopted."""
@@ -102,6 +110,8 @@ class Reaper:
                 return
             if not pid:
                 return
+            if pid == self.killer:
+                self.killer = 0
             if pid == self.child:
                 code = os.waitstatus_to_exitcode(status)
                 self.exit_code = code if code >= 0 else 128 - code
@@ -109,12 +119,12 @@ class Reaper:
     def _end(self) -> None:
         """Leave no process: SIGTERM, time to end, SIGKILL."""
         me = os.getpid()
+        if self.kill_first:
+            self._kill_elsewhere()
+            self._let_end()
         signal_all(me, signal.SIGTERM)
-        if self.kill_command and (self.stopped or (self.exit_code or 0) > 128):
-            try:
-                os.posix_spawnp(self.kill_command[0], self.kill_command, os.environ)
-            except OSError as error:
-                os.write(2, f"Cannot start {self.kill_command[0]}: {error.strerror}\n".encode())
+        if not self.kill_first:
+            self._kill_elsewhere()
         deadline = time.monotonic() + self.grace
         while members(me) and time.monotonic() < deadline:
             self._collect()
@@ -124,6 +134,25 @@ class Reaper:
             self._collect()
             time.sleep(0.01)
         self._collect()
+
+    def _kill_elsewhere(self) -> None:
+        if not self.kill_command or not (self.stopped or (self.exit_code or 0) > 128):
+            return
+        try:
+            self.killer = os.posix_spawnp(self.kill_command[0], self.kill_command, os.environ)
+        except OSError as error:
+            os.write(2, f"Cannot start {self.kill_command[0]}: {error.strerror}\n".encode())
+
+    def _let_end(self) -> None:
+        """Wait for what kills elsewhere, then for the command, each for a time."""
+        deadline = time.monotonic() + _FIRST
+        while self.killer and time.monotonic() < deadline:
+            self._collect()
+            time.sleep(0.02)
+        deadline = time.monotonic() + _FIRST
+        while self.exit_code is None and time.monotonic() < deadline:
+            self._collect()
+            time.sleep(0.02)
 
 
 def _handle(pid: int) -> list[int]:
@@ -206,6 +235,16 @@ def _adopt_orphans() -> None:
         os.write(2, b"Cannot adopt orphans: a job's process that makes its own session may outlive it.\n")
 
 
+def _hold(folder: str) -> None:
+    """Keep the private folder from being swept while this process lives, also when the task is gone."""
+    try:
+        import fcntl
+
+        fcntl.flock(os.open(folder, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return  # a file system without locks, where nobody sweeps; or a folder that is being swept
+
+
 def main(arguments: list[str]) -> int:
     """Read ``--parent PID --grace SECONDS --folder PATH -- COMMAND...`` and run it.
 
@@ -214,6 +253,7 @@ def main(arguments: list[str]) -> int:
     parent, grace, folder, command = int(arguments[1]), float(arguments[3]), arguments[5], arguments[7:]
     if os.getsid(0) != os.getpid():
         os.setsid()
+    _hold(folder)
     reaper = Reaper(command, parent=parent, grace=grace)
     exit_code = reaper.run()
     if reaper.stopped:

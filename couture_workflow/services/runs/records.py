@@ -1,4 +1,4 @@
-"""Run records: what one try of a Spark task used, how it ended, and what changed since the last success.
+"""Run records: what one try of a Spark task used and how it ended.
 
 One JSON file per try, ``runs/<dag>/<task>/<map index>/run=<run>/<try>.json`` below the home. A success also
 leaves a marker beside its run, ``successes/<start>-<hash>``, so that the success before a run is found by one
@@ -11,105 +11,28 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from couture_workflow.exceptions import CorruptError, NotFoundError
 from couture_workflow.services.runs import index, names, notebook_use
-from couture_workflow.services.runs.notebook_use import NotebookUse
+from couture_workflow.services.runs.differences import Change as Change
+from couture_workflow.services.runs.differences import changes as changes
+from couture_workflow.services.runs.run import FileUse as FileUse
+from couture_workflow.services.runs.run import Kind as Kind
+from couture_workflow.services.runs.run import Role as Role
+from couture_workflow.services.runs.run import Run as Run
+from couture_workflow.services.runs.run import RunKey as RunKey
+from couture_workflow.services.runs.run import State as State
 from couture_workflow.store import atomic
 
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
 
-State = Literal["running", "success", "failed", "killed"]
-Role = Literal["application", "jar", "py-file"]
-Kind = Literal["spark", "notebook"]
-
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class RunKey:
-    """One try of a task instance, in Airflow's own terms."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int = -1
-    try_number: int = 1
-
-
-@dataclass(frozen=True)
-class FileUse:
-    """One version of a stored file that a run was given."""
-
-    role: Role
-    name: str
-    version: int
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a run used and how it went. Everything in it is masked: it is shown as it is.
-
-    :param kind: what ran; of a notebook ``app_name`` is its path.
-    :param triggered_by: the account that started the DAG run, "" for the schedule.
-    :param owner: the task's owner in Airflow.
-    :param configuration: ``{"arguments": {...}, "configurations": {...}}`` after the task's overrides.
-    :param configuration_commit: commit of the Spark Configuration page that the run started with.
-    :param command: the final command as one line for a shell, secrets masked.
-    :param notebook: what else is known of a notebook's run; None for other kinds and old records.
-    :param application_arguments: what the application was given, secrets masked.
-    :param error: the root cause on the first line, what else is known below it.
-    """
-
-    key: RunKey
-    state: State
-    started_at: datetime
-    ended_at: datetime | None = None
-    kind: Kind = "spark"
-    triggered_by: str = ""
-    owner: str = ""
-    dag_version: str | None = None
-    configuration_commit: str | None = None
-    configuration: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    files: tuple[FileUse, ...] = ()
-    app_name: str = ""
-    application_arguments: tuple[str, ...] = ()
-    spark_version: str = ""
-    java_version: str = ""
-    master: str = ""
-    deploy_mode: str = ""
-    command: str = ""
-    application_id: str | None = None
-    tracking_url: str | None = None
-    error: str | None = None
-    host: str = ""
-    pid: int | None = None
-    user: str = ""
-    notebook: NotebookUse | None = None
-
-    @property
-    def duration(self) -> float | None:
-        """Return the seconds from start to end, None while it runs."""
-        return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference between two runs; None means that the one run does not have it."""
-
-    what: str
-    old: str | None
-    new: str | None
 
 
 @dataclass(frozen=True)
@@ -200,36 +123,6 @@ def last_success(store: Store, key: RunKey) -> Run | None:
     return None
 
 
-def changes(old: Run, new: Run) -> list[Change]:
-    """Return what differs between two runs of a task, the likeliest causes of a difference first."""
-    used, uses = notebook_use.comparable(old.notebook, new.notebook)
-    found = [
-        *_file_changes(old, new),
-        *_argument_changes(old, new),
-        *_mapping_changes("argument", _part(old, "arguments"), _part(new, "arguments")),
-        *_mapping_changes("package", used.packages, uses.packages),
-        *_mapping_changes("configuration", _part(old, "configurations"), _part(new, "configurations")),
-    ]
-    whole = (
-        ("DAG version", old.dag_version, new.dag_version),
-        ("Spark Configuration page, commit", old.configuration_commit, new.configuration_commit),
-        ("Spark version", old.spark_version, new.spark_version),
-        ("notebook, sha256", used.sha256, uses.sha256),
-        ("kernel", used.kernel, uses.kernel),
-        ("Python version", used.python_version, uses.python_version),
-        ("Java version", old.java_version, new.java_version),
-        ("application name", *_names(old, new)),
-        ("master", old.master, new.master),
-        ("deploy mode", old.deploy_mode, new.deploy_mode),
-        ("host", old.host, new.host),
-        ("user", old.user, new.user),
-    )
-    found.extend(
-        Change(what, before or None, after or None) for what, before, after in whole if before != after
-    )
-    return found
-
-
 def details(store: Store, key: RunKey) -> Details:
     """Return a run with its other tries and what changed since the last success."""
     run = read(store, key)
@@ -281,58 +174,6 @@ def _entry(run: Run) -> tuple[str, dict[str, Any]]:
         name: when.astimezone(UTC).isoformat() for name, when in said.items() if isinstance(when, datetime)
     }
     return index.name(run.started_at, digest), {"key": key, **said, **moments}
-
-
-def _part(run: Run, part: str) -> Mapping[str, str]:
-    given = dict(run.configuration.get(part, {}))
-    if part == "arguments":
-        given.pop("master", None)
-        given.pop("deploy-mode", None)
-    return given
-
-
-def _mapping_changes(what: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            yield Change(f"{what} {key}", old.get(key), new.get(key))
-
-
-def _argument_changes(old: Run, new: Run) -> Iterator[Change]:
-    pairs = zip_longest(old.application_arguments, new.application_arguments)
-    for number, (before, after) in enumerate(pairs, start=1):
-        if before is None or after is None or not _is_same(old, before, new, after):
-            yield Change(f"application argument {number}", before, after)
-
-
-def _names(old: Run, new: Run) -> tuple[str, str]:
-    """Return the names of the two applications, the same one twice where only the runs' ids differ."""
-    same = _is_same(old, old.app_name, new, new.app_name)
-    return (new.app_name, new.app_name) if same else (old.app_name, new.app_name)
-
-
-def _is_same(old: Run, before: str, new: Run, after: str) -> bool:
-    return before == after or _general(old, before) == _general(new, after)
-
-
-def _general(run: Run, text: str) -> str:
-    """Return a text with the id of its own run replaced, also where only its punctuation was: always new."""
-    letters = (re.escape(letter) if letter.isalnum() else r"[\W_]" for letter in run.key.run_id)
-    return re.sub(rf"(?<!\w){''.join(letters)}(?!\w)", "{run_id}", text) if run.key.run_id else text
-
-
-def _file_changes(old: Run, new: Run) -> Iterator[Change]:
-    before = {(use.role, use.name): use for use in old.files}
-    after = {(use.role, use.name): use for use in new.files}
-    for role, name in sorted({*before, *after}):
-        was, now = before.get((role, name)), after.get((role, name))
-        if was is None or now is None or was.sha256 != now.sha256:
-            yield Change(f"{role} {name}", _describe(was), _describe(now))
-
-
-def _describe(use: FileUse | None) -> str | None:
-    if use is None:
-        return None
-    return f"version {use.version}, sha256 {use.sha256[:12]}, {use.size:,} bytes"
 
 
 def _task_folder(store: Store, key: RunKey) -> Path:

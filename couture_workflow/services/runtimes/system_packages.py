@@ -1,4 +1,4 @@
-"""Programs that do not come from PyPI: Java, git, and for the tests a JDK, Chromium, curl and Docker.
+"""Programs that do not come from PyPI: Java, git; for the tests a JDK, Maven, Chromium and more.
 
 On Debian and Ubuntu they are installed through apt when the caller is root; otherwise the error is the one
 line to type.
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from couture_workflow.exceptions import RuntimeMissingError
 from couture_workflow.services.runtimes import installed
@@ -50,11 +51,18 @@ GIT = Program("git", ("git",), _on_path("git"))
 JDK = Program("a Java compiler", _openjdk("jdk"), _on_path("javac"))
 CHROMIUM = Program("Chromium", ("chromium", "chromium-browser"), _on_path("chromium", "chromium-browser"))
 CURL = Program("curl", ("curl",), _on_path("curl"))
+MAVEN = Program("Maven", ("maven",), _on_path("mvn"))
+KINIT = Program("kinit", ("krb5-user",), _on_path("kinit"))
+KDC = Program("a Kerberos KDC", ("krb5-kdc",), lambda: Path("/usr/sbin/krb5kdc").exists())
+KADMIN = Program("kadmin.local", ("krb5-admin-server",), lambda: Path("/usr/sbin/kadmin.local").exists())
+FAKETIME = Program(
+    "libfaketime", ("libfaketime",), lambda: any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+)
 DOCKER = Program("Docker", ("docker.io",), lambda: bool(shutil.which("docker") and shutil.which("dockerd")))
 
 #: What the workbench needs, and what its tests need beside that.
 FOR_RUNNING = (JAVA, GIT)
-FOR_TESTS = (JAVA, GIT, JDK, CHROMIUM, CURL, DOCKER)
+FOR_TESTS = (JAVA, GIT, JDK, MAVEN, CHROMIUM, CURL, DOCKER, KINIT, KDC, KADMIN, FAKETIME)
 
 
 def in_words(programs: Iterable[Program]) -> str:

@@ -6,10 +6,12 @@ __all__ = [
     "diagnosis",
     "document",
     "draft",
+    "job_requests",
     "jobs",
     "notebook_session",
     "options",
     "pages",
+    "preflight",
     "rules",
     "tracking",
 ]

@@ -98,6 +98,7 @@ def standalone_request(
     properties_file: Path | None,
     spark_version: str,
     python_starter: Path | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """Return the request that runs the job in cluster mode through the REST server of a standalone master.
 
@@ -106,6 +107,7 @@ def standalone_request(
     the paths must be the same on the workers.
 
     :param python_starter: copy of ``driver.py`` that a Python file is started by.
+    :param variables: of the driver's environment.
     """
     outer = {key: value for key, value in configurations(job).items() if not is_secret(key)}
     arguments = dict(job.configuration.arguments)
@@ -127,7 +129,7 @@ def standalone_request(
         "mainClass": "org.apache.spark.deploy.SparkSubmit",
         "appArgs": spark_submit(inside, spark_home=spark_home, properties_file=properties_file)[1:],
         "sparkProperties": outer,
-        "environmentVariables": {},
+        "environmentVariables": dict(variables or {}),
     }
 
 

@@ -14,11 +14,10 @@ from typing import Any, TypeVar
 import yaml
 
 from couture_workflow.exceptions import CorruptError
+from couture_workflow.store.secrets import MASK as MASK
 
 PATH = "spark.yaml"
 VERSION = 1
-#: Shown in place of a secret; sent back, it means "leave it as it is".
-MASK = "******"
 #: Default of ``spark.redaction.regex``: names whose values Spark itself never shows.
 SECRET = re.compile(r"(?i)secret|password|token|access[.]?key|credential")
 

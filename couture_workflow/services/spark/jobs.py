@@ -11,10 +11,10 @@ import logging
 import os
 import shlex
 import socket
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from couture_workflow import settings
@@ -26,54 +26,30 @@ from couture_workflow.exceptions import (
     SparkSubmitError,
     StorageError,
 )
-from couture_workflow.services.processes.led_command import Outcome, private_folder
+from couture_workflow.services.processes.led_command import LOG, OUTPUT, Outcome, private_folder
 from couture_workflow.services.runs import records as run_records
-from couture_workflow.services.runs.records import FileUse, Role, Run, RunKey
+from couture_workflow.services.runs.records import FileUse, Run, RunKey
 from couture_workflow.services.runtimes import class_data, installed
 from couture_workflow.services.runtimes.installed import SparkRuntime
 from couture_workflow.services.spark import configuration as spark_configuration
-from couture_workflow.services.spark import masters
+from couture_workflow.services.spark import hadoop_access, job_requests, masters
 from couture_workflow.services.spark.command import Job, display, masked, spark_submit
 from couture_workflow.services.spark.configuration import SparkConfiguration
 from couture_workflow.services.spark.diagnosis import diagnose
 from couture_workflow.services.spark.environment import LATE_COMPILER, environment
-from couture_workflow.services.spark.masters import Client, StandaloneCluster, Target
-from couture_workflow.services.spark.rules import errors
+from couture_workflow.services.spark.hadoop_access import Access
+from couture_workflow.services.spark.job_requests import JobRequest
+from couture_workflow.services.spark.masters import Client, StandaloneCluster, Target, YarnCluster
 from couture_workflow.services.spark.submit import Submission, submission
+from couture_workflow.services.spark.tracebacks import Pieces
 from couture_workflow.services.spark.tracking import Tracking
-from couture_workflow.store.files import Files
+from couture_workflow.services.spark.yarn import APPLICATION, YarnJob, with_driver_log
 from couture_workflow.store.home import Store
 
 log = logging.getLogger(__name__)
 
-_PYTHON, _DRIVER_PYTHON = "spark.pyspark.python", "spark.pyspark.driver.python"
-_ARCHIVES = (".jar", ".zip", ".whl", ".egg")
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobRequest:
-    """What a task asks for.
-
-    :param code_artifact: reference to a code artifact, ``name`` or ``name@version``.
-    :param suffixes: what the artifact's name may end in.
-    :param arguments: what the application is given.
-    :param spark_arguments: over the page's arguments of spark-submit; None removes one.
-    :param spark_configurations: over the page's ``spark.*`` settings; None removes one.
-    :param jars: references to dependencies in place of the page's, None: the page's.
-    :param py_files: likewise.
-    :param python: the Python of driver and executors, None: the configured one.
-    """
-
-    app_name: str
-    code_artifact: str
-    suffixes: tuple[str, ...]
-    class_path: str | None = None
-    arguments: tuple[str, ...] = ()
-    spark_arguments: Mapping[str, str | None] = field(default_factory=dict)
-    spark_configurations: Mapping[str, str | None] = field(default_factory=dict)
-    jars: Sequence[str] | None = None
-    py_files: Sequence[str] | None = None
-    python: str | None = None
+#: Stands for the folder of a run where it is shown.
+FOLDER = "$RUN"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,91 +134,81 @@ class SparkJob:
 
     def _submit(self) -> None:
         runtime = installed.spark()
-        configuration = self._configuration()
+        configuration = job_requests.configuration(self.store, self.request)
         target = masters.target(configuration, spark_home=runtime.home, spark_version=runtime.version)
         shared = self.store.root / "submissions" if isinstance(target, StandaloneCluster) else None
         with private_folder(shared) as folder:
-            configuration = self._with_python(configuration, runtime, target)
-            job, uses = self._collect(configuration, folder)
-            self._describe(job, uses, runtime, target)
+            configuration = job_requests.with_python(configuration, self.request, runtime, target)
+            access = self._access(folder)
+            if access is not None:
+                configuration = hadoop_access.configured(
+                    configuration,
+                    access,
+                    kind=masters.master(configuration).kind,
+                    mode=masters.deploy_mode(configuration),
+                )
+                target = masters.reaching(target, yarn=YarnJob(access, folder))
+            job, uses = job_requests.collected(self.store, self.request, configuration, folder)
+            self._describe(job, uses, runtime, folder)
+            variables = self._environment(configuration, runtime, target, folder, access)
             self._submission = submission(
                 job,
                 target,
                 runtime=runtime,
                 folder=folder,
                 grace=settings.termination_grace_period(),
-                environment=self._environment(configuration, runtime, target, folder),
+                environment=variables,
                 on_line=self.on_line,
                 on_tracking=self._track,
                 keep_going=self.origin.keep_going,
             )
             if self._stopped:
                 raise SparkKilledError(f"The Spark job {job.app_name!r} was killed before it started.")
-            self._judge(self._submission.run())
+            outcome = self._submission.run()
+            if isinstance(target, YarnCluster) and outcome.exit_code and not outcome.stopped:
+                outcome = self._with_driver_log(outcome, target.yarn, runtime, variables)
+        self._judge(outcome, access)
 
-    def _configuration(self) -> SparkConfiguration:
-        """Return the page's configuration with the task's over it."""
-        merged = spark_configuration.merge(
-            spark_configuration.load(self.store),
-            arguments=self.request.spark_arguments,
-            configurations=self.request.spark_configurations,
-            jars=self.request.jars,
-            py_files=self.request.py_files,
+    def _access(self, folder: Path) -> Access | None:
+        """Put what leads to the run's cluster into its folder; None if there is no Hadoop group."""
+        group = hadoop_access.chosen(self.store, self.request.hadoop_group)
+        if group is None:
+            return None
+        self._record(hadoop_group=group.name, hadoop_commit=group.commit)
+        access = hadoop_access.take(self.store, group, folder)
+        self._record(principal=access.principal, hadoop_files=access.digest)
+        return access
+
+    def _with_driver_log(
+        self, outcome: Outcome, job: YarnJob | None, runtime: SparkRuntime, variables: Mapping[str, str]
+    ) -> Outcome:
+        """Show what the driver of a failed application printed on the cluster, and add it to the outcome."""
+        application = self._run.application_id
+        if job is None or not application:
+            return outcome
+        found = job.driver_log(
+            application,
+            runtime,
+            environment=variables,
+            keep_going=lambda: not self._stopped and self.origin.keep_going(),
         )
-        if wrong := errors(spark_configuration.validate(merged, self.store)):
-            raise SparkSubmitError(
-                "\n".join(
-                    f"The Spark configuration is wrong in {each.field}: {each.message}" for each in wrong
-                )
-            )
-        return merged
-
-    def _with_python(
-        self, configuration: SparkConfiguration, runtime: SparkRuntime, target: Target
-    ) -> SparkConfiguration:
-        """Set the Python of a Python job where nobody did: this runtime's, for machines that share it."""
-        given = configuration.configurations
-        if ".py" not in self.request.suffixes or self.request.python or _PYTHON in given:
-            return configuration
-        kind = masters.master(configuration).kind
-        if kind in {"local", "spark"}:
-            return spark_configuration.merge(configuration, configurations={_PYTHON: runtime.python})
-        if isinstance(target, Client) and _DRIVER_PYTHON not in given:
-            return spark_configuration.merge(configuration, configurations={_DRIVER_PYTHON: runtime.python})
-        return configuration
-
-    def _collect(self, configuration: SparkConfiguration, folder: Path) -> tuple[Job, tuple[FileUse, ...]]:
-        """Copy every file into the folder; return the job and what it uses."""
-        python = self.request.python
-        if python and Path(python).is_absolute() and masters.master(configuration).kind == "local":
-            if not os.access(python, os.X_OK):
-                raise SparkSubmitError(f"There is no Python {python} to run here. Correct python_conf.")
-        artifacts, dependencies = self.store.artifacts, self.store.dependencies
-        application = _fetch(artifacts, self.request.code_artifact, "application", folder / "application")
-        if application[0].suffix.lower() not in self.request.suffixes:
-            raise SparkSubmitError(
-                f"The code artifact {application[1].name!r} cannot be run by this operator, which takes "
-                f"{' or '.join(self.request.suffixes)}. Use CouturePySparkOperator for .py, "
-                "CoutureSparkOperator for .jar."
-            )
-        jars = [_fetch(dependencies, name, "jar", folder / "jars") for name in configuration.jars]
-        py_files = [
-            _fetch(dependencies, name, "py-file", folder / "py-files") for name in configuration.py_files
-        ]
-        job = Job(
-            app_name=self.request.app_name,
-            application=application[0],
-            class_path=self.request.class_path,
-            arguments=self.request.arguments,
-            configuration=configuration,
-            jars=tuple(path for path, _ in jars),
-            py_files=tuple(path for path, _ in py_files),
-            python=python,
-        )
-        return job, tuple(use for _, use in (application, *jars, *py_files))
+        if not (found.remark or found.log or found.output):
+            return outcome
+        self.on_line(LOG, found.remark or f"What the driver of {application} printed on the cluster:")
+        for stream, lines in ((LOG, found.log), (OUTPUT, found.output)):
+            pieces = Pieces(partial(self.on_line, stream))
+            for line in lines:
+                pieces.take(line)
+            pieces.flush()
+        return with_driver_log(outcome, found)
 
     def _environment(
-        self, configuration: SparkConfiguration, runtime: SparkRuntime, target: Target, folder: Path
+        self,
+        configuration: SparkConfiguration,
+        runtime: SparkRuntime,
+        target: Target,
+        folder: Path,
+        access: Access | None,
     ) -> dict[str, str]:
         options = LATE_COMPILER if isinstance(target, Client) else ()
         if isinstance(target, Client) and settings.class_data_archive():
@@ -250,16 +216,21 @@ class SparkJob:
             options += class_data.class_data_options(archive) if archive else ()
         local = masters.master(configuration).kind == "local"
         own_place = local and "spark.local.dir" not in configuration.configurations
-        return environment(
+        options += access.java_options() if access else ()
+        result = environment(
             runtime,
             loopback=local,
             scratch=folder / "scratch" if own_place else None,
             java_options=options,
         )
+        return result | access.variables() if access else result
 
-    def _describe(self, job: Job, uses: tuple[FileUse, ...], runtime: SparkRuntime, target: Target) -> None:
-        """Write what the job will use into its record."""
-        redact = self.origin.redact
+    def _describe(self, job: Job, uses: tuple[FileUse, ...], runtime: SparkRuntime, folder: Path) -> None:
+        """Write what the job will use into its record; that each has another folder is no difference."""
+
+        def redact(text: str) -> str:
+            return self.origin.redact(text).replace(str(folder), FOLDER)
+
         configuration = job.configuration
         for name, value in configuration.configurations.items():
             if spark_configuration.is_secret(name):
@@ -275,18 +246,19 @@ class SparkJob:
             java_version=runtime.java_version,
             master=masters.master(configuration).url,
             deploy_mode=masters.deploy_mode(configuration),
-            command=display(map(redact, line)),
+            command=display(map(self.origin.redact, line)),
         )
 
     def _track(self, tracking: Tracking) -> None:
         self._record(application_id=tracking.application_id, tracking_url=tracking.tracking_url)
         self.on_tracking(tracking)
 
-    def _judge(self, outcome: Outcome) -> None:
+    def _judge(self, outcome: Outcome, access: Access | None) -> None:
         """Raise what the outcome means, if it is not success."""
         name = self.request.app_name
         if outcome.stopped:
-            raise SparkKilledError(f"The Spark job {name!r} was killed. Nothing of it is left running.")
+            left = self._left_on_yarn(access) or "Nothing of it is left running."
+            raise SparkKilledError(f"The Spark job {name!r} was killed. {left}")
         if not outcome.exit_code:
             return
         found = diagnose(outcome.output, outcome.log, exit_code=outcome.exit_code)
@@ -295,6 +267,19 @@ class SparkJob:
         application = f", application {self._run.application_id}" if self._run.application_id else ""
         head = f"The Spark job {name!r} failed (exit code {outcome.exit_code}{application})."
         raise SparkJobError("\n".join(filter(None, (head, remedy, cause))))
+
+    def _left_on_yarn(self, access: Access | None) -> str:
+        """Look at YARN after a stop, and end what still runs; return what is left, in words."""
+        application = self._run.application_id or ""
+        if access is None or not APPLICATION.fullmatch(application):
+            return ""
+        try:
+            group = hadoop_access.chosen(self.store, access.group)
+            with private_folder() as folder:  # that of the run went with its processes
+                again = hadoop_access.take(self.store, group, folder) if group else access
+                return YarnJob(again, folder).make_sure_of_the_end(application)
+        except CoutureError as error:
+            return f"Whether {application} has ended on YARN is not known. {error}"
 
     def _end(self, state: run_records.State, error: str | None) -> None:
         self._record(state=state, ended_at=datetime.now(UTC), error=error and self.origin.redact(error))
@@ -323,23 +308,5 @@ def split_arguments(arguments: object) -> tuple[str, ...]:
         return tuple(str(argument) for argument in arguments)
     return (str(arguments),)
 
-
-def _fetch(files: Files, reference: str, role: Role, folder: Path) -> tuple[Path, FileUse]:
-    """Copy a version of a file into the folder under its own name."""
-    file, version = files.resolve(reference)
-    path = files.materialize(file.name, folder, version=version.number)
-    if path.suffix.lower() in _ARCHIVES:
-        try:
-            zipfile.ZipFile(path).close()
-        except (zipfile.BadZipFile, OSError) as error:
-            raise SparkSubmitError(
-                f"The {_NOUNS[role]} {file.name!r} (version {version.number}) is not a {path.suffix[1:]} "
-                f"that can be read: {error}. Upload it again, or name an earlier version."
-            ) from error
-    use = FileUse(role=role, name=file.name, version=version.number, sha256=version.sha256, size=version.size)
-    return path, use
-
-
-_NOUNS: dict[Role, str] = {"application": "code artifact", "jar": "jar", "py-file": "py-file"}
 
 __all__ = ["JobRequest", "Origin", "SparkError", "SparkJob", "split_arguments"]

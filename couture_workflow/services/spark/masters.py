@@ -2,8 +2,8 @@
 
 In client mode the driver runs here, so ending its processes ends the application. In cluster mode it runs
 elsewhere: each kind then says what kills it. Standalone clusters are followed through their REST server;
-YARN and Kubernetes through a ``spark-submit`` that waits for the end. (YARN and Kubernetes follow Spark's
-documents and source; they are not part of the tests.)
+YARN and Kubernetes through a ``spark-submit`` that waits for the end. (Kubernetes follows Spark's documents
+and source; it is not part of the tests.)
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import json
 import re
 import shutil
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from couture_workflow.services.spark import driver
 from couture_workflow.services.spark import rest as spark_rest
 from couture_workflow.services.spark.command import Job, spark_submit, standalone_request
 from couture_workflow.services.spark.configuration import SparkConfiguration
+from couture_workflow.services.spark.yarn import YarnJob
 
 _LOCAL = re.compile(r"local(\[(\d+|\*)(, *\d+)?\])?|local-cluster\[ *\d+ *, *\d+ *, *\d+ *\]")
 _API_SERVER = re.compile(r"(https?://)?[^\s/]\S*")
@@ -86,12 +88,27 @@ class Client:
 
 
 @dataclass(frozen=True)
+class YarnClient(Client):
+    """The driver runs here, its executors on YARN.
+
+    :param yarn: what reaches the ResourceManager, None where the job has no Hadoop group.
+    """
+
+    yarn: YarnJob | None = None
+
+    def kill_command(self, identifier: str) -> list[str]:
+        """Return the command that asks the ResourceManager, also while the driver cannot hear a signal."""
+        return self.yarn.kill_command(identifier) if self.yarn else []
+
+
+@dataclass(frozen=True)
 class StandaloneCluster:
     """A worker of a standalone cluster runs the driver."""
 
     rest: tuple[str, ...]
     pages: tuple[str, ...]
     spark_version: str
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def command(self, job: Job, *, spark_home: Path, properties_file: Path | None, folder: Path) -> list[str]:
         """Write what the cluster needs into the folder; return the command that follows the driver."""
@@ -104,6 +121,7 @@ class StandaloneCluster:
             properties_file=properties_file,
             spark_version=self.spark_version,
             python_starter=starter,
+            variables=self.variables,
         )
         description = {
             "rest": self.rest,
@@ -123,7 +141,12 @@ class StandaloneCluster:
 
 @dataclass(frozen=True)
 class YarnCluster:
-    """The application master of a YARN application runs the driver."""
+    """The application master of a YARN application runs the driver.
+
+    :param yarn: what reaches the ResourceManager, None where the job has no Hadoop group.
+    """
+
+    yarn: YarnJob | None = None
 
     def command(self, job: Job, *, spark_home: Path, properties_file: Path | None, folder: Path) -> list[str]:
         """Return a ``spark-submit`` line that waits for the end."""
@@ -131,7 +154,9 @@ class YarnCluster:
         return spark_submit(waiting, spark_home=spark_home, properties_file=properties_file)
 
     def kill_command(self, identifier: str) -> list[str]:
-        """Return ``yarn application -kill``, nothing where there is no ``yarn``."""
+        """Return the command that asks the ResourceManager; without a group ``yarn``, if it is here."""
+        if self.yarn is not None:
+            return self.yarn.kill_command(identifier)
         program = shutil.which("yarn")
         return [program, "application", "-kill", identifier] if program else []
 
@@ -169,7 +194,7 @@ def target(configuration: SparkConfiguration, *, spark_home: Path, spark_version
     """Return where a job with this configuration goes."""
     where = master(configuration)
     if deploy_mode(configuration) != "cluster":
-        return Client()
+        return YarnClient() if where.kind == "yarn" else Client()
     if where.kind == "local":
         raise SparkSubmitError(
             f"The master {where.url} has no cluster for the deploy mode cluster. "
@@ -189,6 +214,15 @@ def target(configuration: SparkConfiguration, *, spark_home: Path, spark_version
         pages=tuple(f"http://{host}:{page}" for host in where.hosts),
         spark_version=spark_version,
     )
+
+
+def reaching(where: Target, *, yarn: YarnJob) -> Target:
+    """Return a target that knows the cluster of a job's Hadoop group."""
+    if isinstance(where, YarnClient | YarnCluster):
+        return replace(where, yarn=yarn)
+    if isinstance(where, StandaloneCluster):
+        return replace(where, variables=yarn.access.variables())
+    return where
 
 
 def _with(job: Job, key: str, value: str) -> Job:

@@ -62,7 +62,7 @@ def _afterwards(run: Run, history: str) -> Place:
     if history and run.application_id and settings.get(_EVENT_LOG, "").lower() == "true":
         address = f"{history.rstrip('/')}/history/{quote(run.application_id, safe='')}/"
         return Place(address, "The pages of the ended job, from the history server.")
-    if run.master.startswith("yarn") and "/proxy/" in url:
+    if run.master.startswith("yarn") and run.application_id and run.application_id in url:
         return Place(url, "YARN's address of the ended job.")
     if not history:
         how = (

@@ -10,7 +10,7 @@ from couture_workflow.services.processes.led_command import LOG, OUTPUT, LedComm
 from couture_workflow.services.runtimes.installed import SparkRuntime
 from couture_workflow.services.spark.command import Job
 from couture_workflow.services.spark.environment import write_properties
-from couture_workflow.services.spark.masters import Client, Target
+from couture_workflow.services.spark.masters import Client, Target, YarnCluster
 from couture_workflow.services.spark.tracebacks import Pieces
 from couture_workflow.services.spark.tracking import Tracker, Tracking
 
@@ -20,6 +20,8 @@ class Submission(LedCommand):
 
     :param command: what submits it and lives as long as it does.
     :param kill_command: returns what kills it on its cluster, by the name that the cluster gave it.
+    :param kill_first: the cluster is asked before the processes here get a signal: what waits for the
+        application then sees its end and cleans up behind it.
     :param on_tracking: called whenever more is known of the application.
     :param here: the driver runs on this machine.
     :param ui_port: the first port that the driver tries for its web page.
@@ -39,6 +41,7 @@ class Submission(LedCommand):
         here: bool = True,
         ui_port: int = 4040,
         driver_host: str = "",
+        kill_first: bool = False,
         keep_going: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__(
@@ -50,6 +53,7 @@ class Submission(LedCommand):
             keep_going=keep_going,
         )
         self.kill_command = kill_command
+        self.kill_first = kill_first
         self.on_tracking = on_tracking
         self.here = here
         self.ui_port = ui_port
@@ -88,7 +92,7 @@ class Submission(LedCommand):
         if tracking.submission and (command := self.kill_command(tracking.submission)) != self._told:
             self._told = command
             if command:
-                self.tell_kill_command(command)
+                self.tell_kill_command(command, first=self.kill_first)
         if tracking != self._noticed:
             self._noticed = tracking
             self.on_tracking(tracking)
@@ -118,6 +122,7 @@ def submission(
         on_line=on_line,
         on_tracking=on_tracking,
         here=isinstance(target, Client),
+        kill_first=isinstance(target, YarnCluster),
         ui_port=int(port) if port.isdecimal() else 4040,
         driver_host=job.configuration.configurations.get("spark.driver.host", ""),
         keep_going=keep_going,

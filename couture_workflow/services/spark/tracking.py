@@ -68,11 +68,13 @@ class Tracker:
         self.driver_host = os.environ.get("SPARK_PUBLIC_DNS", "") or driver_host
         self._host = ""
         self._page = ""
+        self._of_yarn = False
         self._started = self._probed = time.monotonic()
 
     def read(self, line: str) -> None:
         """Take what a line of Spark's log tells."""
         if found := _YARN_URL.match(line):
+            self._of_yarn = True
             self._know(tracking_url=found["url"])
             return
         if not level(line):
@@ -105,7 +107,7 @@ class Tracker:
     def _read_page(self, line: str) -> None:
         if found := _STARTED_AT.search(line):
             self._page = found["url"]
-            self._know(tracking_url=found["url"])
+            self._know_page(found["url"])
         elif found := _JETTY.search(line):
             if not self._host or self.session is not None:
                 self._host = found["host"]
@@ -123,7 +125,12 @@ class Tracker:
             self._page = f"http://{'localhost' if address in _ANY_ADDRESS else address}:{port}"
             host = host or (socket.gethostname() if address in _ANY_ADDRESS else address)
         if host:
-            self._know(tracking_url=f"http://{host}:{port}")
+            self._know_page(f"http://{host}:{port}")
+
+    def _know_page(self, url: str) -> None:
+        """Take the driver's own address; on YARN it lets nobody in but the proxy, whose address is known."""
+        if not self._of_yarn:
+            self._know(tracking_url=url)
 
     def _know(self, **news: str | None) -> None:
         self.current = replace(self.current, **news)

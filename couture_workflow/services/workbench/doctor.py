@@ -27,6 +27,7 @@ from couture_workflow.exceptions import (
 )
 from couture_workflow.patches import guard as patch_guard
 from couture_workflow.services.archives import uploads as archive_uploads
+from couture_workflow.services.workbench import doctor_hadoop, doctor_kerberos
 from couture_workflow.store import atomic, file_sets, pending_files
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
 from couture_workflow.store.home import Store
@@ -46,7 +47,7 @@ _TOKEN = re.compile(rb"gAAAAA[\w-]{60,}={0,2}")
 class Finding:
     """Something that is not as it should be.
 
-    :param path: the file or folder at fault, or "patch" and the name of one.
+    :param path: the file or folder at fault, or "patch", "keytab" or "Hadoop group" and the name of one.
     """
 
     path: Path | str
@@ -77,6 +78,7 @@ def check(store: Store) -> list[Finding]:
         *_check_secrets(store),
         *_check_files(store),
         *_check_leftovers(store),
+        *_check_clusters(store),
     ]
 
 
@@ -265,6 +267,14 @@ def _check_leftovers(store: Store) -> Iterator[Finding]:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - path.stat().st_ctime > LEFTOVER_AGE:
                 yield Finding(path, "No file refers to this content.", f"Type: {CLEAN}")
+
+
+def _check_clusters(store: Store) -> Iterator[Finding]:
+    try:
+        for path, problem, remedy in (*doctor_hadoop.look(store), *doctor_kerberos.look(store)):
+            yield Finding(path, problem, remedy)
+    except StorageError:
+        return  # reported with the repository
 
 
 def _all_manifests(store: Store) -> Iterator[tuple[str, Manifests]]:

@@ -27,13 +27,13 @@ const headers = (more = {}) => ({
   ...more,
 });
 
-async function call(method, url, body, options = {}) {
+async function call(method, url, body, { more = {}, ...options } = {}) {
   const json = body !== undefined;
   let response;
   try {
     response = await fetch(url, {
       method,
-      headers: headers(json ? { "Content-Type": "application/json" } : {}),
+      headers: headers({ ...(json ? { "Content-Type": "application/json" } : {}), ...more }),
       body: json ? JSON.stringify(body) : undefined,
       credentials: "same-origin",
       ...options,
@@ -49,7 +49,8 @@ async function call(method, url, body, options = {}) {
 export const get = (url) => call("GET", url);
 /** `options` go to fetch(): { keepalive: true } lets a call outlive the page. */
 export const post = (url, body = {}, options = {}) => call("POST", url, body, options);
-export const put = (url, body = {}) => call("PUT", url, body);
+/** `more` are headers beside the usual ones. */
+export const put = (url, body = {}, more = {}) => call("PUT", url, body, { more });
 export const patch = (url, body = {}) => call("PATCH", url, body);
 export const del = (url, body) => call("DELETE", url, body);
 

@@ -6,8 +6,8 @@ import { basics, follow } from "../editor/setup.js";
 /* As high as its text. */
 const box = EditorView.theme({ "&": { height: "auto" }, ".cm-content": { paddingBottom: "4px" } });
 
-/** Type Python here: { text, label, changed } → { text(), view }. */
-export function codeBox(parent, { text, label, changed }) {
+/** Type code here, Python unless `path` says otherwise: { text, label, changed } → { text(), view }. */
+export function codeBox(parent, { text, label, changed, path = "code.py" }) {
   const view = follow(
     new EditorView({
       parent,
@@ -15,7 +15,7 @@ export function codeBox(parent, { text, label, changed }) {
       extensions: [
         box,
         EditorView.contentAttributes.of({ "aria-label": label }),
-        basics("code.py", text),
+        basics(path, text),
         EditorView.updateListener.of((update) => update.docChanged && changed()),
       ],
     }),

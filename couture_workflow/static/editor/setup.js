@@ -8,6 +8,7 @@ import {
   historyKeymap, indentOnInput, indentUnit, indentWithTab, json, keymap, lineNumbers, lintKeymap, markdown, python,
   rectangularSelection, search, searchKeymap, sql, syntaxHighlighting, tooltips, yaml,
 } from "../vendor/codemirror.js";
+import { xml } from "./xml.js";
 
 const root = document.documentElement;
 
@@ -104,8 +105,8 @@ export function follow(view) {
 /** Colours and fonts; tokens are coloured by dag_editor.css through their classes (tok-keyword and so on). */
 export const look = () => [theme, darkness.of(EditorView.darkTheme.of(isDark())), syntaxHighlighting(classHighlighter)];
 
-const LANGUAGES = { py: python, pyi: python, sql, yml: yaml, yaml, json, md: markdown };
-const NAMES = { py: "Python", pyi: "Python", sql: "SQL", yml: "YAML", yaml: "YAML", json: "JSON", md: "Markdown" };
+const LANGUAGES = { py: python, pyi: python, sql, yml: yaml, yaml, json, md: markdown, xml };
+const NAMES = { py: "Python", pyi: "Python", sql: "SQL", yml: "YAML", yaml: "YAML", json: "JSON", md: "Markdown", xml: "XML" };
 const ending = (path) => /\.(\w+)$/.exec(path)?.[1].toLowerCase() ?? "";
 
 /** The language of a file, by the end of its name; none for others. */

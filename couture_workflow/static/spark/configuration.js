@@ -8,6 +8,7 @@ import { ready } from "../common/form.js";
 import { conflict, reviewChanges } from "./changes.js";
 import { FileRow } from "./files.js";
 import { failure, outdated, tell } from "./messages.js";
+import { offerCheck } from "./preflight.js";
 import { ValueRow } from "./values.js";
 
 const form = document.getElementById("configuration");
@@ -204,6 +205,8 @@ document.getElementById("discard").addEventListener("click", async () => {
 document.getElementById("copy").addEventListener("click", ({ currentTarget }) =>
   copy(document.getElementById("command").textContent, currentTarget),
 );
+
+offerCheck(document.getElementById("preflight"), document.getElementById("checks"));
 
 for (const section of SECTIONS) {
   box(section).querySelector("[data-add]").addEventListener("click", () => {

@@ -23,7 +23,10 @@ CAN_READ = Permission(READ, IMPORT_EXPORT)
 #: Noun -> what it is called and what is in it.
 LABELS = {
     "dags": ("DAGs", "Every file of the DAG repository, as it is now."),
-    "configs": ("Configurations", "Spark configuration, Hadoop files and code bricks. Secrets stay here."),
+    "configs": (
+        "Configurations",
+        "Spark configuration, Hadoop files, krb5.conf and code bricks. Secrets and keytabs stay here.",
+    ),
     "dependencies": ("Dependencies", "Spark dependencies and code artifacts, the current version of each."),
 }
 

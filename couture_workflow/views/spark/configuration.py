@@ -12,6 +12,7 @@ from flask import Response, g, jsonify, request
 from couture_workflow.permissions import EDIT, READ, SPARK_CONFIGURATION, Permission
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark import draft as spark_draft
+from couture_workflow.services.spark import preflight as spark_preflight
 from couture_workflow.services.spark.document import DEFAULT, Document, changes
 from couture_workflow.services.spark.options import known
 from couture_workflow.views.base import CouturePage, expose, message_of, requires, sent
@@ -94,6 +95,15 @@ class SparkConfigurationPage(CouturePage):
             command=spark_draft.preview(draft.document),
             changes=[asdict(change) for change in changes(_base(draft.document), draft.document)],
             newest=spark_configuration.read(store()).commit,
+        )
+
+    @expose("/preflight", methods=["POST"])
+    @requires(CAN_EDIT)
+    def preflight(self) -> Response:
+        """Try what a job with the saved configuration needs."""
+        found = spark_preflight.check(store())
+        return jsonify(
+            passed=found.passed, command=found.command, checks=[asdict(each) for each in found.checks]
         )
 
     @expose("/save", methods=["POST"])

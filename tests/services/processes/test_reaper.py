@@ -174,14 +174,20 @@ def test_what_is_left_behind_at_the_end_is_ended_too(tmp_path: Path) -> None:
     assert alive(tree) == []
 
 
+def tell(process: subprocess.Popen[bytes], *words: str, first: bool = False) -> None:
+    """Tell a reaper what kills elsewhere."""
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"words": words, "first": first}).encode() + b"\n")
+    process.stdin.flush()
+
+
 def test_the_kill_command_runs_at_a_stop_and_the_folder_is_removed(tmp_path: Path) -> None:
     folder, proof = tmp_path / "a'b\"<&>ü", tmp_path / "killed"
     folder.mkdir()
     (folder / "secrets.conf").write_text("x")
     process = start("/bin/sleep", "600", folder=str(folder))
     assert process.stdin is not None
-    process.stdin.write(json.dumps(["/bin/sh", "-c", f"sleep 0.3; touch {proof}"]).encode() + b"\n")
-    process.stdin.flush()
+    tell(process, "/bin/sh", "-c", f"sleep 0.3; touch {proof}")
 
     process.stdin.close()
 
@@ -197,13 +203,28 @@ def test_the_kill_command_runs_at_a_stop_and_the_folder_is_removed(tmp_path: Pat
 def test_the_kill_command_runs_when_the_command_is_killed(tmp_path: Path, ending: str, killed: bool) -> None:
     proof = tmp_path / "killed"
     process = start("/bin/sh", "-c", f"sleep 0.5; {ending}")
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(["/bin/touch", str(proof)]).encode() + b"\n")
-    process.stdin.flush()
+    tell(process, "/bin/touch", str(proof))
 
     process.wait(20)
 
     assert proof.exists() == killed
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "not-first"])
+def test_what_kills_elsewhere_has_time_before_the_command_gets_a_signal(tmp_path: Path, first: bool) -> None:
+    signs = tmp_path / "signs"
+    signs.mkdir()
+    # Like a submission that waits for an application: it ends with that, and leaves nothing behind.
+    follow = f"trap 'touch {signs}/signal; exit 1' TERM; while [ ! -e {signs}/killed ]; do sleep 0.05; done"
+    process = start("/bin/sh", "-c", f"touch {signs}/runs; {follow}; touch {signs}/cleaned")
+    until(lambda: (signs / "runs").exists())
+    tell(process, "/bin/sh", "-c", f"sleep 0.5; touch {signs}/killed", first=first)
+
+    assert process.stdin is not None
+    process.stdin.close()
+
+    assert process.wait(30) == reaper.STOPPED
+    assert {sign.name for sign in signs.iterdir()} == {"runs", "killed", "cleaned" if first else "signal"}
 
 
 def test_a_process_that_is_no_member_is_not_signalled(bystander: psutil.Process) -> None:

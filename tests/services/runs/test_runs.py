@@ -48,6 +48,10 @@ def test_a_record_is_read_back_whole(store: Any) -> None:
         host="worker-1",
         pid=42,
         user="mary",
+        hadoop_group="reporting",
+        hadoop_commit="f00d",
+        hadoop_files="e" * 64,
+        principal="etl@LAB.TEST",
     )
 
     run_records.write(store, run)
@@ -258,6 +262,10 @@ def test_changes_are_itemised() -> None:
         application_arguments=("clean", "other", "out"),
         java_version="21.0.1",
         master="spark://h:7077",
+        hadoop_group="reporting",
+        hadoop_commit="another",  # of the whole configuration: what changed may be no file of the group
+        hadoop_files="e" * 64,
+        principal="etl@LAB.TEST",
     )
 
     assert run_records.changes(old, old) == []
@@ -276,6 +284,9 @@ def test_changes_are_itemised() -> None:
         Change("DAG version", "1", "2"),
         Change("Java version", "17.0.15", "21.0.1"),
         Change("master", "local[*]", "spark://h:7077"),
+        Change("Hadoop group", None, "reporting"),
+        Change("Hadoop files, sha256", None, "eeeeeeeeeeee"),
+        Change("Kerberos principal", None, "etl@LAB.TEST"),
     ]
 
 

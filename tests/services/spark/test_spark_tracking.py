@@ -54,6 +54,37 @@ AT = "25/06/01 10:00:00 INFO"
         ),
         pytest.param(
             [
+                f"{AT} SparkUI: Bound SparkUI to 0.0.0.0, and started at http://node7:4040",
+                f"{AT} Client: Submitted application application_1700000000000_0007",
+                "\t tracking URL: http://yarn:8088/proxy/application_1700000000000_0007/",
+                f"{AT} SparkUI: Bound SparkUI to 0.0.0.0, and started at http://node7:4041",
+                f"{AT} JettyUtils: Start Jetty 10.0.0.5:4042 for SparkUI",
+                f"{AT} Utils: Successfully started service 'SparkUI' on port 4042.",
+            ],
+            Tracking(
+                "application_1700000000000_0007",
+                "http://yarn:8088/proxy/application_1700000000000_0007/",
+                "application_1700000000000_0007",
+            ),
+            id="yarn-client-mode-whose-own-page-lets-only-the-proxy-in",
+        ),
+        pytest.param(
+            [
+                f"{AT} Client: Application report for application_1700000000000_0007 (state: RUNNING)",
+                "\t tracking URL: http://yarn:8088/proxy/application_1700000000000_0007/",
+                f"{AT} Client: Application report for application_1700000000000_0007 (state: FINISHED)",
+                "\t tracking URL: http://history:18080/history/application_1700000000000_0007/1",
+                "\t tracking URL: N/A",
+            ],
+            Tracking(
+                "application_1700000000000_0007",
+                "http://history:18080/history/application_1700000000000_0007/1",
+                "application_1700000000000_0007",
+            ),
+            id="yarn-names-a-history-server-at-the-end",
+        ),
+        pytest.param(
+            [
                 f"{AT} Client: Deployed Spark application pi with application ID spark-0a1b and submission "
                 "ID jobs:pi-driver into Kubernetes",
             ],

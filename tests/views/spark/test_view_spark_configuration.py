@@ -155,6 +155,19 @@ def test_developer_reads_a_page_without_a_control(editor: Editor, api_server: Ap
     assert not re.search(r"<(button|input|form|select)\b", main)
     assert "restore=" not in developer.client.get(PAGE + "/history").text
     assert developer.call("save", {"arguments": []}).status_code == 403
+    assert developer.call("preflight", {}).status_code == 403
+
+
+def test_check_tries_what_is_saved_and_tells_each_thing(editor: Editor) -> None:
+    editor.save(arguments=[value("master", "local[2]")], configurations=[value(SECRET, "s3cr3t")])
+
+    answer = editor.call("preflight", {})
+
+    assert answer.status_code == 200, answer.text
+    found = {check["what"]: (check["result"], check["said"]) for check in answer.json()["checks"]}
+    assert found["Spark configuration"] == ("passed", "local[2] takes it.")
+    assert found["Hadoop group"][0] == "skipped"
+    assert "s3cr3t" not in answer.text
 
 
 @pytest.mark.parametrize("body", [[], "x", {"arguments": 1}], ids=["list", "text", "number"])

@@ -1,0 +1,3 @@
+"""Hadoop: named groups of configuration files, the clusters that they lead to, YARN's ResourceManager."""
+
+__all__ = ["connection", "documents", "files", "groups", "index", "pages", "secrets", "yarn"]

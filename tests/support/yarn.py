@@ -1,0 +1,97 @@
+"""YARN's ResourceManager for tests that need no cluster: its REST API, on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from couture_workflow.services.spark.hadoop_access import Access
+
+MINE, OTHER = "application_1700000000000_0007", "application_1700000000000_0008"
+#: What a CapacityScheduler and a FairScheduler tell of their queues.
+CAPACITY: dict[str, object] = {
+    "type": "capacityScheduler",
+    "queueName": "root",
+    "queues": {
+        "queue": [
+            {"queueName": "default", "queuePath": "root.default"},
+            {
+                "queueName": "etl",
+                "queuePath": "root.etl",
+                "queues": {"queue": [{"queueName": "night", "queuePath": "root.etl.night"}]},
+            },
+        ]
+    },
+}
+FAIR: dict[str, object] = {
+    "type": "fairScheduler",
+    "rootQueue": {"queueName": "root", "childQueues": {"queue": [{"queueName": "root.default"}]}},
+}
+
+
+class Cluster:
+    """A ResourceManager: two applications that run, and its scheduler.
+
+    ``appears``: how often MINE is not known yet; ``refuses``: nothing may be ended; ``asked``: whose end
+    was asked for; ``largest``: the most memory of a container.
+    """
+
+    def __init__(self) -> None:
+        self.states = {MINE: "RUNNING", OTHER: "RUNNING"}
+        self.asked: list[str] = []
+        self.appears = 0
+        self.refuses = False
+        self.largest = 4096
+        self.scheduler: dict[str, object] = CAPACITY
+        handler = type("Handler", (_Handler,), {"cluster": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def access(self, folder: Path) -> Access:
+        """Return what leads here."""
+        address = f"127.0.0.1:{self.server.server_port}"
+        return Access("g", None, folder, {"yarn.resourcemanager.webapp.address": address})
+
+
+class _Handler(BaseHTTPRequestHandler):
+    cluster: Cluster
+
+    def do_GET(self) -> None:
+        name = self.path.partition("?")[0].rpartition("/")[2]
+        if name == "scheduler":
+            self._answer(200, {"scheduler": {"schedulerInfo": self.cluster.scheduler}})
+        elif name == MINE and self.cluster.appears > 0:
+            self.cluster.appears -= 1
+            self._answer(404, {})
+        elif name in self.cluster.states:
+            self._answer(200, {"app": {"id": name, "state": self.cluster.states[name]}})
+        else:
+            self._answer(404, {})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        most = {"memory": self.cluster.largest, "vCores": 4}
+        self._answer(200, {"application-id": OTHER, "maximum-resource-capability": most})
+
+    def do_PUT(self) -> None:
+        self.cluster.asked.append(self.path)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        name = self.path.partition("?")[0].split("/")[-2]
+        if self.cluster.refuses:
+            self._answer(403, {"RemoteException": {"message": "not yours"}})
+            return
+        self.cluster.states[name] = "KILLED"
+        self._answer(202, {})
+
+    def _answer(self, status: int, body: dict[str, object]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
