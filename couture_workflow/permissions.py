@@ -63,6 +63,7 @@ DAG_REPOSITORY = "DAG Repository"
 IMPORT_EXPORT = "Import and Export"
 JUPYTER = "Jupyter"
 NOTEBOOK_SCHEDULES = "Notebook Schedules"
+LDAP_CONFIGURATION = "LDAP Configuration"
 
 #: Resource -> actions that exist on it.
 RESOURCES: dict[str, tuple[str, ...]] = {
@@ -78,6 +79,7 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     IMPORT_EXPORT: (READ,),
     JUPYTER: (READ, EDIT),  # open JupyterLab; see and stop the servers of others
     NOTEBOOK_SCHEDULES: (READ, CREATE, EDIT, DELETE),
+    LDAP_CONFIGURATION: (READ, EDIT),
 }
 
 HOOK = SharedSecret("the secret of the web hook")

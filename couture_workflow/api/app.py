@@ -31,6 +31,7 @@ _ROUTERS = {
     "notebooks": ("jupyter.routes", "schedules.routes"),
     "runs": ("runs.routes", "runs.outputs", "runs.frame"),
     "git_remote": ("git.routes",),
+    "ldap": ("ldap.routes",),
 }
 
 

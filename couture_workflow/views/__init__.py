@@ -14,6 +14,7 @@ from couture_workflow.views.git.repository import DagRepositoryPage
 from couture_workflow.views.hub import DeveloperHubPage
 from couture_workflow.views.jupyter.lab import JupyterNotebookPage
 from couture_workflow.views.jupyter.servers import JupyterServersPage
+from couture_workflow.views.ldap.configuration import LdapConfigurationPage
 from couture_workflow.views.review.review import DagReviewPage
 from couture_workflow.views.runs.compare import CompareRunsPage
 from couture_workflow.views.runs.details import RunsPage
@@ -38,6 +39,7 @@ PAGES: tuple[type[CouturePage], ...] = (
     SparkConfigurationPage,
     SparkDependenciesPage,
     ImportExportPage,
+    LdapConfigurationPage,
     RunListPage,
     RunsPage,
     RunOutputPage,

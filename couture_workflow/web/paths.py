@@ -16,6 +16,7 @@ APIS = {
     noun: f"/api/{noun}" for noun in ("configs", "dependencies", "artifacts", "dags", "notebooks", "runs")
 }
 APIS["git_remote"] = "/api/git-remote"
+APIS["ldap"] = "/api/ldap"
 
 #: Prefix of people's own JupyterLab: their server's addresses are below ``/jupyter/<folder>/``.
 JUPYTER = "/jupyter"

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from couture_workflow.exceptions import ArchiveError, CoutureError, InvalidError
-from couture_workflow.permissions import CODE_BRICKS, SPARK_CONFIGURATION
+from couture_workflow.permissions import CODE_BRICKS, LDAP_CONFIGURATION, SPARK_CONFIGURATION
+from couture_workflow.services.archives import ldap as archived_ldap
 from couture_workflow.services.archives import secrets, trees
 from couture_workflow.services.archives.plans import (
     Item,
@@ -25,6 +26,7 @@ from couture_workflow.services.archives.plans import (
 from couture_workflow.services.archives.spark import read_settings
 from couture_workflow.services.bricks import document as brick_document
 from couture_workflow.services.bricks import rules as brick_rules
+from couture_workflow.services.ldap.document import PATH as LDAP
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark import document as spark_document
 from couture_workflow.services.spark.document import PATH, Document, Sealed
@@ -62,7 +64,7 @@ def export(store: Store, *, readable: Readable) -> Export:
 
 
 def _without_secrets(path: str, entry: Entry) -> tuple[Entry, tuple[str, ...]]:
-    if path != PATH and not _HADOOP.fullmatch(path):
+    if path not in (PATH, LDAP) and not _HADOOP.fullmatch(path):
         return entry, ()
     content = b"".join(entry.read())
     if path == PATH:
@@ -70,12 +72,16 @@ def _without_secrets(path: str, entry: Entry) -> tuple[Entry, tuple[str, ...]]:
         public = {name: value for name, value in document.configurations.items() if isinstance(value, str)}
         names = tuple(document.configurations.keys() - public.keys())
         content = spark_document.dump(replace(document, configurations=public))
+    elif path == LDAP:
+        content, names = archived_ldap.without_password(content)
     else:
         content, names = secrets.without_secrets(content)
     return Entry(entry.path, len(content), hashlib.sha256(content).hexdigest(), lambda: (content,)), names
 
 
 def _resource(path: str) -> str:
+    if path == LDAP:
+        return LDAP_CONFIGURATION
     return CODE_BRICKS if path.startswith("bricks/") else SPARK_CONFIGURATION
 
 
@@ -101,12 +107,14 @@ class _Planning:
             self._add_spark(member, path, content)
         elif _HADOOP.fullmatch(path):
             self._add_hadoop(member, path, content)
+        elif path == LDAP:
+            self._add_ldap(member, content)
         elif brick := _BRICK.fullmatch(path):
             _check_brick(brick[1], member, content)
             self._add(path, content)
         else:
             raise ArchiveError(
-                f"{quote(member)} is no configuration: spark.yaml, spark-defaults.conf, "
+                f"{quote(member)} is no configuration: spark.yaml, spark-defaults.conf, ldap.yaml, "
                 "hadoop/<group>/<name>.xml and bricks/<name>.yaml are. Leave it out.",
                 member=member,
             )
@@ -126,6 +134,12 @@ class _Planning:
         content, wanting = secrets.with_secrets(content, present)
         self._note_secrets(path, wanting)
         self._add(path, content)
+
+    def _add_ldap(self, member: str, content: bytes) -> None:
+        present = self.store.config.read(LDAP, commit=self.base) if LDAP in self.present else b""
+        taken = archived_ldap.read(self.store, content, present, member=member)
+        self.notes += taken.notes
+        self._add(LDAP, taken.content, same=taken.is_same)
 
     def _add_spark(self, member: str, path: str, content: bytes) -> None:
         present = self._present_spark()

@@ -17,6 +17,7 @@ from couture_workflow.permissions import (
     CODE_ARTIFACTS,
     CODE_BRICKS,
     DAG_FILES,
+    LDAP_CONFIGURATION,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
 )
@@ -59,7 +60,7 @@ Noun = Literal["configs", "dependencies", "dags"]
 
 #: Noun -> resources in ``permissions`` that guard its parts; the first guards the noun as a whole.
 NOUNS: dict[Noun, tuple[str, ...]] = {
-    "configs": (SPARK_CONFIGURATION, CODE_BRICKS),
+    "configs": (SPARK_CONFIGURATION, CODE_BRICKS, LDAP_CONFIGURATION),
     "dependencies": (SPARK_DEPENDENCIES, CODE_ARTIFACTS),
     "dags": (DAG_FILES,),
 }
@@ -67,8 +68,16 @@ NOUNS: dict[Noun, tuple[str, ...]] = {
 #: Noun that is kept in git -> kind of file -> what its paths begin with.
 NOUN_PARTS: dict[str, dict[str, str]] = {
     "dags": {"DAG files": ""},
-    "configs": {"Hadoop files": "hadoop/", "Code bricks": "bricks/", "Spark settings": ""},
+    "configs": {
+        "Hadoop files": "hadoop/",
+        "Code bricks": "bricks/",
+        "LDAP settings": "ldap.yaml",
+        "Spark settings": "",
+    },
 }
+
+#: Part of the configurations -> what guards it, where that is not the Spark configuration.
+_PART_RESOURCES = {"Code bricks": CODE_BRICKS, "LDAP settings": LDAP_CONFIGURATION}
 
 #: Saves DAG files and returns the id of the commit: is given the changes and the commit that they start from.
 SaveDags = Callable[[Mapping[str, bytes], str | None], str]
@@ -135,7 +144,7 @@ def holdings(store: Store, noun: Noun, *, readable: Readable) -> list[Holding]:
     groups: dict[str, list[int]] = {what: [] for what in NOUN_PARTS[noun]}
     for entry in entries:
         what = next(name for name, prefix in NOUN_PARTS[noun].items() if entry.path.startswith(prefix))
-        if noun == "dags" or readable(CODE_BRICKS if what == "Code bricks" else SPARK_CONFIGURATION):
+        if noun == "dags" or readable(_PART_RESOURCES.get(what, SPARK_CONFIGURATION)):
             groups[what].append(entry.size)
     return [Holding(what, len(sizes), sum(sizes)) for what, sizes in groups.items()]
 

@@ -27,6 +27,8 @@ from couture_workflow.exceptions import (
 )
 from couture_workflow.patches import guard as patch_guard
 from couture_workflow.services.archives import uploads as archive_uploads
+from couture_workflow.services.ldap import applied as ldap_applied
+from couture_workflow.services.ldap.document import PATH as LDAP_SETTINGS
 from couture_workflow.store import atomic, file_sets, pending_files
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
 from couture_workflow.store.home import Store
@@ -77,6 +79,7 @@ def check(store: Store) -> list[Finding]:
         *_check_secrets(store),
         *_check_files(store),
         *_check_leftovers(store),
+        *_check_log_in(store),
     ]
 
 
@@ -265,6 +268,13 @@ def _check_leftovers(store: Store) -> Iterator[Finding]:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - path.stat().st_ctime > LEFTOVER_AGE:
                 yield Finding(path, "No file refers to this content.", f"Type: {CLEAN}")
+
+
+def _check_log_in(store: Store) -> Iterator[Finding]:
+    """Look whether people log in as it was saved; a damaged repository is reported with it."""
+    with contextlib.suppress(StorageError):
+        if store.config.exists() and (found := ldap_applied.finding(store)):
+            yield Finding(store.config.path / LDAP_SETTINGS, *found)
 
 
 def _all_manifests(store: Store) -> Iterator[tuple[str, Manifests]]:

@@ -1,0 +1,1 @@
+"""Log-in by a directory within Airflow: what Flask-AppBuilder is told, which accounts and roles there are."""

@@ -1,0 +1,101 @@
+"""Flask-AppBuilder's log-in by a directory, with what it leaves open: nothing typed or set is a crash.
+
+It is a security manager, which Airflow lets an installation bring along (``SECURITY_MANAGER_CLASS``).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
+from flask import current_app
+from flask_appbuilder.exceptions import FABException
+
+from couture_workflow.exceptions import CoutureError
+from couture_workflow.services.ldap import search
+from couture_workflow.services.ldap.names import NameFormat
+from couture_workflow.services.ldap.roles import resulting
+
+log = logging.getLogger(__name__)
+
+
+class DirectoryLogIn:
+    """Goes before a security manager of Airflow: local accounts by their password, others by the directory."""
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        found: dict[str, Any] = current_app.config["COUTURE_LDAP"]
+        return found
+
+    @property
+    def auth_ldap_username_format(self) -> str:
+        """Return the name to bind with, in which no user name leaves its place."""
+        form = str(self._values["AUTH_LDAP_USERNAME_FORMAT"])
+        return NameFormat(form) if form else ""
+
+    def auth_user_ldap(
+        self, username: str | None, password: str | None, rotate_session_id: bool = True
+    ) -> Any:
+        """Return the account of somebody who logs in, None to refuse.
+
+        The name is trimmed, as directories do to compare names: Flask-AppBuilder would make a second account.
+        An empty password is refused here, for some directories let anybody in with one.
+        """
+        name = (username or "").strip()
+        if not name or not password:
+            return None
+        parent: Any = super()
+        if self._is_local(name):
+            return parent.auth_user_db(name, password, rotate_session_id)
+        try:
+            return parent.auth_user_ldap(name, password, rotate_session_id)
+        except (ValueError, TypeError, FABException) as error:
+            log.error(
+                "%r cannot log in by the directory: %s. Admin > LDAP Configuration, Test as user, tells "
+                "more.",
+                name,
+                error,
+            )
+            return None
+
+    def auth_user_db(self, username: str | None, password: str | None, rotate_session_id: bool = True) -> Any:
+        """Return a local account; others are known by the directory alone, whatever password they had here."""
+        name = (username or "").strip()
+        if not self._is_local(name):
+            return None
+        parent: Any = super()
+        return parent.auth_user_db(name, password, rotate_session_id)
+
+    def _is_local(self, name: str) -> bool:
+        return name.casefold() in {str(each).casefold() for each in self._values["LOCAL_ACCOUNTS"]}
+
+    def _search_ldap(self, _ldap: Any, connection: Any, username: str) -> tuple[str | None, Any]:
+        """Return the full name and the attributes of a person, as the trial of the settings finds them."""
+        try:
+            found = search.find(connection, self._values, username)
+        except CoutureError as error:
+            log.info("%s", error)
+            return None, None
+        return found.dn, found.attributes
+
+    def _ldap_calculate_user_roles(self, user_attributes: search.Attributes) -> list[Any]:
+        """Return the roles of a person: those of the groups, or else that of people without a group."""
+        values = self._values
+        found = resulting(
+            search.texts(user_attributes, values["AUTH_LDAP_GROUP_FIELD"]),
+            values["AUTH_ROLES_MAPPING"],
+            registration=values["AUTH_USER_REGISTRATION"],
+            role=values["AUTH_USER_REGISTRATION_ROLE"],
+        )
+        manager: Any = self
+        roles = {name: manager.find_role(name) for name in found.roles}
+        for name in [name for name, role in roles.items() if role is None]:
+            log.warning("There is no role %r, which the LDAP settings name. Make it or correct them.", name)
+        return [role for role in roles.values() if role is not None]
+
+
+def manager_class(base: Any = None) -> type[Any]:
+    """Return the security manager: with what an installation's own one does, if it has one."""
+    parent = base or FabAirflowSecurityManagerOverride
+    return type("DirectorySecurityManager", (DirectoryLogIn, parent), {})
