@@ -1,7 +1,7 @@
 """A real OpenLDAP server on loopback: ldap:// with STARTTLS and ldaps://, a certificate made on the spot.
 
-``Slapd`` is a context manager; the fixture ``slapd`` runs one for all tests of a session. Debian's packages slapd
-and ldap-utils have what it needs.
+``Slapd`` is a context manager; the fixture ``slapd`` runs one for all tests of a session. Debian's packages
+slapd and ldap-utils have what it needs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ USERS: Mapping[str, tuple[str, ...]] = {
     "carol": (),
     "erin": ("analysts",),
     "frank": (),
-    "superadmin": (),
+    "admin": (),
     **dict.fromkeys(HOSTILE, ()),
 }
 #: Whom the group "operators" lists by the user name alone, as groups of the operating system do.
@@ -88,7 +88,7 @@ class Slapd:
 
     @property
     def url(self) -> str:
-        """Return the address that STARTTLS is for. The LDAP library takes localhost for the machine's own name."""
+        """Return the address for STARTTLS; the LDAP library takes localhost for the machine's own name."""
         return f"ldap://127.0.0.1:{self.port}"
 
     @property
@@ -109,7 +109,7 @@ class Slapd:
             f"directory {self.folder}/db\nindex objectClass,uid eq\n"
             "overlay memberof\nmemberof-group-oc groupOfNames\nmemberof-member-ad member\n"
             "access to attrs=userPassword by anonymous auth by self write by * none\n"
-            f'access to * by dn.exact="{SERVICE}" read by self read by dn.children="{PEOPLE}" read by * none\n'
+            f'access to * by dn.exact="{SERVICE}" read by dn.children="{PEOPLE}" read by * none\n'
         )
 
     def __enter__(self) -> Slapd:
@@ -256,9 +256,9 @@ def _certificate(
 
 def dn_of(name: str) -> str:
     """Return the full name of somebody."""
-    odd = '\\,+"<>;=# '
-    letters = name.encode()
-    return f"uid={''.join(f'{chr(92)}{b:02x}' if chr(b) in odd or b > 126 else chr(b) for b in letters)},{PEOPLE}"
+    odd = b'\\,+"<>;=# '
+    letters = (f"\\{byte:02x}" if byte in odd or byte > 126 else chr(byte) for byte in name.encode())
+    return f"uid={''.join(letters)},{PEOPLE}"
 
 
 def _line(name: str, value: str) -> str:

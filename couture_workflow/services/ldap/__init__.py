@@ -9,7 +9,6 @@ __all__ = [
     "names",
     "roles",
     "rules",
-    "said",
     "search",
     "trial",
 ]

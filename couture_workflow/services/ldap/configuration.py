@@ -107,7 +107,7 @@ def save(
     if typed and _is_known(store, document, typed):
         typed = ""
     document = replace(document, password_changed=_mark(store, document, before, typed), commit=base)
-    if base and not ldap_document.changes(before, document) and read(store).commit == base:
+    if base and not typed and not ldap_document.changes(before, document) and read(store).commit == base:
         return before
 
     def keep(_newest: str | None) -> None:
@@ -137,7 +137,7 @@ def _is_known(store: Store, document: Document, typed: str) -> bool:
 def _mark(store: Store, document: Document, before: Document, typed: str) -> str:
     """Return when the password was saved that this version has."""
     if typed:
-        return datetime.now(UTC).isoformat(timespec="seconds")
+        return datetime.now(UTC).isoformat()
     return before.password_changed if document.text("AUTH_LDAP_BIND_USER") else ""
 
 

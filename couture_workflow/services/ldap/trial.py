@@ -149,10 +149,9 @@ def tried(settings: dict[str, Any], person: dict[str, str]) -> dict[str, Any]:
     try:
         connection = _connected(course)
         if values["AUTH_LDAP_BIND_USER"]:
-            found = _by_service(course, connection, settings["password"], person)
+            _tell_roles(course, _by_service(course, connection, settings["password"], person))
         else:
-            found = _by_name(course, connection, person)
-        _tell_roles(course, found)
+            _tell_roles(course, _by_name(course, connection, person))
     except _EndedError:
         pass
     return {"steps": course.steps, "email": course.email, "roles": list(course.roles)}

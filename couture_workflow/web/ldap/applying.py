@@ -102,7 +102,7 @@ def _settings(former: dict[str, Any]) -> tuple[Applied, dict[str, Any]]:
 
 
 def _nobody_left(document: Document) -> str:
-    """Return why nobody could repair the settings, "" if somebody can; an import may name accounts of others."""
+    """Return why nobody could repair the settings, "" if somebody can; an import may name other accounts."""
     try:
         return next((p.message for p in accounts.problems(document) if p.field == "LOCAL_ACCOUNTS"), "")
     except SQLAlchemyError as error:  # the tables are not there yet

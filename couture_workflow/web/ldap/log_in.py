@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class DirectoryLogIn:
-    """Goes before a security manager of Airflow: local accounts by their password, others by the directory."""
+    """Goes before Airflow's security manager: local accounts by their password, others by the directory."""
 
     @property
     def _values(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class DirectoryLogIn:
             return None
 
     def auth_user_db(self, username: str | None, password: str | None, rotate_session_id: bool = True) -> Any:
-        """Return a local account; others are known by the directory alone, whatever password they had here."""
+        """Return a local account; others are known by the directory alone, not by a password from before."""
         name = (username or "").strip()
         if not self._is_local(name):
             return None
