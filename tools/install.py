@@ -16,14 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from couture_workflow.services.runtimes import python_ldap  # noqa: E402
 from couture_workflow.services.runtimes.progress import BEFORE_VARIABLE, Pip, Progress, follow  # noqa: E402
 
 #: Steps here, and those of `couture-workflow install` that come after them.
 OWN, LATER = 3, 3
-#: What the build of python-ldap needs, and where it may be.
-HEADERS = ("ldap.h", "sasl/sasl.h")
-INCLUDES = ("/usr/include", "/usr/local/include")
-LDAP_LATER = "docs/ldap.md says how it is brought later"
 AGAIN = "Type make install again: it goes on from there."
 
 
@@ -70,25 +67,6 @@ def install_packages(progress: Progress, folder: Path, packages: Sequence[str], 
         )
 
 
-def install_ldap(progress: Progress, folder: Path, constraints: Path) -> None:
-    """Build python-ldap where the headers of OpenLDAP are; without it all works but log-in by a directory."""
-    python = str(folder / "bin" / "python")
-    if not follow([python, "-c", "import ldap"], lambda line: None):
-        progress.doing("looking", result="it is there")
-        return
-    missing = [name for name in HEADERS if not any((Path(root) / name).exists() for root in INCLUDES)]
-    missing += [] if shutil.which(os.environ.get("CC", "cc")) else ["a C compiler"]
-    if missing:
-        progress.doing("looking", result=f"left out: there is no {' and no '.join(missing)}; {LDAP_LATER}")
-        return
-    progress.doing("building it")
-    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-    if follow([*pip, "--constraint", str(constraints), "python-ldap"], Pip(progress, [constraints]).line):
-        progress.doing("building it", result=f"left out: it cannot be built; {LDAP_LATER}")
-    else:
-        progress.doing("building it", result="done")
-
-
 def main(
     folder: Path,
     packages: Sequence[str] = ("--editable", ".[dev]"),
@@ -102,7 +80,7 @@ def main(
         with progress.step("Airflow and what else the workbench needs"):
             install_packages(progress, folder, packages, constraints)
         with progress.step("log-in by a directory: python-ldap"):
-            install_ldap(progress, folder, constraints)
+            python_ldap.install(progress, str(folder / "bin" / "python"), constraints=[constraints])
     except InstallError as error:
         sys.stderr.write(f"{error}\n{AGAIN}\n")
         return 1
