@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from couture_workflow.exceptions import InvalidError
 from couture_workflow.services.ldap import applied, configuration, library, trial
 from couture_workflow.services.ldap import document as ldap_document
 from couture_workflow.services.ldap.document import MASK, Document
-from couture_workflow.services.ldap.fields import BY_NAME, PASSWORD
+from couture_workflow.services.ldap.fields import BY_NAME, LDAP, PASSWORD
 from couture_workflow.services.ldap.rules import Problem, errors
 from couture_workflow.services.ldap.trial import Trial
 from couture_workflow.web.audit import audit
@@ -141,8 +142,15 @@ def refused(found: list[Problem]) -> dict[str, Any]:
 
 
 def tried(sent: Sent, user: Any, *, username: object, password: object) -> Trial:
-    """Try to log in as somebody with settings that need not be saved; what was typed is not kept."""
+    """Try to log in as somebody with settings that need not be saved; what was typed is not kept.
+
+    ``InvalidError`` for settings that could not be saved either, but for the local accounts.
+    """
     name, secret = trial.check_person(username, password)
+    meant = Document({**sent.document.values, "AUTH_TYPE": LDAP})
+    for problem in errors(configuration.problems(store(), meant, typed=sent.typed)):
+        if problem.field != "LOCAL_ACCOUNTS":
+            raise InvalidError(problem.message, field=problem.field)
     saved = configuration.password(store(), sent.document) or ""
     found = trial.run(sent.document, bind_password=sent.typed or saved, username=name, password=secret)
     found = accounts.with_account(sent.document, found, name)

@@ -144,6 +144,10 @@ def test_test_needs_a_name_and_tells_what_is_wrong(person: Person) -> None:
     for body, field in (({"username": "", "password": "x"}, "username"), ({"username": "a"}, "password")):
         answer = person.call("test", GOOD, **body)
         assert (answer.status_code, answer.json()["field"]) == (422, field)
+    empty = person.call("test", {"AUTH_TYPE": "database"}, username="alice", password="x")
+    assert (empty.status_code, empty.json()["field"]) == (422, "AUTH_LDAP_SERVER")
+    odd = person.call("test", {**GOOD, "AUTH_LDAP_SEARCH_FILTER": "(a=b"}, username="alice", password="x")
+    assert (odd.status_code, odd.json()["field"]) == (422, "AUTH_LDAP_SEARCH_FILTER")
 
 
 @pytest.mark.parametrize("account", ["dev", "op", "user", "viewer", "nobody"])
