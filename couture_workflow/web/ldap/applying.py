@@ -20,13 +20,10 @@ from couture_workflow.services.ldap.document import Document
 from couture_workflow.services.ldap.fields import DATABASE, FIELDS, LDAP, PASSWORD
 from couture_workflow.services.ldap.rules import errors
 from couture_workflow.store.home import Store
-from couture_workflow.web.ldap import accounts
+from couture_workflow.web.ldap import SETTINGS, accounts
 from couture_workflow.web.state import store
 
 log = logging.getLogger(__name__)
-
-#: Where the settings of this package are in the configuration of Flask.
-SETTINGS = "COUTURE_LDAP"
 
 _OPTION = "AIRFLOW__FAB__CONFIG_FILE"
 _FORMER = "AIRFLOW__FAB__CONFIG_FILE_FORMER"

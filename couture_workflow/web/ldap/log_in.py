@@ -8,16 +8,21 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
+from airflow.providers.fab.auth_manager.security_manager.override import (
+    FabAirflowSecurityManagerOverride,
+    FabException,
+)
 from flask import current_app
-from flask_appbuilder.exceptions import FABException
 
 from couture_workflow.exceptions import CoutureError
 from couture_workflow.services.ldap import search
 from couture_workflow.services.ldap.names import NameFormat
 from couture_workflow.services.ldap.roles import resulting
+from couture_workflow.web.ldap import SETTINGS
 
 log = logging.getLogger(__name__)
+
+_TRIAL = "Admin > LDAP Configuration, Test as user,"
 
 
 class DirectoryLogIn:
@@ -25,7 +30,7 @@ class DirectoryLogIn:
 
     @property
     def _values(self) -> dict[str, Any]:
-        found: dict[str, Any] = current_app.config["COUTURE_LDAP"]
+        found: dict[str, Any] = current_app.config[SETTINGS]
         return found
 
     @property
@@ -50,14 +55,11 @@ class DirectoryLogIn:
             return parent.auth_user_db(name, password, rotate_session_id)
         try:
             return parent.auth_user_ldap(name, password, rotate_session_id)
-        except (ValueError, TypeError, FABException) as error:
-            log.error(
-                "%r cannot log in by the directory: %s. Admin > LDAP Configuration, Test as user, tells "
-                "more.",
-                name,
-                error,
-            )
-            return None
+        except FabException:
+            log.error("No account can be made for %r: another one may have its e-mail address.", name)
+        except (ValueError, TypeError) as error:
+            log.error("%r cannot log in by the directory: %s. %s tells more.", name, error, _TRIAL)
+        return None
 
     def auth_user_db(self, username: str | None, password: str | None, rotate_session_id: bool = True) -> Any:
         """Return a local account; others are known by the directory alone, not by a password from before."""

@@ -54,7 +54,7 @@ def manager(slapd: Slapd, session: Any) -> Callable[..., Any]:
         from airflow.providers.fab.www.security_appless import ApplessAirflowSecurityManager
 
         from couture_workflow.services.ldap import trial
-        from couture_workflow.web.ldap.applying import SETTINGS
+        from couture_workflow.web.ldap import SETTINGS
         from couture_workflow.web.ldap.log_in import manager_class
 
         # In the clear: the options of TLS stick to this process, and have tests in processes of their own.
