@@ -28,7 +28,10 @@ from tests.services.slapd import (
     password,
 )
 
-pytestmark = pytest.mark.skipif(not library.is_installed(), reason="needs python-ldap")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not library.is_installed(), reason="needs python-ldap"),
+]
 
 
 @pytest.fixture(autouse=True)

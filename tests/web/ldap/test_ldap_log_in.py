@@ -18,7 +18,10 @@ from couture_workflow.services.workbench import doctor
 from tests.services.slapd import ADMINS, GROUPS, HOSTILE, SERVICE_PASSWORD, Slapd, dn_of, password
 from tests.support.api_server import ApiServer
 
-pytestmark = pytest.mark.skipif(not library.is_installed(), reason="needs python-ldap")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not library.is_installed(), reason="needs python-ldap"),
+]
 
 
 @pytest.fixture(scope="module")
