@@ -5,6 +5,7 @@ __all__ = [
     "configuration",
     "document",
     "fields",
+    "handshake",
     "library",
     "names",
     "roles",

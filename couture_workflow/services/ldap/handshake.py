@@ -1,6 +1,8 @@
-"""Why a protected connection to a directory is not made: tried by Python's own TLS, which says it in words.
+"""Protected connections to a directory, tried by Python's own TLS: which servers answer, and why one fails.
 
-The LDAP library of some systems has no more to say than "unknown error code".
+The LDAP library of some systems has no more to say than "unknown error code". And where it uses GnuTLS, as
+on Debian, its limits of time do not hold for the handshake: a server that takes a connection and says nothing
+makes it ask the socket again and again, for ever. So it only gets servers that have just made a handshake.
 """
 
 from __future__ import annotations
@@ -26,6 +28,28 @@ def why(values: Mapping[str, Any], seconds: float) -> str:
     return ""
 
 
+def answering(values: Mapping[str, Any], seconds: float) -> list[str]:
+    """Return the servers that leave nobody waiting; what else is wrong with one, the LDAP library says."""
+    return [each for each in str(values["AUTH_LDAP_SERVER"]).split() if not _is_silent(each, values, seconds)]
+
+
+def _is_silent(address: str, values: Mapping[str, Any], seconds: float) -> bool:
+    parts = urlsplit(address)
+    if parts.scheme != "ldaps" and not values["AUTH_LDAP_USE_TLS"]:
+        return False  # the limits of the LDAP library hold
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is said over it
+    place = (parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 389))
+    try:
+        with contextlib.closing(socket.create_connection(place, timeout=seconds)) as connection:
+            _protected(connection, place[0], parts.scheme, values, context)
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _why(address: str, values: Mapping[str, Any], seconds: float) -> str:
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 389)
@@ -46,7 +70,7 @@ def _why(address: str, values: Mapping[str, Any], seconds: float) -> str:
         return f"{place}, cannot be reached ({said}). Look whether the directory runs and listens there."
     with contextlib.closing(connection):
         try:
-            return _protected(connection, host, parts.scheme, values)
+            return _protected(connection, host, parts.scheme, values, _context(values))
         except TimeoutError:
             return f"{place}, is silent: it takes the connection and says nothing."
         except ssl.SSLCertVerificationError as error:
@@ -61,14 +85,17 @@ def _why(address: str, values: Mapping[str, Any], seconds: float) -> str:
             return f"{place}, ended the connection ({said.lower()}). Look at scheme, port and STARTTLS."
 
 
-def _protected(connection: socket.socket, host: str, scheme: str, values: Mapping[str, Any]) -> str:
+def _protected(
+    connection: socket.socket, host: str, scheme: str, values: Mapping[str, Any], context: ssl.SSLContext
+) -> str:
+    """Make a handshake and return why there is none, "" if there is one or none is wanted."""
     if values["AUTH_LDAP_USE_TLS"]:
         connection.sendall(_STARTTLS)
         if _SUCCESS not in connection.recv(4096):
             return f"{host} refuses STARTTLS. Use ldaps://, or let the directory offer it."
     elif scheme != "ldaps":
         return ""
-    with _context(values).wrap_socket(connection, server_hostname=host):
+    with context.wrap_socket(connection, server_hostname=host):
         return ""
 
 

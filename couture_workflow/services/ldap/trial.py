@@ -161,6 +161,8 @@ def use_limits(ldap: Any, seconds: float) -> None:
     """Bound every connection of this process: connecting, and each answer. One limit leaves the other out."""
     ldap.set_option(ldap.OPT_NETWORK_TIMEOUT, seconds)
     ldap.set_option(ldap.OPT_TIMEOUT, seconds)
+    for name, value in (("IDLE", 10), ("INTERVAL", 2), ("PROBES", 3)):  # a machine that is gone is noticed
+        ldap.set_option(getattr(ldap, f"OPT_X_KEEPALIVE_{name}"), value)
 
 
 def _use_certificates(ldap: Any, values: Mapping[str, Any]) -> None:
@@ -195,7 +197,10 @@ def _connected(course: _Course) -> Any:
     use_limits(ldap, seconds)
     with course.step(CONNECT):
         _use_certificates(ldap, values)
-        connection = ldap.initialize(values["AUTH_LDAP_SERVER"])
+        if not (servers := handshake.answering(values, seconds)):
+            course.bad(CONNECT, handshake.why(values, seconds) or "No server answers in time.")
+            raise _EndedError
+        connection = ldap.initialize(" ".join(servers))
         connection.set_option(ldap.OPT_REFERRALS, 0)
         if error := _unconnected(ldap, connection, values):
             own = said.in_words(error, name=CONNECT)

@@ -6,6 +6,7 @@ It is a security manager, which Airflow lets an installation bring along (``SECU
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 from typing import Any
 
 from airflow.providers.fab.auth_manager.security_manager.override import (
@@ -15,7 +16,7 @@ from airflow.providers.fab.auth_manager.security_manager.override import (
 from flask import current_app
 
 from couture_workflow.exceptions import CoutureError
-from couture_workflow.services.ldap import search
+from couture_workflow.services.ldap import handshake, search
 from couture_workflow.services.ldap.names import NameFormat
 from couture_workflow.services.ldap.roles import resulting
 from couture_workflow.web.ldap import SETTINGS
@@ -23,6 +24,8 @@ from couture_workflow.web.ldap import SETTINGS
 log = logging.getLogger(__name__)
 
 _TRIAL = "Admin > LDAP Configuration, Test as user,"
+#: Servers for the log-in that is under way.
+_servers: ContextVar[str] = ContextVar("servers", default="")
 
 
 class DirectoryLogIn:
@@ -39,6 +42,11 @@ class DirectoryLogIn:
         form = str(self._values["AUTH_LDAP_USERNAME_FORMAT"])
         return NameFormat(form) if form else ""
 
+    @property
+    def auth_ldap_server(self) -> str:
+        """Return the servers that answer: the LDAP library would wait for another one for ever."""
+        return _servers.get() or str(self._values["AUTH_LDAP_SERVER"])
+
     def auth_user_ldap(
         self, username: str | None, password: str | None, rotate_session_id: bool = True
     ) -> Any:
@@ -53,6 +61,11 @@ class DirectoryLogIn:
         parent: Any = super()
         if self._is_local(name):
             return parent.auth_user_db(name, password, rotate_session_id)
+        servers = handshake.answering(self._values, float(self._values["LDAP_TIMEOUT"]))
+        if not servers:
+            log.error("%r cannot log in: no server of the directory answers. %s tells more.", name, _TRIAL)
+            return None
+        _servers.set(" ".join(servers))
         try:
             return parent.auth_user_ldap(name, password, rotate_session_id)
         except FabException:

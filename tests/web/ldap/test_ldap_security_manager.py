@@ -223,3 +223,8 @@ def test_silent_directory_holds_a_log_in_up_for_the_patience_alone(manager: Any,
     with manager() as found, slapd.silent():
         trial.use_limits(ldap, 0.5)
         assert log_in(found, "alice") is None  # it would hang for ever with one of the two limits alone
+    # The limits of the LDAP library do not hold for the handshake: it would spin for ever.
+    secure = {"AUTH_LDAP_SERVER": slapd.secure_url, "LDAP_TIMEOUT": 1}
+    for encrypted in (secure, {"AUTH_LDAP_USE_TLS": True, "LDAP_TIMEOUT": 1}):
+        with manager(**encrypted) as found, slapd.silent():
+            assert log_in(found, "alice") is None
