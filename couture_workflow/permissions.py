@@ -65,6 +65,7 @@ JUPYTER = "Jupyter"
 NOTEBOOK_SCHEDULES = "Notebook Schedules"
 HADOOP_CONFIGURATION = "Hadoop Configuration"
 KERBEROS_CONFIGURATION = "Kerberos Configuration"
+LDAP_CONFIGURATION = "LDAP Configuration"
 
 #: Resource -> actions that exist on it.
 RESOURCES: dict[str, tuple[str, ...]] = {
@@ -82,6 +83,7 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     NOTEBOOK_SCHEDULES: (READ, CREATE, EDIT, DELETE),
     HADOOP_CONFIGURATION: (READ, EDIT),
     KERBEROS_CONFIGURATION: (READ, EDIT),
+    LDAP_CONFIGURATION: (READ, EDIT),
 }
 
 HOOK = SharedSecret("the secret of the web hook")

@@ -42,6 +42,7 @@ class CouturePlugin(AirflowPlugin):
         from couture_workflow.web import audit, log_in_limit
         from couture_workflow.web.app import pages_app
         from couture_workflow.web.jupyter.proxy import jupyter_app
+        from couture_workflow.web.ldap import applying as ldap_applying
         from couture_workflow.web.paths import APIS, JUPYTER, PAGES
 
         audit.listen_to_log_ins()
@@ -49,6 +50,7 @@ class CouturePlugin(AirflowPlugin):
         client_address.listen()
         signing_key.keep()
         ended_tokens.end()
+        ldap_applying.take_over()
         return [
             {"name": "Couture Workflow pages", "url_prefix": PAGES, "app": pages_app(_flask_app)},
             {"name": "Couture Workflow JupyterLab", "url_prefix": JUPYTER, "app": jupyter_app()},

@@ -45,6 +45,8 @@ EXPECTED: dict[str, set[str]] = {
     "can read on DAG Repository": {"Admin"},
     "can edit on DAG Repository": {"Admin"},
     "can read on Import and Export": {"Admin"},
+    "can read on LDAP Configuration": {"Admin"},
+    "can edit on LDAP Configuration": {"Admin"},
     "can read on Jupyter": {"Admin", "Developer"},
     "can edit on Jupyter": {"Admin"},
     "can read on Hadoop Configuration": {"Admin"},
@@ -76,6 +78,7 @@ MENU: dict[str, list[str] | None] = {
         "Jupyter Notebook",
         "Jupyter Servers",
         "Notebook Schedules",
+        "LDAP Configuration",
         EDIT,
         *ZOOM,
     ],
@@ -253,6 +256,7 @@ def test_menu_holds_what_the_role_may_open(role: str, clients: dict[str, httpx.C
 
 
 def test_one_entry_of_the_menu_leads_to_every_page_and_each_keeps_its_address() -> None:
+    """What is for administrators is in Airflow's own menu *Admin*, too."""
     from couture_workflow.plugin import CouturePlugin
     from couture_workflow.views import PAGES as pages
     from couture_workflow.web.paths import NAV_OUTSIDE_HUB
@@ -263,9 +267,11 @@ def test_one_entry_of_the_menu_leads_to_every_page_and_each_keeps_its_address() 
 
     assert menu == [
         ("couture/developer/", permissions.DEVELOPER_HUB),
+        ("couture/ldap-configuration/", permissions.LDAP_CONFIGURATION),
         ("couture/runs/", NAV_OUTSIDE_HUB),
     ]
-    assert framed == {
+    assert {entry["name"] for entry in entries if entry.get("category") == "admin"} == {"LDAP Configuration"}
+    assert framed | dict(menu[1:-1]) == {
         f"couture{page.route_base}/": page.permission.resource
         for page in pages
         if isinstance(page.permission, permissions.Permission)

@@ -81,4 +81,5 @@ views = plugins_manager._get_ui_plugins()[0]
 print(json.dumps([view["name"] for view in views if view["destination"] == "nav"]))
 """
 
-    assert json.loads(in_fresh_process(program, tmp_path)) == ["Developer", "Spark Jobs and Notebooks"]
+    menu = json.loads(in_fresh_process(program, tmp_path))
+    assert menu == ["Developer", "LDAP Configuration", "Spark Jobs and Notebooks"]

@@ -16,10 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from couture_workflow.services.runtimes import python_ldap  # noqa: E402
 from couture_workflow.services.runtimes.progress import BEFORE_VARIABLE, Pip, Progress, follow  # noqa: E402
 
 #: Steps here, and those of `couture-workflow install` that come after them.
-OWN, LATER = 2, 3
+OWN, LATER = 3, 3
 AGAIN = "Type make install again: it goes on from there."
 
 
@@ -78,6 +79,8 @@ def main(
             make_environment(progress, folder)
         with progress.step("Airflow and what else the workbench needs"):
             install_packages(progress, folder, packages, constraints)
+        with progress.step("log-in by a directory: python-ldap"):
+            python_ldap.install(progress, str(folder / "bin" / "python"), constraints=[constraints])
     except InstallError as error:
         sys.stderr.write(f"{error}\n{AGAIN}\n")
         return 1

@@ -33,6 +33,7 @@ _ROUTERS = {
     "git_remote": ("git.routes",),
     "hadoop": ("hadoop.routes",),
     "kerberos": ("kerberos.routes",),
+    "ldap": ("ldap.routes",),
 }
 
 

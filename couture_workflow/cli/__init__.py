@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from couture_workflow import __version__
-from couture_workflow.cli import archives, backup, container, dags, dags_sync, dags_upgrade, spark, workbench
+from couture_workflow.cli import (
+    archives,
+    auth,
+    backup,
+    container,
+    dags,
+    dags_sync,
+    dags_upgrade,
+    spark,
+    workbench,
+)
 from couture_workflow.cli.commands import Command
 from couture_workflow.exceptions import CoutureError
 
@@ -20,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     **workbench.COMMANDS,
     **backup.COMMANDS,
     **archives.COMMANDS,
+    **auth.COMMANDS,
     **container.COMMANDS,
     **dags.COMMANDS,
     **dags_sync.COMMANDS,
@@ -29,6 +40,7 @@ COMMANDS: dict[str, Command] = {
 
 #: First word of the commands that have two -> what they are about.
 GROUPS: dict[str, str] = {
+    "auth": "How people log in, from the shell.",
     "container": "What the services of docker-compose.yml run beside Airflow.",
     "dags": "Check, upgrade and synchronise DAG files.",
     "spark": "Check Spark jobs.",

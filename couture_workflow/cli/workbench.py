@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from couture_workflow import __version__
@@ -76,15 +77,18 @@ def _collect(store: Store) -> None:
 
 def install(arguments: argparse.Namespace) -> int:
     """Install what does not come with the package: Java, git, the Spark and the Jupyter runtime."""
-    from couture_workflow.services.runtimes import install, joined, system_packages
+    from couture_workflow.services.runtimes import install, joined, python_ldap, system_packages
     from couture_workflow.services.runtimes.progress import Progress
 
     programs = system_packages.FOR_TESTS if arguments.tests else system_packages.FOR_RUNNING
-    progress = Progress(3)
+    progress = Progress(4 if arguments.tests else 3)
     try:
         with progress.step(system_packages.in_words(programs)):
             progress.doing("looking", result="all of it is there")
             system_packages.ensure(programs, report=progress.doing)
+        if arguments.tests:
+            with progress.step("log-in by a directory: python-ldap"):
+                python_ldap.install(progress, sys.executable)
         install.install_spark(progress=progress)
         install.install_jupyter(progress=progress)
         joined.join(report=progress.report)
@@ -157,7 +161,7 @@ COMMANDS: dict[str, Command] = {
                 ("--tests",),
                 {
                     "action": "store_true",
-                    "help": "also what the tests need: a JDK, Maven, Chromium, curl, Docker, a Kerberos KDC",
+                    "help": "also what the tests need: a JDK, Maven, Chromium, curl, Docker, a KDC, OpenLDAP",
                 },
             ),
         ),

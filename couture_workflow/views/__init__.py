@@ -16,6 +16,7 @@ from couture_workflow.views.hub import DeveloperHubPage
 from couture_workflow.views.jupyter.lab import JupyterNotebookPage
 from couture_workflow.views.jupyter.servers import JupyterServersPage
 from couture_workflow.views.kerberos.configuration import KerberosConfigurationPage
+from couture_workflow.views.ldap.configuration import LdapConfigurationPage
 from couture_workflow.views.review.review import DagReviewPage
 from couture_workflow.views.runs.compare import CompareRunsPage
 from couture_workflow.views.runs.details import RunsPage
@@ -42,6 +43,7 @@ PAGES: tuple[type[CouturePage], ...] = (
     HadoopConfigurationPage,
     ImportExportPage,
     KerberosConfigurationPage,
+    LdapConfigurationPage,
     RunListPage,
     RunsPage,
     RunOutputPage,

@@ -15,6 +15,7 @@ from couture_workflow.permissions import (
     IMPORT_EXPORT,
     JUPYTER,
     KERBEROS_CONFIGURATION,
+    LDAP_CONFIGURATION,
     NOTEBOOK_SCHEDULES,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
@@ -49,6 +50,7 @@ def entries() -> list[dict[str, Any]]:
         _framed("Jupyter Notebook", "jupyter-notebook", JUPYTER),
         _framed("Jupyter Servers", "jupyter-servers", JUPYTER, **{paths.NAV_ACTION: EDIT}),
         _framed("Notebook Schedules", "notebook-schedules", NOTEBOOK_SCHEDULES),
+        _entry("LDAP Configuration", "ldap-configuration", LDAP_CONFIGURATION, "ldap", category="admin"),
         # Who may open the hub finds it there; the others may read runs too.
         _entry("Spark Jobs and Notebooks", "runs", paths.NAV_OUTSIDE_HUB, "runs", category="browse"),
         _entry(

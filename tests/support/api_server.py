@@ -92,6 +92,10 @@ class ApiServer:
             check=True,
             capture_output=True,
         )
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Start with the database that is there, wait until the server answers."""
         command = ["airflow", "api-server", "--host", "127.0.0.1", "--port", str(self.port)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", *command, "--workers", str(self.workers)],

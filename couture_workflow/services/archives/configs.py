@@ -16,8 +16,10 @@ from couture_workflow.permissions import (
     CODE_BRICKS,
     HADOOP_CONFIGURATION,
     KERBEROS_CONFIGURATION,
+    LDAP_CONFIGURATION,
     SPARK_CONFIGURATION,
 )
+from couture_workflow.services.archives import ldap as archived_ldap
 from couture_workflow.services.archives import trees
 from couture_workflow.services.archives.plans import (
     Item,
@@ -38,6 +40,7 @@ from couture_workflow.services.hadoop import index as hadoop_index
 from couture_workflow.services.hadoop import secrets as hadoop_secrets
 from couture_workflow.services.kerberos import configuration as kerberos_configuration
 from couture_workflow.services.kerberos import keytabs
+from couture_workflow.services.ldap.document import PATH as LDAP
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark import document as spark_document
 from couture_workflow.services.spark.document import PATH, Document, Sealed
@@ -80,7 +83,7 @@ def export(store: Store, *, readable: Readable) -> Export:
 
 
 def _without_secrets(path: str, entry: Entry) -> tuple[Entry, tuple[str, ...]]:
-    if path != PATH and not _HADOOP.fullmatch(path):
+    if path not in (PATH, LDAP) and not _HADOOP.fullmatch(path):
         return entry, ()
     content = b"".join(entry.read())
     if path == PATH:
@@ -88,6 +91,8 @@ def _without_secrets(path: str, entry: Entry) -> tuple[Entry, tuple[str, ...]]:
         public = {name: value for name, value in document.configurations.items() if isinstance(value, str)}
         names = tuple(document.configurations.keys() - public.keys())
         content = spark_document.dump(replace(document, configurations=public))
+    elif path == LDAP:
+        content, names = archived_ldap.without_password(content)
     else:
         content, names = hadoop_secrets.without_secrets(content)
     return Entry(entry.path, len(content), hashlib.sha256(content).hexdigest(), lambda: (content,)), names
@@ -98,6 +103,8 @@ def _resource(path: str) -> str:
         return HADOOP_CONFIGURATION
     if path == kerberos_configuration.PATH:
         return KERBEROS_CONFIGURATION
+    if path == LDAP:
+        return LDAP_CONFIGURATION
     return CODE_BRICKS if path.startswith("bricks/") else SPARK_CONFIGURATION
 
 
@@ -127,12 +134,14 @@ class _Planning:
             self._add_hadoop_index(member, content)
         elif path == kerberos_configuration.PATH:
             self._add_kerberos(member, path, content)
+        elif path == LDAP:
+            self._add_ldap(member, content)
         elif brick := _BRICK.fullmatch(path):
             _check_brick(brick[1], member, content)
             self._add(path, content)
         else:
             raise ArchiveError(
-                f"{quote(member)} is no configuration: spark.yaml, spark-defaults.conf, "
+                f"{quote(member)} is no configuration: spark.yaml, spark-defaults.conf, ldap.yaml, "
                 "hadoop/<group>/<name>.xml, hadoop/groups.yaml, krb5.conf and bricks/<name>.yaml are. Leave "
                 "it out.",
                 member=member,
@@ -208,6 +217,12 @@ class _Planning:
                     "Upload it in Admin > Kerberos Configuration."
                 )
                 self.missing.append(Missing(kerberos_configuration.PATH, name, message, blocks=False))
+
+    def _add_ldap(self, member: str, content: bytes) -> None:
+        present = self.store.config.read(LDAP, commit=self.base) if LDAP in self.present else b""
+        taken = archived_ldap.read(self.store, content, present, member=member)
+        self.notes += taken.notes
+        self._add(LDAP, taken.content, same=taken.is_same)
 
     def _add_spark(self, member: str, path: str, content: bytes) -> None:
         present = self._present_spark()

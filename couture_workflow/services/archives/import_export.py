@@ -19,6 +19,7 @@ from couture_workflow.permissions import (
     DAG_FILES,
     HADOOP_CONFIGURATION,
     KERBEROS_CONFIGURATION,
+    LDAP_CONFIGURATION,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
 )
@@ -61,7 +62,13 @@ Noun = Literal["configs", "dependencies", "dags"]
 
 #: Noun -> resources in ``permissions`` that guard its parts; the first guards the noun as a whole.
 NOUNS: dict[Noun, tuple[str, ...]] = {
-    "configs": (SPARK_CONFIGURATION, CODE_BRICKS, HADOOP_CONFIGURATION, KERBEROS_CONFIGURATION),
+    "configs": (
+        SPARK_CONFIGURATION,
+        CODE_BRICKS,
+        HADOOP_CONFIGURATION,
+        KERBEROS_CONFIGURATION,
+        LDAP_CONFIGURATION,
+    ),
     "dependencies": (SPARK_DEPENDENCIES, CODE_ARTIFACTS),
     "dags": (DAG_FILES,),
 }
@@ -73,14 +80,17 @@ NOUN_PARTS: dict[str, dict[str, str]] = {
         "Hadoop files": "hadoop/",
         "Code bricks": "bricks/",
         "Kerberos": "krb5.conf",
+        "LDAP settings": "ldap.yaml",
         "Spark settings": "",
     },
 }
-#: Kind of configuration -> the resource that guards it, if it is not that of Spark.
-_GUARDS = {
+
+#: Part of the configurations -> what guards it, where that is not the Spark configuration.
+_PART_RESOURCES = {
     "Code bricks": CODE_BRICKS,
     "Hadoop files": HADOOP_CONFIGURATION,
     "Kerberos": KERBEROS_CONFIGURATION,
+    "LDAP settings": LDAP_CONFIGURATION,
 }
 
 #: Saves DAG files and returns the id of the commit: is given the changes and the commit that they start from.
@@ -148,7 +158,7 @@ def holdings(store: Store, noun: Noun, *, readable: Readable) -> list[Holding]:
     groups: dict[str, list[int]] = {what: [] for what in NOUN_PARTS[noun]}
     for entry in entries:
         what = next(name for name, prefix in NOUN_PARTS[noun].items() if entry.path.startswith(prefix))
-        if noun == "dags" or readable(_GUARDS.get(what, SPARK_CONFIGURATION)):
+        if noun == "dags" or readable(_PART_RESOURCES.get(what, SPARK_CONFIGURATION)):
             groups[what].append(entry.size)
     return [Holding(what, len(sizes), sum(sizes)) for what, sizes in groups.items()]
 

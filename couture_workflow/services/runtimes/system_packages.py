@@ -1,4 +1,4 @@
-"""Programs that do not come from PyPI: Java, git; for the tests a JDK, Maven, Chromium and more.
+"""Programs that do not come from PyPI: Java, git; for the tests a JDK, Maven, Chromium, servers and more.
 
 On Debian and Ubuntu they are installed through apt when the caller is root; otherwise the error is the one
 line to type.
@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from couture_workflow.exceptions import RuntimeMissingError
-from couture_workflow.services.runtimes import installed
+from couture_workflow.services.runtimes import installed, python_ldap
 from couture_workflow.services.runtimes.progress import follow
+
+#: Tells Debian whether the server of a package may be started.
+_POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,13 @@ class Program:
     """Something that must be on this machine.
 
     :param packages: names of the Debian packages that bring it, best first.
+    :param is_service: the package would start a server, which nobody here wants.
     """
 
     name: str
     packages: tuple[str, ...]
     present: Callable[[], bool]
+    is_service: bool = False
 
 
 def _has_java() -> bool:
@@ -40,6 +46,15 @@ def _has_java() -> bool:
 
 def _on_path(*names: str) -> Callable[[], bool]:
     return lambda: any(shutil.which(name) for name in names)
+
+
+def _in_sbin(name: str) -> Callable[[], bool]:
+    """Look where programs of administrators are, too."""
+    return lambda: bool(shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"))
+
+
+def _header(name: str) -> Callable[[], bool]:
+    return lambda: any((Path(root) / name).exists() for root in python_ldap.INCLUDES)
 
 
 def _openjdk(kind: str) -> tuple[str, ...]:
@@ -60,9 +75,18 @@ FAKETIME = Program(
 )
 DOCKER = Program("Docker", ("docker.io",), lambda: bool(shutil.which("docker") and shutil.which("dockerd")))
 
+SLAPD = Program("OpenLDAP's server", ("slapd",), _in_sbin("slapd"), is_service=True)
+LDAP_UTILS = Program("OpenLDAP's commands", ("ldap-utils",), _on_path("ldapadd"))
+LDAP_HEADERS = Program("OpenLDAP's headers", ("libldap-dev", "libldap2-dev"), _header("ldap.h"))
+SASL_HEADERS = Program("SASL's headers", ("libsasl2-dev",), _header("sasl/sasl.h"))
+
 #: What the workbench needs, and what its tests need beside that.
 FOR_RUNNING = (JAVA, GIT)
-FOR_TESTS = (JAVA, GIT, JDK, MAVEN, CHROMIUM, CURL, DOCKER, KINIT, KDC, KADMIN, FAKETIME)
+FOR_TESTS = (
+    *(JAVA, GIT, JDK, MAVEN, CHROMIUM, CURL, DOCKER),
+    *(KINIT, KDC, KADMIN, FAKETIME),
+    *(SLAPD, LDAP_UTILS, LDAP_HEADERS, SASL_HEADERS),
+)
 
 
 def in_words(programs: Iterable[Program]) -> str:
@@ -86,13 +110,28 @@ def ensure(programs: Iterable[Program], *, report: Callable[[str], None]) -> Non
         )
     report(f"installing {names} with apt-get")
     packages = [_available(program) for program in missing]
-    _apt("install", "--yes", "--no-install-recommends", *packages)
+    with _not_started() if any(program.is_service for program in missing) else nullcontext():
+        _apt("install", "--yes", "--no-install-recommends", *packages)
     for program in missing:
         if not program.present():
             raise RuntimeMissingError(
                 f"{program.name} is still missing after apt-get install {' '.join(packages)}: "
                 "install it by hand."
             )
+
+
+@contextmanager
+def _not_started() -> Iterator[None]:
+    """Keep Debian from starting the servers of packages, unless the machine has its own rule for that."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink(missing_ok=True)
 
 
 def _available(program: Program) -> str:

@@ -28,6 +28,8 @@ from couture_workflow.exceptions import (
 from couture_workflow.patches import guard as patch_guard
 from couture_workflow.services.archives import uploads as archive_uploads
 from couture_workflow.services.workbench import doctor_hadoop, doctor_kerberos
+from couture_workflow.services.ldap import applied as ldap_applied
+from couture_workflow.services.ldap.document import PATH as LDAP_SETTINGS
 from couture_workflow.store import atomic, file_sets, pending_files
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
 from couture_workflow.store.home import Store
@@ -79,6 +81,7 @@ def check(store: Store) -> list[Finding]:
         *_check_files(store),
         *_check_leftovers(store),
         *_check_clusters(store),
+        *_check_log_in(store),
     ]
 
 
@@ -275,6 +278,13 @@ def _check_clusters(store: Store) -> Iterator[Finding]:
             yield Finding(path, problem, remedy)
     except StorageError:
         return  # reported with the repository
+
+
+def _check_log_in(store: Store) -> Iterator[Finding]:
+    """Look whether people log in as it was saved; a damaged repository is reported with it."""
+    with contextlib.suppress(StorageError):
+        if store.config.exists() and (found := ldap_applied.finding(store)):
+            yield Finding(store.config.path / LDAP_SETTINGS, *found)
 
 
 def _all_manifests(store: Store) -> Iterator[tuple[str, Manifests]]:

@@ -221,14 +221,15 @@ def test_make_install_numbers_its_steps_and_goes_on_after_a_failure(tmp_path: Pa
         finished = again.communicate()[0]
 
     assert failed.returncode == 1
-    assert "Step 2 of 5: Airflow and what else the workbench needs: broken off" in refused
+    assert "Step 2 of 6: Airflow and what else the workbench needs: broken off" in refused
     assert "pip says:\nERROR: " in refused
     assert "smaller" in refused
     assert refused.endswith("Type make install again: it goes on from there.\n")
     assert again.returncode == 0, finished
-    assert f"Step 1 of 5: the environment {tmp_path / 'venv'}: it is there, " in finished
-    assert "Step 2 of 5: Airflow and what else the workbench needs: 2 packages installed, " in finished
-    assert finished.endswith("before: 2\n")
+    assert f"Step 1 of 6: the environment {tmp_path / 'venv'}: it is there, " in finished
+    assert "Step 2 of 6: Airflow and what else the workbench needs: 2 packages installed, " in finished
+    assert "Step 3 of 6: log-in by a directory: python-ldap: left out, for " in finished
+    assert finished.endswith("before: 3\n")
 
 
 @pytest.mark.slow
@@ -246,6 +247,6 @@ def test_a_stopped_make_install_says_where_and_leaves_no_pip_behind(tmp_path: Pa
 
     assert process.returncode == 130
     assert said.splitlines()[-1] == (
-        "Stopped in Step 2 of 5: Airflow and what else the workbench needs. "
+        "Stopped in Step 2 of 6: Airflow and what else the workbench needs. "
         "Type make install again: it goes on from there."
     )

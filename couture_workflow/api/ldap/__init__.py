@@ -1,0 +1,1 @@
+"""REST API of log-in by a directory."""

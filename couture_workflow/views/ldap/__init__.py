@@ -1,0 +1,1 @@
+"""The page of log-in by a directory."""
