@@ -27,9 +27,9 @@ from couture_workflow.exceptions import (
 )
 from couture_workflow.patches import guard as patch_guard
 from couture_workflow.services.archives import uploads as archive_uploads
-from couture_workflow.services.workbench import doctor_hadoop, doctor_kerberos
 from couture_workflow.services.ldap import applied as ldap_applied
 from couture_workflow.services.ldap.document import PATH as LDAP_SETTINGS
+from couture_workflow.services.workbench import doctor_hadoop, doctor_kerberos
 from couture_workflow.store import atomic, file_sets, pending_files
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
 from couture_workflow.store.home import Store
