@@ -25,6 +25,7 @@ from couture_workflow.services.archives.plans import (
 from couture_workflow.services.archives.spark import read_settings
 from couture_workflow.services.bricks import document as brick_document
 from couture_workflow.services.bricks import rules as brick_rules
+from couture_workflow.services.git import remote
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark import document as spark_document
 from couture_workflow.services.spark.document import PATH, Document, Sealed
@@ -36,6 +37,9 @@ from couture_workflow.store.home import Store
 from couture_workflow.store.names import quote
 
 FOLDER = "configs"
+
+#: Settings of this installation alone: no archive has them, and an import leaves them as they are.
+HERE_ALONE = (remote.PATH,)
 
 _HADOOP = re.compile(r"hadoop/[^/]+/[^/]+\.xml")
 _BRICK = re.compile(r"bricks/([^/]+)\.yaml")
@@ -52,7 +56,7 @@ def export(store: Store, *, readable: Readable) -> Export:
     kept = []
     for entry in entries:
         path = entry.path.removeprefix(f"{FOLDER}/")
-        if not readable(_resource(path)):
+        if path in HERE_ALONE or not readable(_resource(path)):
             continue
         shown, names = _without_secrets(path, entry)
         if names:
@@ -97,7 +101,9 @@ class _Planning:
 
     def add(self, member: str, path: str, content: bytes) -> None:
         """Plan one file."""
-        if path in _SPARK:
+        if path in HERE_ALONE:
+            self.notes.append(f"{member} is left out: the git remote of each installation is its own.")
+        elif path in _SPARK:
             self._add_spark(member, path, content)
         elif _HADOOP.fullmatch(path):
             self._add_hadoop(member, path, content)
