@@ -33,6 +33,7 @@ from couture_workflow.services.archives.plans import (
 from couture_workflow.services.archives.spark import read_settings
 from couture_workflow.services.bricks import document as brick_document
 from couture_workflow.services.bricks import rules as brick_rules
+from couture_workflow.services.git import remote
 from couture_workflow.services.hadoop import documents as hadoop_documents
 from couture_workflow.services.hadoop import files as hadoop_files
 from couture_workflow.services.hadoop import groups as hadoop_groups
@@ -53,6 +54,9 @@ from couture_workflow.store.names import quote
 
 FOLDER = "configs"
 
+#: Settings of this installation alone: no archive has them, and an import leaves them as they are.
+HERE_ALONE = (remote.PATH,)
+
 _HADOOP = re.compile(r"hadoop/([^/]+)/([^/]+\.xml)")
 #: Where the manifest names the keytabs, which no archive holds.
 _KEYTABS = "keytabs/"
@@ -70,7 +74,7 @@ def export(store: Store, *, readable: Readable) -> Export:
     kept = []
     for entry in entries:
         path = entry.path.removeprefix(f"{FOLDER}/")
-        if not readable(_resource(path)):
+        if path in HERE_ALONE or not readable(_resource(path)):
             continue
         shown, names = _without_secrets(path, entry)
         if names:
@@ -126,7 +130,9 @@ class _Planning:
 
     def add(self, member: str, path: str, content: bytes) -> None:
         """Plan one file."""
-        if path in _SPARK:
+        if path in HERE_ALONE:
+            self.notes.append(f"{member} is left out: the git remote of each installation is its own.")
+        elif path in _SPARK:
             self._add_spark(member, path, content)
         elif file := _HADOOP.fullmatch(path):
             self._add_hadoop(member, path, content, group=file[1], name=file[2])

@@ -157,6 +157,8 @@ def holdings(store: Store, noun: Noun, *, readable: Readable) -> list[Holding]:
     entries = trees.present(repository, repository.head()).values()
     groups: dict[str, list[int]] = {what: [] for what in NOUN_PARTS[noun]}
     for entry in entries:
+        if noun == "configs" and entry.path in configs.HERE_ALONE:
+            continue
         what = next(name for name, prefix in NOUN_PARTS[noun].items() if entry.path.startswith(prefix))
         if noun == "dags" or readable(_PART_RESOURCES.get(what, SPARK_CONFIGURATION)):
             groups[what].append(entry.size)

@@ -25,6 +25,7 @@ from couture_workflow.exceptions import (
 from couture_workflow.services.archives import import_export
 from couture_workflow.services.archives import uploads as archive_uploads
 from couture_workflow.services.archives.import_export import Noun
+from couture_workflow.services.git import remote
 from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark.configuration import SparkConfiguration
@@ -175,6 +176,26 @@ def test_secrets_never_leave(other: Store) -> None:
         "configs/hadoop/prod/core-site.xml": ["fs.s3a.secret.key"],
         "configs/spark.yaml": ["spark.hadoop.fs.s3a.secret.key"],
     }
+
+
+def test_the_git_remote_is_each_installations_own(other: Store, store: Store, importer: Importer) -> None:
+    for place, url in ((other, "https://git.example.org/theirs"), (store, "https://git.example.org/ours")):
+        remote.save(place, remote.Remote(url=url), user="ann", base=None)
+    content = exported(other, "configs")
+    earlier = packed(
+        {"configs/spark.yaml": b"arguments: {master: yarn}\n", "configs/dag-repository.yaml": b"url: x\n"}
+    )
+
+    assert "configs/dag-repository.yaml" not in unpacked(content)
+    held = import_export.holdings(other, "configs", readable=lambda _resource: True)
+    assert {each.what: each.files for each in held}["Spark settings"] == 1
+    store.dependencies.put("lib.jar", [jar()], user="ann")
+    importer("configs", content)
+    plan = importer.plan("configs", earlier, on_conflict="replace")
+    importer("configs", earlier, on_conflict="replace")
+    assert [item.path for item in plan.items] == ["spark.yaml"]
+    assert any("each installation is its own" in note for note in plan.notes)
+    assert remote.load(store).url == "https://git.example.org/ours"
 
 
 def test_secrets_that_are_here_stay(other: Store, store: Store, importer: Importer) -> None:
