@@ -155,7 +155,10 @@ COMMANDS: dict[str, Command] = {
         (
             Option(
                 ("--tests",),
-                {"action": "store_true", "help": "also what the tests need: a JDK, Chromium, curl, Docker"},
+                {
+                    "action": "store_true",
+                    "help": "also what the tests need: a JDK, Maven, Chromium, curl, Docker, a Kerberos KDC",
+                },
             ),
         ),
     ),

@@ -125,6 +125,8 @@ def _nodes(ports: Ports, folder: Path) -> Properties:
         "yarn.resourcemanager.resource-tracker.address": f"localhost:{ports.tracker}",
         "yarn.resourcemanager.admin.address": f"localhost:{ports.admin}",
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": 250,
+        # After a minute it gives up a token, and with it the thread that handles all events.
+        "yarn.resourcemanager.delegation-token-renewer.thread-timeout": "3600s",
         "yarn.nodemanager.hostname": "localhost",
         "yarn.nodemanager.address": "localhost:0",
         "yarn.nodemanager.localizer.address": f"localhost:{ports.localizer}",

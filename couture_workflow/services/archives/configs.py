@@ -193,8 +193,7 @@ class _Planning:
 
     def _add_kerberos(self, member: str, path: str, content: bytes) -> None:
         text = content.decode("utf-8", "surrogateescape")
-        wrong = [each for each in kerberos_configuration.check(text) if each.level == "error"]
-        if wrong:
+        if wrong := kerberos_configuration.errors(text):
             raise ArchiveError(f"{quote(member)} cannot be used. {wrong[0].message}", member=member)
         self._add(path, kerberos_configuration.normal(text).encode())
 

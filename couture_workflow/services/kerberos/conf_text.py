@@ -195,11 +195,6 @@ def check(text: str) -> list[Remark]:
     return sorted(remarks, key=lambda remark: (order.index(remark.level), remark.line))
 
 
-def errors(remarks: list[Remark]) -> list[Remark]:
-    """Return the remarks that stop a save."""
-    return [remark for remark in remarks if remark.level == ERROR]
-
-
 def _refused(found: Parsed) -> Iterator[Remark]:
     """Find what would make Kerberos's library load code, wherever the text is read."""
     for line, name in found.sections:

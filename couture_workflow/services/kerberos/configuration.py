@@ -11,7 +11,18 @@ from couture_workflow.services.kerberos.conf_text import Remark
 from couture_workflow.store.home import Store
 from couture_workflow.store.repository import Commit
 
-__all__ = ["PATH", "TEMPLATE", "Configuration", "Remark", "check", "history", "normal", "read", "save"]
+__all__ = [
+    "PATH",
+    "TEMPLATE",
+    "Configuration",
+    "Remark",
+    "check",
+    "errors",
+    "history",
+    "normal",
+    "read",
+    "save",
+]
 
 #: Where it stands in the configuration repository.
 PATH = "krb5.conf"
@@ -67,7 +78,7 @@ def save(store: Store, text: str, *, user: str, base: str | None, message: str =
     :param base: version that the editor started from; ``ConflictError`` if somebody saved meanwhile.
     """
     text = normal(text)
-    if wrong := conf_text.errors(check(text)):
+    if wrong := errors(text):
         raise InvalidError(wrong[0].message, field="text")
     present = read(store)
     if present.text == text and present.commit == base:
@@ -82,6 +93,11 @@ def save(store: Store, text: str, *, user: str, base: str | None, message: str =
 def check(text: str) -> list[Remark]:
     """Return what is wrong with a text and what is worth knowing, errors first."""
     return conf_text.check(normal(text))
+
+
+def errors(text: str) -> list[Remark]:
+    """Return what keeps a text from being saved and used."""
+    return [remark for remark in check(text) if remark.level == conf_text.ERROR]
 
 
 def history(store: Store, *, limit: int = 50, skip: int = 0) -> Sequence[Commit]:

@@ -147,7 +147,7 @@ def _text(store: Store) -> str:
         raise KerberosError(
             "There is no krb5.conf, so no KDC is known.", f"An administrator saves one in {_PAGE}."
         )
-    if wrong := conf_text.errors(configuration.check(text)):  # pushed by git, or of an older version
+    if wrong := configuration.errors(text):  # pushed by git, or of an older version
         raise KerberosError(f"The krb5.conf cannot be used. {wrong[0].message}", f"Correct it in {_PAGE}.")
     return text
 

@@ -27,7 +27,7 @@ STOPPED = 143
 NOT_STARTED = 127
 _POLL = 5.0
 #: Seconds for what kills elsewhere first, and then for the command to see that.
-_FIRST = 20.0
+_FIRST = 30.0
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SET_CHILD_SUBREAPER = 36
 

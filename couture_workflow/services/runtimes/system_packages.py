@@ -1,4 +1,4 @@
-"""Programs that do not come from PyPI: Java, git; for the tests a JDK, Chromium, curl, Docker, Kerberos.
+"""Programs that do not come from PyPI: Java, git; for the tests a JDK, Maven, Chromium and more.
 
 On Debian and Ubuntu they are installed through apt when the caller is root; otherwise the error is the one
 line to type.
@@ -51,6 +51,7 @@ GIT = Program("git", ("git",), _on_path("git"))
 JDK = Program("a Java compiler", _openjdk("jdk"), _on_path("javac"))
 CHROMIUM = Program("Chromium", ("chromium", "chromium-browser"), _on_path("chromium", "chromium-browser"))
 CURL = Program("curl", ("curl",), _on_path("curl"))
+MAVEN = Program("Maven", ("maven",), _on_path("mvn"))
 KINIT = Program("kinit", ("krb5-user",), _on_path("kinit"))
 KDC = Program("a Kerberos KDC", ("krb5-kdc",), lambda: Path("/usr/sbin/krb5kdc").exists())
 KADMIN = Program("kadmin.local", ("krb5-admin-server",), lambda: Path("/usr/sbin/kadmin.local").exists())
@@ -61,7 +62,7 @@ DOCKER = Program("Docker", ("docker.io",), lambda: bool(shutil.which("docker") a
 
 #: What the workbench needs, and what its tests need beside that.
 FOR_RUNNING = (JAVA, GIT)
-FOR_TESTS = (JAVA, GIT, JDK, CHROMIUM, CURL, DOCKER, KINIT, KDC, KADMIN, FAKETIME)
+FOR_TESTS = (JAVA, GIT, JDK, MAVEN, CHROMIUM, CURL, DOCKER, KINIT, KDC, KADMIN, FAKETIME)
 
 
 def in_words(programs: Iterable[Program]) -> str:

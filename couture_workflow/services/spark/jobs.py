@@ -43,7 +43,7 @@ from couture_workflow.services.spark.masters import Client, StandaloneCluster, T
 from couture_workflow.services.spark.submit import Submission, submission
 from couture_workflow.services.spark.tracebacks import Pieces
 from couture_workflow.services.spark.tracking import Tracking
-from couture_workflow.services.spark.yarn import APPLICATION, YarnJob
+from couture_workflow.services.spark.yarn import APPLICATION, YarnJob, with_driver_log
 from couture_workflow.store.home import Store
 
 log = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ class SparkJob:
             for line in lines:
                 pieces.take(line)
             pieces.flush()
-        return replace(outcome, output=(*outcome.output, *found.output), log=(*found.log, *outcome.log))
+        return with_driver_log(outcome, found)
 
     def _environment(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -179,9 +180,7 @@ class _Looking:
     def _dependencies(self, references: tuple[str, ...]) -> tuple[Path, ...] | None:
         found = []
         for reference in references:
-            path = self._try(
-                f"File {reference}", lambda name=reference: self._copy(name), lambda it: f"{it.name}."
-            )
+            path = self._try(f"File {reference}", partial(self._copy, reference), lambda it: f"{it.name}.")
             if path is None:
                 return None
             found.append(path)

@@ -7,12 +7,12 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from couture_workflow.exceptions import CoutureError, HadoopError, NotFoundError
 from couture_workflow.services.hadoop.yarn import Application
-from couture_workflow.services.processes.led_command import LOG, OUTPUT, LedCommand
+from couture_workflow.services.processes.led_command import LOG, OUTPUT, LedCommand, Outcome
 from couture_workflow.services.runtimes.installed import SparkRuntime
 from couture_workflow.services.spark import yarn_kill, yarn_logs
 from couture_workflow.services.spark.hadoop_access import Access
@@ -23,6 +23,9 @@ APPLICATION = re.compile(r"application_(?P<cluster>\d+)_(?P<number>\d+)")
 AGGREGATION, READING = 40.0, 120.0
 
 _POLL = 0.5
+_NO_CAUSE = re.compile(
+    r'Exception in thread "main" org\.apache\.spark\.SparkException: Application \S+ finished with '
+)
 _CONTAINER = re.compile(r"container_[\w]+")
 _SECTION = re.compile(r"^(End of )?LogType:(?P<name>[^\s(]+)")
 _CONTENTS = {"LogContents:", "Log Contents:"}
@@ -147,6 +150,20 @@ class YarnJob:
                 streams[stream].append(line)
         last = next((line for line in reversed(said) if line.strip() and not line.startswith("\t")), "")
         return DriverLog(tuple(streams[OUTPUT]), tuple(streams[LOG]), last.strip().rstrip("."))
+
+
+def with_driver_log(outcome: Outcome, found: DriverLog) -> Outcome:
+    """Return an outcome with what the driver printed, so that the cause is told from it.
+
+    What the submission itself says at the end of every failed application is left out: it names no cause.
+    """
+    log: list[str] = []
+    inside = False
+    for line in outcome.log:
+        inside = bool(_NO_CAUSE.match(line)) or (inside and line.startswith("\tat "))
+        if not inside:
+            log.append(line)
+    return replace(outcome, output=(*outcome.output, *found.output), log=(*found.log, *log))
 
 
 def driver_container(found: Application) -> str:

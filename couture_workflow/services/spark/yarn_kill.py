@@ -20,8 +20,9 @@ from couture_workflow.exceptions import CoutureError, NotFoundError
 from couture_workflow.services.hadoop.yarn import ResourceManager
 from couture_workflow.services.kerberos.tickets import Ticket
 
-#: Seconds for a log-in, for an application to be known that is just being submitted, and for its end.
-LOG_IN, APPEARS, ENDS = 5.0, 5.0, 8.0
+#: Seconds for a log-in, for an answer, for an application to be known that is just being submitted, and for
+#: its end.
+LOG_IN, ANSWERS, APPEARS, ENDS = 5.0, 15.0, 5.0, 8.0
 ENDED = {"FINISHED", "FAILED", "KILLED"}
 _POLL = 0.25
 
@@ -39,7 +40,7 @@ def manager(described: Mapping[str, Any]) -> ResourceManager:
     if described["keytab"]:
         renew(described)
         ticket = cast("Ticket", _Ticket(described["variables"]))
-    return ResourceManager(described["properties"], ticket=ticket, user=described["user"])
+    return ResourceManager(described["properties"], ticket=ticket, user=described["user"], seconds=ANSWERS)
 
 
 def renew(described: Mapping[str, Any]) -> None:

@@ -24,9 +24,8 @@ def look(store: Store) -> Iterator[tuple[str, str, str]]:
     for name, problem in keytabs.problems(store).items():
         yield f"keytab {name}", problem, f"Upload it again in {PAGE}."
     text = configuration.read(store).text
-    for remark in configuration.check(text) if text else ():
-        if remark.level == "error":
-            yield configuration.PATH, remark.message, f"Correct it in {PAGE}."
+    for remark in configuration.errors(text) if text else ():
+        yield configuration.PATH, remark.message, f"Correct it in {PAGE}."
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for keytab, outcome in zip(kept, pool.map(partial(_tried, store), kept), strict=True):
             if outcome is not None and not outcome.ok:

@@ -70,7 +70,7 @@ def test_a_task_is_checked_with_its_files_and_its_command_masked(store: Store) -
     assert report.passed
     assert results(report)["Hadoop group"] == "skipped"
     assert f"job.py@1 ({version.sha256[:12]})" in said(report, "Files")
-    assert "--py-files '$RUN/py-files/rules.py'" in report.command
+    assert "--py-files $RUN/py-files/rules.py" in report.command
     assert "$RUN/application/job.py" in report.command
     assert SECRET not in report.command
 

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.services.hadoop.yarn import Application
+from couture_workflow.services.processes.led_command import Outcome
 from couture_workflow.services.spark import masters as spark_masters
 from couture_workflow.services.spark import yarn as spark_yarn
 from couture_workflow.services.spark import yarn_kill
 from couture_workflow.services.spark.configuration import SparkConfiguration
-from couture_workflow.services.spark.yarn import YarnJob
+from couture_workflow.services.spark.diagnosis import diagnose
+from couture_workflow.services.spark.yarn import DriverLog, YarnJob
 from tests.support.yarn import MINE, OTHER, Cluster
 
+SPARK = "org.apache.spark."
 LOG = """Container: container_e17_1700000000000_0007_01_000001 on node_1
 LogAggregationType: AGGREGATED
 =====================================
@@ -114,6 +117,51 @@ def test_a_drivers_lines_are_told_apart_by_stream() -> None:
         ("output", "ValueError: no"),
         ("output", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("found", "cause"),
+    [
+        pytest.param(
+            DriverLog(
+                output=(
+                    "Traceback (most recent call last):",
+                    '  File "job.py", line 3, in <module>',
+                    "ValueError: no",
+                ),
+                log=("26/11/29 01:00:00 ERROR ApplicationMaster: User application exited with status 1",),
+            ),
+            "ValueError: no",
+            id="python",
+        ),
+        pytest.param(
+            DriverLog(
+                log=(
+                    "26/11/29 01:00:00 ERROR ApplicationMaster: User class threw exception: ",
+                    "java.lang.RuntimeException: cannot load",
+                    "\tat Job.main(Job.java:12)",
+                    "Caused by: java.io.FileNotFoundException: /data/a.csv",
+                    "\t... 5 more",
+                )
+            ),
+            "java.io.FileNotFoundException: /data/a.csv",
+            id="java",
+        ),
+        pytest.param(DriverLog(), "User application exited with status 1", id="nothing-but-the-submission"),
+    ],
+)
+def test_the_cause_is_the_drivers_and_not_the_submissions(found: DriverLog, cause: str) -> None:
+    log = (
+        "26/11/29 01:00:01 ERROR Client: diagnostics: User application exited with status 1",
+        f'Exception in thread "main" {SPARK}SparkException: Application {MINE} finished with failed status',
+        "\tat org.apache.spark.deploy.yarn.Client.run(Client.scala:1389)",
+        "\tat org.apache.spark.deploy.SparkSubmit.main(SparkSubmit.scala)",
+        "26/11/29 01:00:02 INFO ShutdownHookManager: Shutdown hook called",
+    )
+
+    outcome = spark_yarn.with_driver_log(Outcome(1, False, (), log), found)
+
+    assert diagnose(outcome.output, outcome.log, exit_code=1).cause.endswith(cause)
 
 
 @pytest.mark.parametrize(
