@@ -71,6 +71,8 @@ class YarnJob:
             manager = yarn_kill.manager(json.loads(self.description.read_text()))
             yarn_kill.end(manager, identifier)
             state = manager.application(identifier).state
+        except NotFoundError:  # it never came to YARN
+            return ""
         except CoutureError as error:
             return f"Whether {identifier} has ended on YARN is not known. {error}"
         return (

@@ -25,6 +25,8 @@ from couture_workflow.services.kerberos.tickets import Ticket
 LOG_IN, ANSWERS, APPEARS, ENDS = 5.0, 15.0, 5.0, 8.0
 ENDED = {"FINISHED", "FAILED", "KILLED"}
 _POLL = 0.25
+#: How often an application is looked for at least, however long an answer takes.
+_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,16 @@ def renew(described: Mapping[str, Any]) -> None:
 def end(resource_manager: ResourceManager, application: str) -> bool:
     """End an application and wait for its end; return whether there was something to end."""
     deadline = time.monotonic() + APPEARS
+    tries = 0
     while True:
+        tries += 1
         try:
             if resource_manager.application(application).state in ENDED:
                 return False
             resource_manager.kill(application)
             break
         except NotFoundError:  # not submitted yet, or never
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and tries >= _TRIES:
                 return False
         time.sleep(_POLL)
     deadline = time.monotonic() + ENDS

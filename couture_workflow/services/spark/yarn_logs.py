@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         request.setBytes(-MOST)
         request.setLogTypes(java.java.util.HashSet())  # none named: all of them
         request.setOutputLocalDir(target)
-        return int(helper.dumpAContainerLogsForLogTypeWithoutNodeId(request, False))
+        return int(helper.dumpAContainerLogsForLogTypeWithoutNodeId(request))
     finally:
         gateway.shutdown()
 

@@ -73,6 +73,13 @@ def test_an_application_that_is_just_being_submitted_is_waited_for(cluster: Clus
     assert cluster.states[MINE] == "KILLED"
 
 
+def test_one_that_never_came_to_yarn_is_not_left_there(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.states.pop(MINE)
+
+    assert YarnJob(cluster.access(tmp_path), tmp_path).make_sure_of_the_end(MINE) == ""
+    assert cluster.asked == []
+
+
 @pytest.mark.parametrize("state", ["FINISHED", "FAILED", "KILLED"])
 def test_one_that_has_ended_is_left_alone(cluster: Cluster, tmp_path: Path, state: str) -> None:
     cluster.states[MINE] = state
