@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from werkzeug.security import generate_password_hash
 
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
+from tests.support.servers import end, free_port, wait_until_it_answers
 
 #: Account -> its role. The password is the account's name.
 ACCOUNTS = {
@@ -63,7 +62,7 @@ class ApiServer:
         self.home = home
         self.prefix = prefix
         self.workers = workers
-        self.port = _free_port()
+        self.port = free_port()
         self.root = f"http://127.0.0.1:{self.port}"
         self.url = self.root + prefix
         self.log = home / "api-server.log"
@@ -104,28 +103,16 @@ class ApiServer:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 300  # on a busy machine of two cores
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the API server did not start:\n{self.log.read_text()[-4000:]}")
-            time.sleep(0.2)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/api/v2/version").status_code == 200
-        except httpx.TransportError:
-            return False
+        address = f"{self.url}/api/v2/version"
+        wait_until_it_answers(  # on a busy machine of two cores
+            self._process, address, name="the API server", log=self.log, seconds=300
+        )
 
     def stop(self) -> None:
         """End the server and its workers."""
         if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
+        end(self._process, seconds=20)
 
     def workers_now(self) -> list[psutil.Process]:
         """Return its workers."""
@@ -177,6 +164,20 @@ class ApiServer:
         user = self._row("ab_user", username=name, password=password, **columns)
         self._row("ab_user_role", user_id=user, role_id=role)
 
+    @contextmanager
+    def without_role(self, account: str) -> Iterator[None]:
+        """Take the one role of an account away, until the end of the block."""
+        (row,) = self.sql(
+            "select ur.id, ur.user_id, ur.role_id from ab_user_role ur join ab_user u on u.id = ur.user_id "
+            "where u.username = ?",
+            account,
+        )
+        self.sql("delete from ab_user_role where id = ?", row[0])
+        try:
+            yield
+        finally:
+            self.sql("insert into ab_user_role (id, user_id, role_id) values (?, ?, ?)", *row)
+
     def _id(self, table: str, name: str) -> int:
         found = self.sql(f"select id from {table} where name = ?", name)
         return int(found[0][0]) if found else self._row(table, name=name)
@@ -206,9 +207,3 @@ class ApiServer:
         """Run one statement on the server's database."""
         with sqlite3.connect(self.home / "airflow.db", timeout=20) as connection:
             return connection.execute(statement, values).fetchall()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

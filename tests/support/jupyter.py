@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from couture_workflow.services.jupyter import place
@@ -102,6 +104,16 @@ class Lab:
     def close(self) -> None:
         """Close what is open."""
         self.http.close()
+
+
+def closed_by_us(socket: ClientConnection) -> tuple[int, float]:
+    """Wait until a websocket is closed; return the code and the seconds that it took."""
+    began = time.monotonic()
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            socket.recv(60)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, time.monotonic() - began
 
 
 def execute(socket: Any, code: str, *, timeout: float = 120) -> str:

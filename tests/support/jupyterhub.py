@@ -9,17 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.support.jupyter_runtime import jupyter_or_skip
+from tests.support.servers import end, free_port, wait_until_it_answers
 
 PINS = Path(__file__).with_name("jupyterhub.txt")
 TOKEN, WEAK_TOKEN = "the-token-of-the-service-of-tests", "the-token-of-a-service-that-may-nothing"
@@ -82,13 +79,6 @@ def make() -> None:
     stamp.touch()
 
 
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Hub:
     """A hub, its proxy and the servers that it starts.
 
@@ -135,28 +125,15 @@ class Hub:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        deadline = time.monotonic() + 120
-        while not self._answers():
-            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the JupyterHub did not start:\n{self.log.read_text()[-4000:]}")
-            time.sleep(0.2)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}{self.base_url}hub/api/").status_code == 200
-        except httpx.TransportError:
-            return False
+        assert self._process is not None, "begin() comes first"
+        address = f"{self.url}{self.base_url}hub/api/"
+        wait_until_it_answers(self._process, address, name="the JupyterHub", log=self.log, seconds=120)
 
     def stop(self) -> None:
         """End it, its proxy and the servers."""
         if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
+        end(self._process, seconds=30)
         self._process = None
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from couture_workflow.exceptions import JupyterError
 from couture_workflow.services.jupyter.hub import HubServers
 from couture_workflow.services.jupyter.servers import Person
 from tests.support import asynchronous
 from tests.support.api_server import PREFIX, ApiServer
-from tests.support.jupyter import ASKED, MINE, Lab, execute, wait_for
+from tests.support.jupyter import ASKED, MINE, Lab, closed_by_us, execute, wait_for
 from tests.support.jupyterhub import NO_ROOM, TOKEN, WEAK_TOKEN, Hub
 
 pytestmark = pytest.mark.slow
@@ -126,25 +125,13 @@ def test_the_hubs_own_pages_are_not_shown(dev: Lab) -> None:
 
 
 def test_a_role_taken_away_closes_what_is_open(dev: Lab, site: ApiServer) -> None:
-    (row,) = site.sql(
-        "select ur.id, ur.user_id, ur.role_id from ab_user_role ur join ab_user u on u.id = ur.user_id "
-        "where u.username = 'dev'"
-    )
     with dev.channels(dev.kernel()) as socket:
         assert execute(socket, "print(1)") == "1\n"
-        site.sql("delete from ab_user_role where id = ?", row[0])
-        try:
-            began = time.monotonic()
-            with pytest.raises(ConnectionClosed) as closed:
-                while True:
-                    socket.recv(60)
-            seconds = time.monotonic() - began
+        with site.without_role("dev"):
+            code, seconds = closed_by_us(socket)
             after = dev.http.get(f"{dev.base}/lab").status_code
-        finally:
-            site.sql("insert into ab_user_role (id, user_id, role_id) values (?, ?, ?)", *row)
 
-    assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, seconds < SOON, after) == (4401, True, 403)
+    assert (code, seconds < SOON, after) == (4401, True, 403)
 
 
 def test_what_the_hub_says_of_a_failed_start_is_told(site: ApiServer, hub: Hub) -> None:

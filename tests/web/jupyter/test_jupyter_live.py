@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from tests.support.api_server import ApiServer
-from tests.support.jupyter import ASKED, MINE, Lab, execute, host_of, wait_for
+from tests.support.jupyter import ASKED, MINE, Lab, closed_by_us, execute, host_of, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -41,16 +40,6 @@ def dev(with_host: ApiServer) -> Iterator[Lab]:
 
 def admin(server: ApiServer) -> httpx.Client:
     return server.client("admin", headers=ASKED)
-
-
-def closed_by_us(socket: object) -> tuple[int, float]:
-    """Wait until a websocket is closed; return the code and the seconds that it took."""
-    began = time.monotonic()
-    with pytest.raises(ConnectionClosed) as closed:
-        while True:
-            socket.recv(60)  # type: ignore[attr-defined]
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code, time.monotonic() - began
 
 
 def test_a_cell_runs_in_ones_own_kernel(dev: Lab) -> None:
@@ -177,20 +166,13 @@ def test_a_log_out_closes_what_is_open(dev: Lab) -> None:
 
 
 def test_a_role_taken_away_closes_what_is_open(dev: Lab, with_host: ApiServer) -> None:
-    (row,) = with_host.sql(
-        "select ur.id, ur.user_id, ur.role_id from ab_user_role ur join ab_user u on u.id = ur.user_id "
-        "where u.username = 'dev'"
-    )
     with dev.channels(dev.kernel()) as socket:
         assert execute(socket, "print(1)") == "1\n"
-        with_host.sql("delete from ab_user_role where id = ?", row[0])
-        try:
+        with with_host.without_role("dev"):
             code, seconds = closed_by_us(socket)
             after = dev.http.get("/jupyter/dev/lab").status_code
             with pytest.raises(InvalidStatus), dev.channels("x"):
                 pass
-        finally:
-            with_host.sql("insert into ab_user_role (id, user_id, role_id) values (?, ?, ?)", *row)
 
     assert (code, seconds < SOON, after) == (4401, True, 403)
 
