@@ -34,9 +34,8 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"Server asks us to fall back to SIMPLE auth",
-        "The cluster has no Kerberos and the group says that it has: set "
-        "hadoop.security.authentication to simple "
-        "in core-site.xml.",
+        "The cluster has no Kerberos and the group says that it has: set hadoop.security.authentication to "
+        "simple in core-site.xml.",
     ),
     (
         r"Client cannot authenticate via:\s*\[TOKEN, KERBEROS\]|No Kerberos|Failed to find any Kerberos tgt",
@@ -46,8 +45,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"Can't get Kerberos realm|Cannot locate default realm|Failed to specify server's Kerberos principal",
         "Name the realm in the Kerberos configuration, and the principal in "
-        "dfs.namenode.kerberos.principal of "
-        "hdfs-site.xml, as the cluster has it.",
+        "dfs.namenode.kerberos.principal of hdfs-site.xml, as the cluster has it.",
     ),
     (
         r"Server has invalid Kerberos principal|Server not found in Kerberos database",
@@ -60,9 +58,8 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"Connection refused",
-        "Nothing listens there. Look whether the NameNode runs, and whether the port in fs.defaultFS "
-        "is that of "
-        "its RPC (8020 or 9000 on most clusters).",
+        "Nothing listens there. Look whether the NameNode runs, and whether the port in fs.defaultFS is "
+        "that of its RPC (8020 or 9000 on most clusters).",
     ),
     (
         r"ConnectTimeoutException|SocketTimeoutException|timed? ?out|No route to host|Network is unreachable",
@@ -70,28 +67,24 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "fs.defaultFS.",
     ),
     (
-        r"RpcException|InvalidProtocolBuffer|RPC response exceeds|Unknown rpc kind|EOFException",
-        "What listens there is no NameNode. Give fs.defaultFS the port of its RPC (8020 or 9000 on "
-        "most clusters), "
-        "not that of its web pages.",
+        r"RpcException|InvalidProtocolBuffer|RPC response (exceeds|has a)|Unknown rpc kind|EOFException",
+        "What listens there is no NameNode. Give fs.defaultFS the port of its RPC (8020 or 9000 on most "
+        "clusters), not that of its web pages.",
     ),
     (
         r"StandbyException|in state standby",
-        "This NameNode is on standby. Name the nameservice in fs.defaultFS instead of one host, and "
-        "upload the "
-        "cluster's hdfs-site.xml.",
+        "This NameNode is on standby. Name the nameservice in fs.defaultFS instead of one host, and upload "
+        "the cluster's hdfs-site.xml.",
     ),
     (
         r"No FileSystem for scheme|ClassNotFoundException: Class \S*(?:FileSystem|fs\.)\S*",
-        "The client on this machine has no driver for such a file system; it has hdfs, webhdfs and "
-        "file. A job can "
-        "bring one as a jar, so this group may be right all the same.",
+        "The client on this machine has no driver for such a file system; it has hdfs, webhdfs and file. A "
+        "job can bring one as a jar, so this group may be right all the same.",
     ),
     (
         r"Permission denied|AccessControlException",
-        "The cluster answers, and does not let this account list its root. Ask its administrator for "
-        "the right to "
-        "read /, or test with another account.",
+        "The cluster answers, and does not let this account list its root. Ask its administrator for the "
+        "right to read /, or test with another account.",
     ),
     (
         r"invalid null input: name",

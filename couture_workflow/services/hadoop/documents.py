@@ -171,8 +171,7 @@ class _Reader:
     def _document_type(self, *_: object) -> None:
         raise self._wrong(
             "has a document type (<!DOCTYPE ...>), which could define entities or fetch other files. "
-            "Remove it; "
-            "Hadoop needs none.",
+            "Remove it; Hadoop needs none.",
             self._parser.CurrentLineNumber,
         )
 
@@ -196,9 +195,8 @@ class _Reader:
             raise self._wrong(f"nests elements deeper than {MOST_DEPTH}. Hadoop's files need three.", line)
         if local == "include":
             raise self._wrong(
-                "includes another file (<include>), which is refused: it could be any file of the "
-                "machine that "
-                "reads it. Copy its properties here.",
+                "includes another file (<include>), which is refused: it could be any file of the machine "
+                "that reads it. Copy its properties here.",
                 line,
             )
         if self._open and self._open[-1] in _PLAIN:

@@ -21,9 +21,8 @@ _FAILURES = {
     ),
     "certificate": (
         "its certificate is not trusted",
-        "Add the certificate of its authority to the system's (update-ca-certificates), or name a "
-        "file of it in "
-        "the variable SSL_CERT_FILE.",
+        "Add the certificate of its authority to the system's (update-ca-certificates), or name a file of "
+        "it in the variable SSL_CERT_FILE.",
     ),
     "tls": ("it does not speak TLS", "Look whether the address is one of HTTP (yarn.http.policy)."),
     "name": (

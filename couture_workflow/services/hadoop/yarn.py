@@ -289,7 +289,8 @@ def _said(answer: rest.Answer) -> str:
     """Return what an answer says, in one line."""
     try:
         data = json.loads(answer.body)
-        message = data["RemoteException"]["message"]
+        # Jetty's own pages of errors have no RemoteException.
+        message = data["RemoteException"]["message"] if "RemoteException" in data else data["message"]
     except (ValueError, KeyError, TypeError):
         found = re.search(r"<title>([^<]{0,500})</title>", answer.body)
         message = found[1] if found else answer.body[:200]

@@ -37,8 +37,7 @@ def group(store: Store, **properties: str) -> None:
             "java.net.ConnectException: "
             "Connection refused; For more details see:  http://wiki.apache.org/hadoop/ConnectionRefused",
             "Call From vm/127.0.0.1 to localhost:1 failed on connection exception: "
-            "java.net.ConnectException: "
-            "Connection refused",
+            "java.net.ConnectException: Connection refused",
             "Nothing listens there",
         ),
         (
@@ -64,16 +63,12 @@ def group(store: Store, **properties: str) -> None:
             "to kerberos in core-site.xml",
         ),
         (
-            "ls: DestHost:destPort localhost:8020 , LocalHost:localPort vm/127.0.0.1:0. Failed on "
-            "local exception: "
-            "java.io.IOException: org.apache.hadoop.security.AccessControlException: Client cannot "
-            "authenticate "
-            "via:[TOKEN, KERBEROS]",
+            "ls: DestHost:destPort localhost:8020 , LocalHost:localPort vm/127.0.0.1:0. Failed on local "
+            "exception: java.io.IOException: org.apache.hadoop.security.AccessControlException: Client "
+            "cannot authenticate via:[TOKEN, KERBEROS]",
             "DestHost:destPort localhost:8020 , LocalHost:localPort vm/127.0.0.1:0. Failed on local "
-            "exception: "
-            "java.io.IOException: org.apache.hadoop.security.AccessControlException: Client cannot "
-            "authenticate "
-            "via:[TOKEN, KERBEROS]",
+            "exception: java.io.IOException: org.apache.hadoop.security.AccessControlException: Client "
+            "cannot authenticate via:[TOKEN, KERBEROS]",
             "wants a Kerberos ticket",
         ),
         (
@@ -82,12 +77,10 @@ def group(store: Store, **properties: str) -> None:
             "does not let this account",
         ),
         (
-            "ls: Failed on local exception: java.io.IOException: org.apache.hadoop.ipc.RpcException: "
-            "RPC response "
-            "exceeds maximum data length",
+            "ls: Failed on local exception: java.io.IOException: org.apache.hadoop.ipc.RpcException: RPC "
+            "response exceeds maximum data length",
             "Failed on local exception: java.io.IOException: org.apache.hadoop.ipc.RpcException: RPC "
-            "response "
-            "exceeds maximum data length",
+            "response exceeds maximum data length",
             "no NameNode",
         ),
         ("something else", "something else", "hdfs dfs -ls / works"),

@@ -134,6 +134,7 @@ def test_the_active_one_of_several_is_asked() -> None:
         (200, "<html>hello</html>", "another answer than a ResourceManager"),
         (200, "[]", "another answer than a ResourceManager"),
         (401, "<html><title>Error 401 Authentication required</title>", "Authentication required.*keytab"),
+        (401, {"servlet": "x", "message": "Authentication required", "status": "401"}, "401, Auth.*required"),
         (403, {"RemoteException": {"message": "Unauthorized attempt to kill"}}, "Unauthorized.*owner"),
         (500, "", "500, without a word"),
     ],
