@@ -13,9 +13,10 @@ from airflow.sdk import DAG
 from couture_workflow import settings
 from couture_workflow.operators import CouturePySparkOperator
 
-RAW = Path(__file__).resolve().parent.parent / "data" / "penguins.csv"
+#: With "file:" a path is one of this machine, also where the default Hadoop group leads to a cluster.
+RAW = f"file:{Path(__file__).resolve().parent.parent / 'data' / 'penguins.csv'}"
 #: A folder for each run; Hadoop takes no colon in a path.
-OUTPUT = f"{settings.home()}/outputs/penguins/{{{{ run_id | replace(':', '.') }}}}"
+OUTPUT = f"file:{settings.home()}/outputs/penguins/{{{{ run_id | replace(':', '.') }}}}"
 
 with DAG(
     dag_id="penguins",
@@ -30,7 +31,7 @@ with DAG(
         app_name="penguins: clean",
         code_artifact="penguins.py",
         py_files=["penguin_rules.py"],
-        application_arguments=["clean", str(RAW), f"{OUTPUT}/cleaned"],
+        application_arguments=["clean", RAW, f"{OUTPUT}/cleaned"],
         description="Keep the penguins that were measured",
     )
     summarize = CouturePySparkOperator(

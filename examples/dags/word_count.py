@@ -13,9 +13,10 @@ from airflow.sdk import DAG
 from couture_workflow import settings
 from couture_workflow.operators import CoutureSparkOperator
 
-TEXT = Path(__file__).resolve().parent.parent / "data" / "jackass-penguin.txt"
+#: With "file:" a path is one of this machine, also where the default Hadoop group leads to a cluster.
+TEXT = f"file:{Path(__file__).resolve().parent.parent / 'data' / 'jackass-penguin.txt'}"
 #: A folder for each run; Hadoop takes no colon in a path.
-OUTPUT = f"{settings.home()}/outputs/word_count/{{{{ run_id | replace(':', '.') }}}}"
+OUTPUT = f"file:{settings.home()}/outputs/word_count/{{{{ run_id | replace(':', '.') }}}}"
 
 with DAG(
     dag_id="word_count",
@@ -30,6 +31,6 @@ with DAG(
         app_name="word count",
         class_path="examples.WordCount",
         code_artifact="word-count.jar",
-        application_arguments=[str(TEXT), OUTPUT],
+        application_arguments=[TEXT, OUTPUT],
         description="Count how often each word stands in the text",
     )

@@ -47,6 +47,7 @@ if end == "sleep":
     time.sleep(1200)
 spark.stop()
 """
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 #: What the keytab of a cluster's daemons has.
 DAEMONS = ("hdfs/localhost", "yarn/localhost", "HTTP/localhost")
 #: A JVM whose start costs as little as can be, and that takes little.
@@ -76,6 +77,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         patch.setenv("HADOOP_USER_NAME", "alice")
         store = Store.open(home)
         store.artifacts.put("job.py", [JOB.encode()], user="a")
+        job, rules = (EXAMPLES / "jobs" / name for name in ("penguins.py", "penguin_rules.py"))
+        store.artifacts.put(job.name, [job.read_bytes()], user="a")
+        store.dependencies.put(rules.name, [rules.read_bytes()], user="a")
         yield store
 
 
@@ -147,15 +151,25 @@ def settings(mode: str) -> dict[str, str]:
 
 
 def start(folder: Path, run_id: str, mode: str, *arguments: str, **request: Any) -> Task:
-    """Start a task that runs the job on YARN."""
-    return Task(
-        folder,
-        run_id=run_id,
-        app_name=run_id,
-        code_artifact="job.py",
-        suffixes=[".py"],
-        arguments=arguments,
-        spark_arguments={"master": "yarn", "deploy-mode": mode},
-        spark_configurations=settings(mode),
-        **request,
-    )
+    """Start a task that runs the job, or another one, on YARN."""
+    given: dict[str, Any] = {
+        "run_id": run_id,
+        "app_name": run_id,
+        "code_artifact": "job.py",
+        "suffixes": [".py"],
+        "arguments": arguments,
+        "spark_arguments": {"master": "yarn", "deploy-mode": mode},
+        "spark_configurations": settings(mode),
+    }
+    return Task(folder, **{**given, **request})
+
+
+def run_penguins(folder: Path, name: str, modes: tuple[str, str], **request: Any) -> list[str]:
+    """Run both steps of the example, each in its mode; return the lines of the second one's log."""
+    raw = f"file:{EXAMPLES}/data/penguins.csv"
+    steps = {"clean": (raw, f"{name}/cleaned"), "summarize": (f"{name}/cleaned", f"{name}/summary")}
+    for (step, paths), mode in zip(steps.items(), modes, strict=True):
+        job = {"code_artifact": "penguins.py", "py_files": ["penguin_rules.py"], **request}
+        task = start(folder, f"{name}-{step}", mode, step, *paths, **job)
+        assert task.wait(PATIENCE) == 0, task.text()
+    return task.text().splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from couture_workflow.services.kerberos import keytabs, tickets
 from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.runs.records import Run, RunKey
 from couture_workflow.store.home import Store
-from tests.cluster.conftest import PATIENCE, Secure, start
+from tests.cluster.conftest import EXAMPLES, PATIENCE, Secure, run_penguins, start
 from tests.services.kdc import REALM
 from tests.support.spark import until
 
@@ -65,6 +66,19 @@ def test_a_failed_driver_on_the_cluster_is_heard_in_the_tasks_log(
     assert f"written to {secure.hadoop.fs}/user/alice/out/failing of alice" in lines
     assert run.error is not None
     assert run.error.splitlines()[0] == "ValueError: the job fails on purpose"
+
+
+def test_the_example_pipeline_runs_with_kerberos(site: Store, secure: Secure, tmp_path: Path) -> None:
+    lines = run_penguins(tmp_path, "penguins", ("cluster", "client"))
+
+    expected = [json.loads(line) for line in (EXAMPLES / "expected" / "penguins.json").open()]
+    table = lines[lines.index("----- penguins by species and sex -----") + 1 :]
+    assert [row.split()[:3] for row in table[1 : len(expected) + 1]] == [
+        [row["species"], row["sex"], str(row["penguins"])] for row in expected
+    ]
+    for step, mode in (("clean", "cluster"), ("summarize", "client")):
+        run = record(site, f"penguins-{step}")
+        assert (run.state, run.deploy_mode, run.principal) == ("success", mode, ALICE)
 
 
 def test_two_principals_do_not_mix(site: Store, secure: Secure, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from couture_workflow.services.hadoop import connection, files, groups
 from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.runs.records import Run, RunKey
 from couture_workflow.store.home import Store
-from tests.cluster.conftest import JAVA, PATIENCE, add_group, start
+from tests.cluster.conftest import EXAMPLES, JAVA, PATIENCE, add_group, run_penguins, start
 from tests.services import hadoop
 from tests.services.hadoop import Hadoop
 from tests.support.spark import SMALL, Task, until
@@ -83,6 +83,19 @@ def test_a_stopped_job_ends_its_application_and_no_other(
     assert state(plain, bystander) in {"ACCEPTED", "RUNNING"}
     assert record(site, f"stopped-{mode}").state == "killed"
     assert application not in plain.shell("-ls", "-R", "/user/alice/.sparkStaging")
+
+
+@pytest.mark.parametrize("modes", [("client", "cluster"), ("cluster", "client")])
+def test_the_example_pipeline_reads_and_writes_in_hdfs(
+    site: Store, plain: Hadoop, tmp_path: Path, modes: tuple[str, str]
+) -> None:
+    name = f"penguins-{'-'.join(modes)}"
+
+    run_penguins(tmp_path, name, modes)
+
+    written = plain.shell("-cat", f"/user/alice/{name}/summary/part-*", user="alice")
+    assert written == (EXAMPLES / "expected" / "penguins.json").read_text()
+    assert record(site, f"{name}-summarize").hadoop_group == "plain"
 
 
 def test_two_groups_lead_to_two_clusters_at_once(
