@@ -13,9 +13,10 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from couture_workflow import settings
 from couture_workflow.patches import log_out, static_files
 from couture_workflow.patches.client_address import client_address
-from couture_workflow.services.processes import led_command
+from couture_workflow.services.processes import private_folders
 from couture_workflow.web import branding, navigation, selftest
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.assets import AssetsFirst
@@ -93,7 +94,8 @@ class StartMiddleware:
                 static_files.put_first(root, AssetsFirst)
                 branding.apply()
                 await to_thread.run_sync(partial(selftest.run, root, entries=self._entries))
-                await to_thread.run_sync(led_command.sweep_private_folders)
+                shared = private_folders.shared_place(settings.home())
+                await to_thread.run_sync(private_folders.sweep_private_folders, shared)
                 keeper.start()
             elif message["type"] == "lifespan.shutdown.complete":
                 await to_thread.run_sync(keeper.stop)

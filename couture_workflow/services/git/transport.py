@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from couture_workflow.exceptions import RemoteError
 from couture_workflow.services.git import remote as git_remote
 from couture_workflow.services.git.remote import Remote
+from couture_workflow.services.processes.private_folders import private_folder
 from couture_workflow.store.git_process import Git
 from couture_workflow.store.home import Store
 
@@ -108,7 +108,7 @@ def _environment(store: Store, remote: Remote, url: str, *, own: bool) -> Iterat
         credential = git_remote.credential_for(remote, url)
         if credential and not credential.is_key:
             options |= _header(url, credential.username, store.secrets.get(credential.secret).decode())
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="couture-git-")))
+        folder = stack.enter_context(private_folder())
         key = store.secrets.get(credential.secret) if credential and credential.is_key else None
         variables["GIT_SSH_COMMAND"] = _ssh(store, remote, folder, key)
         yield variables | _configuration(options)

@@ -20,7 +20,8 @@ from couture_workflow.services.hadoop import diagnosis, groups, yarn
 from couture_workflow.services.hadoop.groups import DEFAULT_FS
 from couture_workflow.services.kerberos import tickets
 from couture_workflow.services.kerberos.tickets import Ticket
-from couture_workflow.services.processes.led_command import LedCommand, Outcome, private_folder
+from couture_workflow.services.processes.led_command import LedCommand, Outcome
+from couture_workflow.services.processes.private_folders import private_folder
 from couture_workflow.services.runtimes import installed
 from couture_workflow.store.home import Store
 

@@ -21,7 +21,7 @@ from couture_workflow.exceptions import CoutureError, KerberosError, StorageErro
 from couture_workflow.services.kerberos import conf_text, configuration, keytabs, messages, ticket_cache
 from couture_workflow.services.kerberos.keytabs import Keytab
 from couture_workflow.services.kerberos.messages import Case, Told
-from couture_workflow.services.processes.led_command import private_folder
+from couture_workflow.services.processes.private_folders import private_folder
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
 from couture_workflow.store.names import quote

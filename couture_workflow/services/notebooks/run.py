@@ -22,7 +22,8 @@ from couture_workflow.services.notebooks import cell_files, kernel_choice, outpu
 from couture_workflow.services.notebooks.places import find_input, input_folders, output_path, surroundings
 from couture_workflow.services.notebooks.report import Report, first_line
 from couture_workflow.services.notebooks.values import checked_parameters, shown
-from couture_workflow.services.processes.led_command import OUTPUT, LedCommand, private_folder
+from couture_workflow.services.processes.led_command import OUTPUT, LedCommand
+from couture_workflow.services.processes.private_folders import private_folder
 from couture_workflow.services.runs.notebook_use import NotebookUse, OutputFile
 from couture_workflow.services.runtimes import installed
 from couture_workflow.store import atomic

@@ -8,19 +8,16 @@ through the command that the reaper was told.
 from __future__ import annotations
 
 import codecs
-import fcntl
 import json
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -32,9 +29,6 @@ OUTPUT, LOG = "output", "log"
 _TAIL_LINES = 2000
 _LONGEST_LINE = 64 * 1024
 _LOOK = 0.25
-
-#: What the names of private folders begin with.
-_PREFIX = "couture-run-"
 
 
 @dataclass(frozen=True)
@@ -214,63 +208,3 @@ def _was_killed(process: subprocess.Popen[bytes]) -> bool:
     """Wait for the end of the process; tell whether a signal was its end, so that it could not clean up."""
     state = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     return state is not None and state.si_code != os.CLD_EXITED
-
-
-@contextmanager
-def private_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Make a folder that only its owner may enter, and remove it with all that is in it.
-
-    What killed processes left among this machine's temporary files is removed first: such a folder may hold
-    secrets.
-
-    :param parent: where other machines see it too; None: among this machine's temporary files.
-    """
-    if parent is not None:
-        parent.mkdir(parents=True, exist_ok=True)
-    sweep_private_folders()
-    folder, lock = _made(parent)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
-
-
-def sweep_private_folders() -> list[Path]:
-    """Remove the private folders of processes that are gone, and return them.
-
-    Only on this machine: on a disk that machines share a lock may be known to its own machine alone.
-    """
-    removed = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            if folder.lstat().st_uid == os.geteuid() and _removed(folder):
-                removed.append(folder)
-    return removed
-
-
-def _made(parent: Path | None) -> tuple[Path, int]:
-    """Make a folder that is locked as long as this process lives and has it, and the reaper after it."""
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        try:
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue  # swept in the instant between its making and its locking
-        with suppress(OSError):  # a file system without locks: nobody sweeps there
-            fcntl.flock(lock, fcntl.LOCK_SH)
-        if folder.exists():
-            return folder, lock
-        os.close(lock)
-
-
-def _removed(folder: Path) -> bool:
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        return False  # in use
-    finally:
-        os.close(lock)
-    return not folder.exists()

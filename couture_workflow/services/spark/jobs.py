@@ -26,7 +26,8 @@ from couture_workflow.exceptions import (
     SparkSubmitError,
     StorageError,
 )
-from couture_workflow.services.processes.led_command import LOG, OUTPUT, Outcome, private_folder
+from couture_workflow.services.processes.led_command import LOG, OUTPUT, Outcome
+from couture_workflow.services.processes.private_folders import private_folder, shared_place
 from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.runs.records import FileUse, Run, RunKey
 from couture_workflow.services.runtimes import class_data, installed
@@ -136,7 +137,7 @@ class SparkJob:
         runtime = installed.spark()
         configuration = job_requests.configuration(self.store, self.request)
         target = masters.target(configuration, spark_home=runtime.home, spark_version=runtime.version)
-        shared = self.store.root / "submissions" if isinstance(target, StandaloneCluster) else None
+        shared = shared_place(self.store.root) if isinstance(target, StandaloneCluster) else None
         with private_folder(shared) as folder:
             configuration = job_requests.with_python(configuration, self.request, runtime, target)
             access = self._access(folder)

@@ -12,7 +12,7 @@ from couture_workflow.exceptions import CoutureError, HadoopError, KerberosError
 from couture_workflow.services.hadoop import connection, groups
 from couture_workflow.services.hadoop.yarn import ResourceManager
 from couture_workflow.services.kerberos import keytabs
-from couture_workflow.services.processes.led_command import private_folder
+from couture_workflow.services.processes.private_folders import private_folder
 from couture_workflow.services.runtimes import installed
 from couture_workflow.services.runtimes.installed import SparkRuntime
 from couture_workflow.services.spark import hadoop_access, job_requests, masters, sizes

@@ -28,7 +28,7 @@ from couture_workflow.exceptions import HomeError, StartError
 from couture_workflow.services.dags import former as former_dags
 from couture_workflow.services.notebooks import examples as notebook_examples
 from couture_workflow.services.personal import view as personal_view
-from couture_workflow.services.processes import led_command
+from couture_workflow.services.processes import private_folders
 from couture_workflow.services.processes import tree as process_tree
 from couture_workflow.services.runtimes import install as runtime_install
 from couture_workflow.services.runtimes import joined, system_packages
@@ -133,7 +133,7 @@ class _Workbench:
         _ensure_runtimes(variables, self.report)
         joined.join(report=self.report, folder=Path(sys.prefix) / "runtimes")
         notebook_examples.place(self.layout.home)
-        led_command.sweep_private_folders()
+        private_folders.sweep_private_folders(private_folders.shared_place(self.layout.home))
         if self.view.problem:
             self.report(self.view.problem)
         write_config(

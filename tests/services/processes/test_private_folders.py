@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.services.processes import led_command
-from couture_workflow.services.processes.led_command import private_folder, sweep_private_folders
+from couture_workflow.services.processes.private_folders import (
+    private_folder,
+    shared_place,
+    sweep_private_folders,
+)
 from tests.support.processes import forked
 
 
@@ -27,12 +31,12 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     yield folder
 
 
-def a_killed_holder() -> Path:
+def a_killed_holder(parent: Path | None = None) -> Path:
     """Return the folder that a process left when it was killed with SIGKILL."""
     reading, writing = os.pipe()
 
     def hold() -> None:
-        with private_folder() as folder:
+        with private_folder(parent) as folder:
             (folder / "etl.keytab").write_bytes(b"key")
             os.write(writing, str(folder).encode())
             time.sleep(600)
@@ -41,7 +45,7 @@ def a_killed_holder() -> Path:
     folder = Path(os.read(reading, 4096).decode())
     os.close(reading)
     os.close(writing)
-    assert sweep_private_folders() == []  # it lives
+    assert sweep_private_folders(parent) == []  # it lives
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return folder
@@ -56,6 +60,18 @@ def test_the_next_run_removes_what_a_killed_one_left(temporary: Path) -> None:
         assert sweep_private_folders() == []
         assert mine.is_dir()
     assert list(temporary.iterdir()) == []
+
+
+def test_what_this_machine_left_where_others_see_it_goes_and_theirs_stays(tmp_path: Path) -> None:
+    shared = shared_place(tmp_path / "home")
+    theirs = shared / "couture-run-elsewhere.example.org-x"
+    theirs.mkdir(parents=True)
+    left = a_killed_holder(shared)
+    assert left.parent == shared and (left / "etl.keytab").exists()
+
+    assert sweep_private_folders() == []
+    assert sweep_private_folders(shared) == [left]
+    assert list(shared.iterdir()) == [theirs]
 
 
 def test_a_sweep_spares_what_is_not_a_private_folder(temporary: Path, tmp_path: Path) -> None:

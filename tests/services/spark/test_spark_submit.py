@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from couture_workflow.services.processes import reaper
-from couture_workflow.services.processes.led_command import Outcome, private_folder
+from couture_workflow.services.processes.led_command import Outcome
+from couture_workflow.services.processes.private_folders import private_folder
 from couture_workflow.services.runtimes.installed import SparkRuntime
 from couture_workflow.services.spark.command import Job
 from couture_workflow.services.spark.configuration import SparkConfiguration
