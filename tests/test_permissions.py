@@ -232,13 +232,22 @@ def test_jupyterlab_is_for_those_who_may(role: str, clients: dict[str, httpx.Cli
     assert answer.status_code == (303 if may else refused)
 
 
+#: A server is stopped: nothing is deleted. A configuration is edited as a whole, its parts with it.
+WITHOUT_DELETION = {
+    permissions.JUPYTER,
+    permissions.HADOOP_CONFIGURATION,
+    permissions.KERBEROS_CONFIGURATION,
+    permissions.LDAP_CONFIGURATION,
+}
+
+
 def test_reading_and_writing_differ(routes: list[Route]) -> None:
     wrong = [
         f"{route} asks for {route.permission}"
         for route in routes
         if isinstance(route.permission, permissions.Permission)
         and (route.method == "DELETE" and route.permission.action != permissions.DELETE)
-        and route.permission.resource != permissions.JUPYTER  # a server is stopped: nothing is deleted
+        and route.permission.resource not in WITHOUT_DELETION
     ]
 
     assert wrong == []
@@ -267,10 +276,16 @@ def test_one_entry_of_the_menu_leads_to_every_page_and_each_keeps_its_address() 
 
     assert menu == [
         ("couture/developer/", permissions.DEVELOPER_HUB),
+        ("couture/hadoop-configuration/", permissions.HADOOP_CONFIGURATION),
+        ("couture/kerberos-configuration/", permissions.KERBEROS_CONFIGURATION),
         ("couture/ldap-configuration/", permissions.LDAP_CONFIGURATION),
         ("couture/runs/", NAV_OUTSIDE_HUB),
     ]
-    assert {entry["name"] for entry in entries if entry.get("category") == "admin"} == {"LDAP Configuration"}
+    assert {entry["name"] for entry in entries if entry.get("category") == "admin"} == {
+        permissions.HADOOP_CONFIGURATION,
+        permissions.KERBEROS_CONFIGURATION,
+        permissions.LDAP_CONFIGURATION,
+    }
     assert framed | dict(menu[1:-1]) == {
         f"couture{page.route_base}/": page.permission.resource
         for page in pages

@@ -14,7 +14,7 @@ from couture_workflow import settings
 from couture_workflow.operators import CouturePySparkOperator
 
 #: With "file:" a path is one of this machine, also where the default Hadoop group leads to a cluster.
-RAW = f"file:{Path(__file__).resolve().parent.parent / 'data' / 'penguins.csv'}"
+RAW = "file:" + str(Path(__file__).resolve().parent.parent / "data" / "penguins.csv")
 #: A folder for each run; Hadoop takes no colon in a path.
 OUTPUT = f"file:{settings.home()}/outputs/penguins/{{{{ run_id | replace(':', '.') }}}}"
 

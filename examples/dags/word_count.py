@@ -14,7 +14,7 @@ from couture_workflow import settings
 from couture_workflow.operators import CoutureSparkOperator
 
 #: With "file:" a path is one of this machine, also where the default Hadoop group leads to a cluster.
-TEXT = f"file:{Path(__file__).resolve().parent.parent / 'data' / 'jackass-penguin.txt'}"
+TEXT = "file:" + str(Path(__file__).resolve().parent.parent / "data" / "jackass-penguin.txt")
 #: A folder for each run; Hadoop takes no colon in a path.
 OUTPUT = f"file:{settings.home()}/outputs/word_count/{{{{ run_id | replace(':', '.') }}}}"
 

@@ -77,6 +77,13 @@ def document(server: ApiServer, text: str) -> None:
     write(home, "admin/cell.ipynb", notebook((text, ["parameters"])))
 
 
+def hadoop_file(client: httpx.Client, _: dict[str, str], text: str) -> httpx.Response:
+    """Save a file of a group, which is there after the first time."""
+    client.post("/api/hadoop/groups", json={"name": "hostile"})
+    content = f"<configuration><!--{text}--><property>{text}</property></configuration>"
+    return client.put("/api/hadoop/groups/hostile/files/core-site.xml", content=content.encode())
+
+
 def schedule(**fields: object) -> Way:
     """Return the check of a form of a schedule in which ``TEXT`` stands for the text."""
     form = {"name": "hostile", "notebook": "admin/cell.ipynb", "parameters": {"p": "TEXT"}, **fields}
@@ -129,11 +136,7 @@ WAYS: dict[str, Way] = {
     "validate settings": lambda client, _, text: client.post(
         "/api/configs/spark/validate", json={"configurations": {"spark.app.x": text, text: "x"}}
     ),
-    "save a file of Hadoop": lambda client, _, text: client.put(
-        "/api/hadoop/groups/nosuch/files/core-site.xml",
-        content=f"<configuration><!--{text}--><property>{text}</property></configuration>".encode(),
-        headers={"X-Requested-With": "tests"},
-    ),
+    "save a file of Hadoop": hadoop_file,
     "check a krb5.conf": lambda client, _, text: client.post(
         "/api/kerberos/krb5.conf/check", json={"text": text}, headers={"X-Requested-With": "tests"}
     ),

@@ -27,8 +27,9 @@ from couture_workflow.store.home import Store
 
 #: Seconds for the client; a JVM on a busy machine needs some of them before it does anything.
 SECONDS = 40.0
-#: Tests at the same time, by one process of the server.
+#: Tests at the same time, by one process of the server, and seconds that a further one waits for its turn.
 PARALLEL = 2
+_WAIT = 5.0
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 TICKET, FILE_SYSTEM, RESOURCE_MANAGER = "Ticket", "File system", "ResourceManager"
@@ -72,7 +73,7 @@ def test(store: Store, name: str, *, seconds: float = SECONDS) -> list[Step]:
     :param seconds: for the slowest of them.
     """
     properties = groups.properties(store, name)
-    if not _places.acquire(timeout=seconds):
+    if not _places.acquire(timeout=min(seconds, _WAIT)):
         raise HadoopError(
             f"{PARALLEL} connections are being tested.", remedy="Wait for one to end, then test again."
         )

@@ -27,6 +27,8 @@ export class Uploads {
       choose.value = "";
     });
     this.listen();
+    // Chosen while this was being loaded.
+    if (choose.files.length) choose.dispatchEvent(new Event("change"));
   }
 
   listen() {

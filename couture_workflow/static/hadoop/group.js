@@ -57,6 +57,8 @@ choose.addEventListener("change", async () => {
   await receive(files);
 });
 listenForFiles((files) => receive(files));
+// Chosen while this was being loaded.
+if (choose.files.length) choose.dispatchEvent(new Event("change"));
 
 keytab.addEventListener("change", async () => {
   if (await attempt(() => post(about(group, "keytab"), { keytab: keytab.value }))) notice("The keytab is chosen.");

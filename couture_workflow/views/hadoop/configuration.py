@@ -43,7 +43,7 @@ class HadoopConfigurationPage(CouturePage):
     route_base = "/hadoop-configuration"
     title = "Hadoop Configuration"
     summary = "Groups of Hadoop's XML files, each of which leads jobs to one cluster."
-    icon = "servers"
+    icon = "cluster"
     group = "Administer"
     permission = CAN_READ
 
