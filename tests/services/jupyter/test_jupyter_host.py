@@ -471,8 +471,8 @@ def test_nothing_is_left_when_the_host_is_killed(tmp_path: Path) -> None:
     place.state_folder(host.home).rmdir()
 
 
-def test_limits_of_servers_of_memory_and_of_time(tmp_path: Path) -> None:
-    host = RunningHost(tmp_path / "home", jupyter_servers="1", jupyter_memory="300", jupyter_idle="0.1")
+def test_limits_of_servers_and_of_time(tmp_path: Path) -> None:
+    host = RunningHost(tmp_path / "home", jupyter_servers="1", jupyter_idle="0.1")
 
     async def beyond(servers: HostedServers) -> None:
         await ready(servers, ANN)
@@ -485,6 +485,17 @@ def test_limits_of_servers_of_memory_and_of_time(tmp_path: Path) -> None:
         assert before == number
         while (await servers.progress(ANN)).state == "ready":  # nobody is connected, and nothing runs
             await asyncio.sleep(0.2)
+
+    try:
+        run(beyond, host)
+    finally:
+        host.stop()
+
+
+def test_a_kernel_with_too_much_memory_is_ended_and_its_server_goes_on(tmp_path: Path) -> None:
+    host = RunningHost(tmp_path / "home", jupyter_memory="300")
+
+    async def beyond(servers: HostedServers) -> None:
         await ready(servers, ANN)
         pids = set(host.pids())
         asked = asyncio.create_task(
@@ -492,6 +503,7 @@ def test_limits_of_servers_of_memory_and_of_time(tmp_path: Path) -> None:
         )
         hungry = None
         while hungry is None:
+            assert not asked.done(), asked
             await asyncio.sleep(0.1)
             for pid in set(host.pids()) - pids:
                 if lives(pid) and psutil.Process(pid).memory_info().rss > 300 << 20:
