@@ -177,8 +177,8 @@ class HadoopError(CoutureError):
     :param said: what happened; ``remedy`` what to do. Together they are the message.
     """
 
-    def __init__(self, said: str, *, remedy: str) -> None:
-        super().__init__(f"{said} {remedy}")
+    def __init__(self, said: str, *, remedy: str = "") -> None:
+        super().__init__(f"{said} {remedy}".strip())
         self.said, self.remedy = said, remedy
 
 

@@ -82,4 +82,10 @@ print(json.dumps([view["name"] for view in views if view["destination"] == "nav"
 """
 
     menu = json.loads(in_fresh_process(program, tmp_path))
-    assert menu == ["Developer", "LDAP Configuration", "Spark Jobs and Notebooks"]
+    assert menu == [
+        "Developer",
+        "Hadoop Configuration",
+        "Kerberos Configuration",
+        "LDAP Configuration",
+        "Spark Jobs and Notebooks",
+    ]

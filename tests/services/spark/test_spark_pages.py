@@ -83,6 +83,10 @@ def test_a_job_that_wrote_no_events_is_told_so() -> None:
 
 
 def test_yarns_own_address_goes_on_after_the_end() -> None:
-    proxy = "http://rm:8088/proxy/application_1700000000000_0001/"
+    id = "application_1700000000000_0001"
+    proxy = f"http://rm:8088/proxy/{id}/"
+    run = replace(RUN, master="yarn", application_id=id, tracking_url=proxy)
 
-    assert place(replace(RUN, master="yarn", tracking_url=proxy), over=True, here=False).url == proxy
+    assert place(run, over=True, here=False).url == proxy
+    # The driver's own page is gone with it.
+    assert place(replace(run, tracking_url="http://driver:4040"), over=True, here=False).url == ""
