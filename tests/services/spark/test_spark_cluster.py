@@ -14,7 +14,10 @@ from cryptography.fernet import Fernet
 from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.spark import rest as spark_rest
 from couture_workflow.store.home import Store
-from tests.support.spark import Cluster, Task, compile_job, free_ports, processes_of, until
+from tests.services.spark_cluster import Cluster, spark_cluster
+from tests.support.spark import Task, compile_job, free_ports, processes_of, until
+
+__all__ = ["spark_cluster"]
 
 pytestmark = pytest.mark.spark
 
@@ -54,17 +57,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         store.artifacts.put("job.jar", [compile_job(folder).read_bytes()], user="a")
         store.dependencies.put("rules.py", [b"def double(x): return 2 * x\n"], user="a")
         yield store
-
-
-@pytest.fixture(scope="module")
-def spark_cluster(home: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Run a master and a worker."""
-    cluster = Cluster(tmp_path_factory.mktemp("spark"))
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.stop()
 
 
 def start(cluster: Cluster, folder: Path, mode: str, artifact: str, **request: Any) -> Task:
