@@ -111,7 +111,7 @@ class ConflictError(CoutureError):
 
 
 class InUseError(CoutureError):
-    """Others need the thing that is to be deleted.
+    """Others need the thing that is to be deleted, or have all there is of it at the moment.
 
     :param users: who needs it, in words a person can look up.
     """

@@ -15,7 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from couture_workflow.exceptions import CoutureError, HadoopError, KerberosError, RuntimeMissingError
+from couture_workflow.exceptions import (
+    CoutureError,
+    HadoopError,
+    InUseError,
+    KerberosError,
+    RuntimeMissingError,
+)
 from couture_workflow.services.hadoop import diagnosis, groups, yarn
 from couture_workflow.services.hadoop.groups import DEFAULT_FS
 from couture_workflow.services.kerberos import tickets
@@ -74,8 +80,8 @@ def test(store: Store, name: str, *, seconds: float = SECONDS) -> list[Step]:
     """
     properties = groups.properties(store, name)
     if not _places.acquire(timeout=min(seconds, _WAIT)):
-        raise HadoopError(
-            f"{PARALLEL} connections are being tested.", remedy="Wait for one to end, then test again."
+        raise InUseError(
+            f"{PARALLEL} connections are being tested already. Wait for one to end, then test again."
         )
     try:
         with private_folder() as folder, ThreadPoolExecutor(2) as pool:

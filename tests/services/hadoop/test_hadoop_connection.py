@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from couture_workflow.exceptions import InUseError
 from couture_workflow.services.hadoop import connection, diagnosis, files, groups
 from couture_workflow.services.hadoop.connection import (
     FAILED,
@@ -129,3 +130,11 @@ def test_a_group_with_kerberos_and_no_keytab_says_so_before_anything_is_tried(st
     assert (step.what, step.result) == (TICKET, FAILED)
     assert "There is no keytab" in step.said
     assert "Kerberos Configuration" in step.remedy
+
+
+def test_whoever_finds_no_place_is_told_soon(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_WAIT", 0.05)
+    group(store)
+
+    with connection._places, connection._places, pytest.raises(InUseError, match="tested already. Wait"):
+        connection.test(store, "lab")
