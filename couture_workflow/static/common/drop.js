@@ -1,4 +1,15 @@
-/* Files that are dragged onto the page from outside; folders are walked through where a page wants them. */
+/* Files that are chosen, or dragged onto the page from outside; folders are walked through where a page wants them. */
+
+/** Call `take(files)` with what is chosen in an input, also with what was chosen before this was loaded. */
+export function whenChosen(input, take) {
+  const chosen = () => {
+    const files = [...input.files];
+    input.value = "";
+    if (files.length) take(files);
+  };
+  input.addEventListener("change", chosen);
+  queueMicrotask(chosen); // when the rest of the script is there
+}
 
 /** Call `add(files, folders)` with what is dropped anywhere; `folders` holds the names of those that are folders. */
 export function listenForFiles(add) {

@@ -5,17 +5,13 @@ import { change } from "./change.js";
 import { combobox, matching } from "../common/combobox.js";
 import { notice } from "../common/dialog.js";
 import { el, freshId } from "../common/dom.js";
-import { listenForFiles, walk } from "../common/drop.js";
+import { listenForFiles, walk, whenChosen } from "../common/drop.js";
 import { tooLarge } from "../common/sizes.js";
 
 /** `limits`: { bytes, files }; `folders()`: the folders that there are; `folder`: where files go unless another one is chosen; `done(saved)`: something was saved. */
 export function uploads({ limits, folders, folder, done }) {
   for (const input of document.querySelectorAll("[data-choose]")) {
-    input.addEventListener("change", async () => {
-      const files = [...input.files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
-      input.value = "";
-      await offer(files);
-    });
+    whenChosen(input, (files) => offer(files.map((file) => ({ path: file.webkitRelativePath || file.name, file }))));
   }
   listenForFiles(async (files, entries) => {
     const whole = entries.length ? walk(entries, limits.files) : files.map((file) => ({ path: file.name, file }));

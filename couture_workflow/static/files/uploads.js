@@ -1,6 +1,6 @@
 /* Uploads: chosen or dropped anywhere on the page, two at a time; upload-item.js has the single one. */
 
-import { listenForFiles } from "../common/drop.js";
+import { listenForFiles, whenChosen } from "../common/drop.js";
 import { askBeforeLeaving } from "../common/form.js";
 import { tooLarge } from "../common/sizes.js";
 import { Item } from "./upload-item.js";
@@ -21,14 +21,8 @@ export class Uploads {
     this.list = document.getElementById("uploads-list");
     this.summary = document.getElementById("uploads-summary");
     document.getElementById("uploads-clear").addEventListener("click", () => this.clear());
-    const choose = document.getElementById("choose");
-    choose.addEventListener("change", () => {
-      this.add([...choose.files]);
-      choose.value = "";
-    });
+    whenChosen(document.getElementById("choose"), (files) => this.add(files));
     this.listen();
-    // Chosen while this was being loaded.
-    if (choose.files.length) choose.dispatchEvent(new Event("change"));
   }
 
   listen() {

@@ -3,14 +3,13 @@
 import { post, upload } from "../common/api.js";
 import { attempt, confirm, notice } from "../common/dialog.js";
 import { el } from "../common/dom.js";
-import { listenForFiles } from "../common/drop.js";
+import { listenForFiles, whenChosen } from "../common/drop.js";
 import { review } from "../common/review.js";
 import { showDifference } from "../review/text-difference.js";
 import { about, test } from "./test.js";
 
 const root = document.getElementById("group");
 const { group, base, mostBytes } = root.dataset;
-const choose = document.getElementById("choose");
 const keytab = document.getElementById("keytab");
 
 function parcel(files, fields = {}) {
@@ -51,14 +50,8 @@ async function receive(files) {
   if (saved) window.location.assign(about(group));
 }
 
-choose.addEventListener("change", async () => {
-  const files = [...choose.files];
-  choose.value = "";
-  await receive(files);
-});
+whenChosen(document.getElementById("choose"), receive);
 listenForFiles((files) => receive(files));
-// Chosen while this was being loaded.
-if (choose.files.length) choose.dispatchEvent(new Event("change"));
 
 keytab.addEventListener("change", async () => {
   if (await attempt(() => post(about(group, "keytab"), { keytab: keytab.value }))) notice("The keytab is chosen.");
