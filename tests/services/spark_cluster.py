@@ -1,7 +1,9 @@
 """A real Spark standalone cluster on loopback: a master with its REST server, and one worker.
 
-with started(folder) as cluster:
-    cluster.arguments("cluster")
+    with started(folder) as cluster:
+        cluster.arguments("cluster")
+
+The fixture ``spark_cluster`` gives one for a module: ``from tests.services.spark_cluster import spark_cluster``.
 """
 
 from __future__ import annotations

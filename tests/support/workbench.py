@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.support.servers import free_port
 from tests.support.site import PASSWORD, ROLES, Site
 
 __all__ = ["ADMIN_PASSWORD", "PASSWORD", "ROLES", "Workbench", "command", "free_port"]
@@ -23,13 +23,6 @@ ADMIN_PASSWORD = "correct horse 7'\"<&>"
 START_TIMEOUT = 240.0
 #: Class-data archives of the JVM, made once for all workbenches that tests of this environment start.
 CLASS_DATA = Path(sys.prefix) / "test-class-data"
-
-
-def free_port() -> int:
-    """Return a port of this machine that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command() -> list[str]:
