@@ -3,7 +3,7 @@
     with started(folder) as cluster:
         cluster.arguments("cluster")
 
-The fixture ``spark_cluster`` gives one for a module: ``from tests.services.spark_cluster import spark_cluster``.
+The fixture ``spark_cluster`` gives one for a module; import it to use it.
 """
 
 from __future__ import annotations
