@@ -164,12 +164,12 @@ def start(folder: Path, run_id: str, mode: str, *arguments: str, **request: Any)
     return Task(folder, **{**given, **request})
 
 
-def run_penguins(folder: Path, name: str, modes: tuple[str, str], **request: Any) -> list[str]:
+def run_penguins(folder: Path, name: str, modes: tuple[str, str]) -> list[str]:
     """Run both steps of the example, each in its mode; return the lines of the second one's log."""
     raw = f"file:{EXAMPLES}/data/penguins.csv"
     steps = {"clean": (raw, f"{name}/cleaned"), "summarize": (f"{name}/cleaned", f"{name}/summary")}
     for (step, paths), mode in zip(steps.items(), modes, strict=True):
-        job = {"code_artifact": "penguins.py", "py_files": ["penguin_rules.py"], **request}
+        job = {"code_artifact": "penguins.py", "py_files": ["penguin_rules.py"]}
         task = start(folder, f"{name}-{step}", mode, step, *paths, **job)
         assert task.wait(PATIENCE) == 0, task.text()
     return task.text().splitlines()

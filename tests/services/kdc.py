@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers import free_port
+
 REALM = "LAB.TEST"
 NEEDED = {
     "krb5kdc": "krb5-kdc",
@@ -213,13 +215,6 @@ def _skewed(seconds: int) -> dict[str, str]:
         return {}
     (library,) = FAKETIME[:1]
     return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}s"}
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

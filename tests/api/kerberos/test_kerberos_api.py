@@ -13,9 +13,9 @@ import pytest
 from couture_workflow.services.kerberos import configuration, keytabs
 from couture_workflow.services.kerberos.keytab_file import MAX_BYTES
 from couture_workflow.store.home import Store
-from tests.services.kdc import free_port
 from tests.support.api_server import ApiServer
 from tests.support.keytabs import AES128, RC4, keytab, record
+from tests.support.servers import free_port
 
 KEYTABS, TEXT = "/api/kerberos/keytabs", "/api/kerberos/krb5.conf"
 KEY = b"secret key, 32 bytes of a keytab"

@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 
 from couture_workflow.services.kerberos import configuration, keytabs
 from couture_workflow.store.home import Store
-from tests.services.kdc import free_port
 from tests.support.api_server import ApiServer
 from tests.support.keytabs import AES128, RC4, keytab, record
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.browser
 

@@ -21,8 +21,9 @@ from couture_workflow.services.kerberos import configuration, keytabs, messages,
 from couture_workflow.services.kerberos.messages import Case
 from couture_workflow.services.workbench import doctor
 from couture_workflow.store.home import Store
-from tests.services.kdc import Kdc, free_port, kdc_server
+from tests.services.kdc import Kdc, kdc_server
 from tests.support.keytabs import keytab, older_form, record
+from tests.support.servers import free_port
 
 __all__ = ["kdc_server"]
 
