@@ -31,7 +31,7 @@ def command() -> list[str]:
 
 
 def _folder(process: psutil.Process) -> Path | None:
-    """Return where a process is, or None where the system cannot say: other tests' stand in paths of any length."""
+    """Return where a process is, or None where the system cannot say: paths can be longer than it tells."""
     try:
         return Path(process.cwd())
     except OSError:
