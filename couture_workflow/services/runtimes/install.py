@@ -39,7 +39,7 @@ class _Kind:
 
 
 _SPARK = _Kind("spark", "Spark", 450)
-_JUPYTER = _Kind("jupyter", "Jupyter", 230)
+_JUPYTER = _Kind("jupyter", "Jupyter", 330)
 
 
 def install_jupyter(

@@ -70,6 +70,19 @@ def jupyterlab() -> str:
     )
 
 
+def data() -> str:
+    """Return the Python that reads and profiles data; RuntimeMissingError says what to type."""
+    runtime = settings.runtimes_path() / "jupyter"
+    packages = ("duckdb", "pyarrow", "pandas", "data_profiling", "pymysql", "psycopg")
+    lacking = [each for each in packages if not any(runtime.glob(f"lib/python3.*/site-packages/{each}"))]
+    if not lacking and (runtime / "bin" / "python").is_file():
+        return str(runtime / "bin" / "python")
+    raise RuntimeMissingError(
+        f"The Jupyter runtime in {runtime} has no {', '.join(lacking) or 'Python'}, which exploratory data "
+        f"analysis needs. Type: {INSTALL_COMMAND}"
+    )
+
+
 def readable_by_notebooks() -> tuple[Path, ...]:
     """Return the folders that a notebook reads beside its own: Spark, Java, Hadoop's files, example data."""
     found = [settings.runtimes_path() / "spark", settings.spark_home(), os.environ.get("JAVA_HOME")]

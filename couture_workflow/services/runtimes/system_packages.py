@@ -57,6 +57,10 @@ def _header(name: str) -> Callable[[], bool]:
     return lambda: any((Path(root) / name).exists() for root in python_ldap.INCLUDES)
 
 
+def _has_postgresql() -> bool:
+    return any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) and bool(shutil.which("psql"))
+
+
 def _openjdk(kind: str) -> tuple[str, ...]:
     return tuple(f"openjdk-{version}-{kind}-headless" for version in (17, 21, 25))
 
@@ -80,12 +84,16 @@ LDAP_UTILS = Program("OpenLDAP's commands", ("ldap-utils",), _on_path("ldapadd")
 LDAP_HEADERS = Program("OpenLDAP's headers", ("libldap-dev", "libldap2-dev"), _header("ldap.h"))
 SASL_HEADERS = Program("SASL's headers", ("libsasl2-dev",), _header("sasl/sasl.h"))
 
+POSTGRESQL = Program("PostgreSQL's server", ("postgresql",), _has_postgresql, is_service=True)
+MARIADB = Program("MariaDB's server", ("mariadb-server",), _in_sbin("mariadbd"), is_service=True)
+
 #: What the workbench needs, and what its tests need beside that.
 FOR_RUNNING = (JAVA, GIT)
 FOR_TESTS = (
     *(JAVA, GIT, JDK, MAVEN, CHROMIUM, CURL, DOCKER),
     *(KINIT, KDC, KADMIN, FAKETIME),
     *(SLAPD, LDAP_UTILS, LDAP_HEADERS, SASL_HEADERS),
+    *(POSTGRESQL, MARIADB),
 )
 
 
