@@ -23,6 +23,7 @@ from airflow.dag_processing.bundles.base import (
 
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.eda import dag_file as eda_dag_file
 
 if TYPE_CHECKING:
     from couture_workflow.services.dags.worktrees import Tracking
@@ -32,7 +33,7 @@ _VERSION = re.compile(r"[0-9a-f]{40}(-[0-9a-f]{8})?")
 
 
 class DagRepositoryBundle(BaseDagBundle):
-    """The DAGs in ``dags.git``.
+    """The DAGs in ``dags.git``, and beside them those of the product's own.
 
     :param home: the home; None: the option ``home``.
     :param version: id of a commit, with the digest of a folder of the repository behind it where one was set
@@ -69,6 +70,8 @@ class DagRepositoryBundle(BaseDagBundle):
             self.refresh()
         elif not self._is_there():
             self._make_version(self.version)
+        else:  # an earlier release may have made it
+            self._put_own_files()
         super().initialize()
 
     def refresh(self) -> None:
@@ -79,14 +82,16 @@ class DagRepositoryBundle(BaseDagBundle):
 
         with self.lock():
             self._tracking = self._tracking or dag_worktrees.Tracking(self.base_dir)
+            self._folder = dag_root.current(self._home)
+            self._tracking.beside = self._own_files()
             store = self._store()
             head = store.dags.head() if store.dags.exists() else None
             if head != self._tracking.commit() or not self._root.is_dir():
                 self._tracking.switch(store, head)
                 dag_worktrees.sweep_bundle(self.name)
-            self._folder = dag_root.current(self._home)
             with contextlib.suppress(OSError):  # a file has its name: then there are no DAGs
                 self.path.mkdir(parents=True, exist_ok=True)
+                self._put_own_files()
             self._shown = dag_root.version(head, self._folder) if head else None
 
     def get_current_version(self) -> BundleVersion | None:
@@ -119,8 +124,19 @@ class DagRepositoryBundle(BaseDagBundle):
         from couture_workflow.services.dags import worktrees as dag_worktrees
 
         with self.lock():
-            dag_worktrees.make_version(self._store(), self.versions_dir, version)
+            beside = self._own_files()
+            dag_worktrees.make_version(self._store(), self.versions_dir, version, beside=beside)
             dag_worktrees.sweep_bundle(self.name, spare=version)
+
+    def _own_files(self) -> dict[str, str]:
+        return {dag_root.whole(self._folder, eda_dag_file.PATH): eda_dag_file.TEXT}
+
+    def _put_own_files(self) -> None:
+        own = self._own_files()
+        if any(not _is_same(self._root / path, text) for path, text in own.items()):
+            from couture_workflow.services.dags import worktrees as dag_worktrees
+
+            dag_worktrees.put_beside(self._root, own)
 
     def _store(self) -> Store:
         from couture_workflow.store.home import Store
@@ -134,3 +150,10 @@ class DagRepositoryBundle(BaseDagBundle):
         from couture_workflow import settings
 
         return settings.home()
+
+
+def _is_same(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:
+        return False

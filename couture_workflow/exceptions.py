@@ -24,6 +24,7 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
     ├── RemoteError             a git remote cannot be reached or refuses
     ├── HadoopError             a cluster cannot be reached, or refuses
     ├── KerberosError           there is no ticket (``cause`` and ``remedy`` say why and what to do)
+    ├── EdaError                data cannot be read or profiled (``code`` for programs, ``field``)
     ├── StartError              the workbench cannot start (port in use, too little disk, ...)
     ├── DemoError               something in the demo is not as it must be
     ├── NotebookError           a notebook cannot be run, failed (last line: its error) or was killed
@@ -193,6 +194,20 @@ class KerberosError(CoutureError):
         super().__init__(f"{cause} {remedy}".strip())
         self.cause = cause
         self.remedy = remedy
+
+
+class EdaError(CoutureError):
+    """Data cannot be read or profiled, or the process that does it was ended.
+
+    :param code: what programs tell errors by: ``invalid``, ``missing``, ``not_readable``, ``empty``,
+        ``changed``, ``memory``, ``disk``, ``connection``, ``query``, ``too_large``, ``time``,
+        ``stopped``, ``failed``.
+    :param field: the key of the request that is at fault, "" if it is none in particular.
+    """
+
+    def __init__(self, message: str, *, code: str = "failed", field: str = "") -> None:
+        super().__init__(message)
+        self.code, self.field = code, field
 
 
 class StartError(CoutureError):

@@ -66,6 +66,7 @@ NOTEBOOK_SCHEDULES = "Notebook Schedules"
 HADOOP_CONFIGURATION = "Hadoop Configuration"
 KERBEROS_CONFIGURATION = "Kerberos Configuration"
 LDAP_CONFIGURATION = "LDAP Configuration"
+EDA = "Exploratory Data Analysis"
 
 #: Resource -> actions that exist on it.
 RESOURCES: dict[str, tuple[str, ...]] = {
@@ -84,6 +85,7 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     HADOOP_CONFIGURATION: (READ, EDIT),
     KERBEROS_CONFIGURATION: (READ, EDIT),
     LDAP_CONFIGURATION: (READ, EDIT),
+    EDA: (READ, CREATE, EDIT, DELETE),
 }
 
 HOOK = SharedSecret("the secret of the web hook")
@@ -110,6 +112,7 @@ ROLES: dict[str, tuple[Permission, ...]] = {
         *(Permission(action, CODE_BRICKS) for action in (READ, CREATE, EDIT, DELETE)),
         Permission(READ, JUPYTER),
         *(Permission(action, NOTEBOOK_SCHEDULES) for action in (READ, CREATE, EDIT, DELETE)),
+        *(Permission(action, EDA) for action in (READ, CREATE, EDIT, DELETE)),
     ),
     DEPLOYER: (Permission(CREATE, DAG_IMPORTS),),
 }

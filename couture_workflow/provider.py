@@ -123,6 +123,21 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "status_poll_interval": _option(
         "Seconds between two looks at the state of a job that runs in cluster mode.", "1"
     ),
+    "eda_folders": _option(
+        "Folders below which files may be sources of exploratory data analysis, separated by colons. Empty: "
+        "none; files are uploaded.",
+        "",
+        example="/data/shared:/mnt/lake",
+    ),
+    "eda_outputs_kept": _option(
+        "How many outputs of a source of exploratory data analysis are kept, the newest.", "30"
+    ),
+    "eda_memory": _option("MiB that one run of exploratory data analysis may have.", "2048"),
+    "eda_sql_seconds": _option(
+        "Seconds that one run of exploratory data analysis may read from a database, after which the "
+        "statement is interrupted.",
+        "3600",
+    ),
 }
 
 

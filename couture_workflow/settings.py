@@ -222,3 +222,30 @@ def jupyter_walls() -> bool:
     from airflow.configuration import conf
 
     return bool(conf.getboolean(SECTION, "jupyter_walls", fallback=True))
+
+
+def eda_folders() -> tuple[Path, ...]:
+    """Return the folders below which files may be sources of exploratory data analysis, none by default."""
+    given = (each.strip() for each in _text("eda_folders").split(os.pathsep))
+    return tuple(dict.fromkeys(Path(each).expanduser() for each in given if each))
+
+
+def eda_outputs_kept() -> int:
+    """Return how many outputs of one source are kept, at least one."""
+    from airflow.configuration import conf
+
+    return max(1, int(conf.getint(SECTION, "eda_outputs_kept", fallback=30)))
+
+
+def eda_memory() -> int:
+    """Return the MiB that one run of exploratory data analysis may have, at least 256."""
+    from airflow.configuration import conf
+
+    return max(256, int(conf.getint(SECTION, "eda_memory", fallback=2048)))
+
+
+def eda_sql_seconds() -> int:
+    """Return the seconds that a source may take to be read from its database, at least one."""
+    from airflow.configuration import conf
+
+    return max(1, int(conf.getint(SECTION, "eda_sql_seconds", fallback=3600)))

@@ -13,6 +13,9 @@ from airflow.dag_processing.dagbag import BundleDagBag
 
 from couture_workflow.bundles import DagRepositoryBundle
 from couture_workflow.exceptions import InvalidError, NotFoundError
+from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.eda.dag_file import PATH as OWN
+from couture_workflow.services.eda.dag_file import TEXT
 from couture_workflow.store.home import Store
 from tests.support.processes import forked, wait_for
 
@@ -37,13 +40,17 @@ def bundle(version: str | None = None) -> DagRepositoryBundle:
     return made
 
 
+def listed(path: Path) -> list[str]:
+    return sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
+
+
 def test_empty_repository_is_no_error_and_no_noise(
     store: Store, storage: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = bundle()
 
     assert made.get_current_version() is None
-    assert list(made.path.iterdir()) == []
+    assert listed(made.path) == [OWN]
     made.refresh()
     assert caplog.records == []
 
@@ -69,7 +76,7 @@ def test_refresh_shows_the_newest_version_at_the_same_place(store: Store, storag
 
     assert made.get_current_version() == BundleVersion(second)
     assert made.path == path
-    assert [file.name for file in path.iterdir()] == ["a.py"]
+    assert listed(path) == [OWN, "a.py"]
     assert (path / "a.py").read_bytes() == b"2"
 
 
@@ -97,8 +104,41 @@ def test_airflow_loads_a_dag_and_knows_its_place(store: Store, storage: Path) ->
 
     bag = BundleDagBag(dag_folder=str(made.path), bundle_path=made.path, bundle_name="dags")
 
-    assert {dag.dag_id: dag.relative_fileloc for dag in bag.dags.values()} == {"one": "team/one.py"}
+    assert {dag.dag_id: dag.relative_fileloc for dag in bag.dags.values()} == {
+        "one": "team/one.py",
+        "couture_eda": OWN,
+    }
     assert bag.import_errors == {}
+
+
+def test_products_own_dags_are_beside_those_of_every_version(store: Store, storage: Path) -> None:
+    first = save(store, {"team/a.py": b"1"})
+    followed, version = bundle(), bundle(first)
+    assert (followed.path / OWN).read_text() == (version.path / OWN).read_text() == TEXT
+    age = (followed.path / OWN).stat().st_mtime_ns
+
+    (version.path / OWN).write_text("of an earlier release")
+    save(store, {"team/b.py": b"2"})
+    followed.refresh()
+
+    assert (bundle(first).path / OWN).read_text() == TEXT
+    assert listed(followed.path) == [OWN, "team/a.py", "team/b.py"]
+    assert (followed.path / OWN).stat().st_mtime_ns == age
+
+    dag_root.choose(store.root, "team")
+    followed.refresh()
+    assert listed(followed.path) == [OWN, "a.py", "b.py"]
+
+
+def test_products_own_dags_win_over_files_of_their_name(store: Store, storage: Path) -> None:
+    first = save(store, {OWN: b"raise SystemExit", "a.py": b"1"})
+
+    assert (bundle().path / OWN).read_text() == (bundle(first).path / OWN).read_text() == TEXT
+
+    second = save(store, {OWN: None, ".couture": b"a file", "a.py": b"2"})
+    for path in (bundle().path, bundle(second).path):
+        assert (path / "a.py").read_bytes() == b"2"
+        assert (path / ".couture").read_bytes() == b"a file"
 
 
 def test_config_only_changes_make_no_version(store: Store, storage: Path) -> None:

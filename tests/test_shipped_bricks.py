@@ -15,6 +15,8 @@ import pytest
 
 from couture_workflow.services.bricks import library as brick_library
 from couture_workflow.services.bricks.rules import render
+from couture_workflow.services.eda import sources as eda_sources
+from couture_workflow.services.eda.document import FilePlace, Source
 from couture_workflow.services.runtimes import installed
 from couture_workflow.store.home import Store
 from tests.support.docker import engine, load_shell
@@ -49,6 +51,7 @@ VALUES: dict[str, dict[str, str]] = {
     "trigger-and-wait": {"trigger_dag_id": "brick_child", "poke_interval": "2"},
     "container-task": {"image": "tests/shell", "command": "sh -c 'echo hello from a container'"},
     "sensor": {"poke_interval": "2"},
+    "eda-task": {"source": "brick_data"},
 }
 #: Brick -> state of each of its tasks in the end, where not all are "success".
 STATES = {
@@ -141,6 +144,8 @@ def prepared(workbench: Workbench, tmp_path_factory: pytest.TempPathFactory, doc
         b"from pyspark.sql import SparkSession\nprint(SparkSession.builder.getOrCreate().range(3).count())\n"
     )
     store.artifacts.put("brick-job.py", [job], user="tests")
+    store.data.put("brick-data.csv", [b"id,name\n007,a\n"], user="tests")
+    eda_sources.add(store, Source(name="brick_data", file=FilePlace(data="brick-data.csv")), user="tests")
     words = str(EXAMPLES / "data" / "jackass-penguin.txt")
     VALUES["spark-task"]["arguments"] = json.dumps([words, str(folder / "counted")])
     engine_of_ours = f'container.env = {{"DOCKER_HOST": "{docker_host}"}}\ncontainer.append_env = True\n'

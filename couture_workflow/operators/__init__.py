@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from couture_workflow.operators.dag import DagOperator
+    from couture_workflow.operators.eda import CoutureEdaOperator
     from couture_workflow.operators.jupyter import CoutureJupyterOperator
     from couture_workflow.operators.parameters import run_parameters
     from couture_workflow.operators.spark import CouturePySparkOperator, CoutureSparkOperator
 
 __all__ = [
+    "CoutureEdaOperator",
     "CoutureJupyterOperator",
     "CouturePySparkOperator",
     "CoutureSparkOperator",
@@ -23,6 +25,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "CoutureEdaOperator": "eda",
     "CoutureJupyterOperator": "jupyter",
     "CouturePySparkOperator": "spark",
     "CoutureSparkOperator": "spark",

@@ -54,6 +54,7 @@ class Store:
         self.imports = root / "imports"
         self.dependencies = Files(root / "files", "dependencies")
         self.artifacts = Files(root / "files", "artifacts")
+        self.data = Files(root / "files", "data")
         self.secrets = Secrets(root / "secrets", secret_key)
         self.runs = root / "runs"
         self.outputs = root / "outputs"
@@ -85,7 +86,7 @@ class Store:
     @property
     def kinds(self) -> tuple[Files, ...]:
         """Every kind of file."""
-        return (self.dependencies, self.artifacts)
+        return (self.dependencies, self.artifacts, self.data)
 
     @property
     def repositories(self) -> tuple[Repository, ...]:

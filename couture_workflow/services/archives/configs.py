@@ -1,4 +1,4 @@
-"""Export and import of configurations: Spark's, Hadoop's files, krb5.conf, code bricks; never secrets.
+"""Export and import of configurations: Spark's, Hadoop's files, krb5.conf, bricks, sources; never secrets.
 
 Secrets and keytabs are left out of an export and named in its manifest. An import leaves those that are
 here as they are.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from couture_workflow.exceptions import ArchiveError, CoutureError, InvalidError, TooLargeError
 from couture_workflow.permissions import (
     CODE_BRICKS,
+    EDA,
     HADOOP_CONFIGURATION,
     KERBEROS_CONFIGURATION,
     LDAP_CONFIGURATION,
@@ -33,6 +34,7 @@ from couture_workflow.services.archives.plans import (
 from couture_workflow.services.archives.spark import read_settings
 from couture_workflow.services.bricks import document as brick_document
 from couture_workflow.services.bricks import rules as brick_rules
+from couture_workflow.services.eda import document as eda_document
 from couture_workflow.services.git import remote
 from couture_workflow.services.hadoop import documents as hadoop_documents
 from couture_workflow.services.hadoop import files as hadoop_files
@@ -54,8 +56,8 @@ from couture_workflow.store.names import quote
 
 FOLDER = "configs"
 
-#: Settings of this installation alone: no archive has them, and an import leaves them as they are.
-HERE_ALONE = (remote.PATH,)
+#: Settings of this installation alone, by file or folder: no archive has them, an import leaves them alone.
+_HERE_ALONE = (remote.PATH, "eda-schedules/")
 
 _HADOOP = re.compile(r"hadoop/([^/]+)/([^/]+\.xml)")
 #: Where the manifest names the keytabs, which no archive holds.
@@ -63,6 +65,11 @@ _KEYTABS = "keytabs/"
 _BRICK = re.compile(r"bricks/([^/]+)\.yaml")
 #: Names of files with Spark settings, in an archive of somebody else.
 _SPARK = (PATH, "spark.yml", "spark-defaults.conf")
+
+
+def is_here_alone(path: str) -> bool:
+    """Tell whether a file of the configurations is this installation's alone."""
+    return any(path == each or (each.endswith("/") and path.startswith(each)) for each in _HERE_ALONE)
 
 
 def export(store: Store, *, readable: Readable) -> Export:
@@ -74,7 +81,7 @@ def export(store: Store, *, readable: Readable) -> Export:
     kept = []
     for entry in entries:
         path = entry.path.removeprefix(f"{FOLDER}/")
-        if path in HERE_ALONE or not readable(_resource(path)):
+        if is_here_alone(path) or not readable(_resource(path)):
             continue
         shown, names = _without_secrets(path, entry)
         if names:
@@ -109,6 +116,8 @@ def _resource(path: str) -> str:
         return KERBEROS_CONFIGURATION
     if path == LDAP:
         return LDAP_CONFIGURATION
+    if path.startswith(eda_document.FOLDER):
+        return EDA
     return CODE_BRICKS if path.startswith("bricks/") else SPARK_CONFIGURATION
 
 
@@ -130,8 +139,9 @@ class _Planning:
 
     def add(self, member: str, path: str, content: bytes) -> None:
         """Plan one file."""
-        if path in HERE_ALONE:
-            self.notes.append(f"{member} is left out: the git remote of each installation is its own.")
+        if is_here_alone(path):
+            what = "git remote" if path == remote.PATH else "schedule of a source"
+            self.notes.append(f"{member} is left out: the {what} of each installation is its own.")
         elif path in _SPARK:
             self._add_spark(member, path, content)
         elif file := _HADOOP.fullmatch(path):
@@ -145,11 +155,13 @@ class _Planning:
         elif brick := _BRICK.fullmatch(path):
             _check_brick(brick[1], member, content)
             self._add(path, content)
+        elif source := eda_document.name_of(path):
+            self._add_source(source, member, path, content)
         else:
             raise ArchiveError(
                 f"{quote(member)} is no configuration: spark.yaml, spark-defaults.conf, ldap.yaml, "
-                "hadoop/<group>/<name>.xml, hadoop/groups.yaml, krb5.conf and bricks/<name>.yaml are. Leave "
-                "it out.",
+                "hadoop/<group>/<name>.xml, hadoop/groups.yaml, krb5.conf, bricks/<name>.yaml and "
+                "eda/<name>.yaml are. Leave it out.",
                 member=member,
             )
 
@@ -211,6 +223,27 @@ class _Planning:
         if wrong := kerberos_configuration.errors(text):
             raise ArchiveError(f"{quote(member)} cannot be used. {wrong[0].message}", member=member)
         self._add(path, kerberos_configuration.normal(text).encode())
+
+    def _add_source(self, name: str, member: str, path: str, content: bytes) -> None:
+        try:
+            eda_document.check_source_name(name)
+            source = eda_document.parse(name, content)
+        except InvalidError as error:
+            raise ArchiveError(f"{quote(member)} is no sound source: {error}", member=member) from error
+        if source.kind == "file" and source.file.data and not self._has_data(source.file.data):
+            message = (
+                f"The source {quote(name)} reads {quote(source.file.data)}, which is not here. Upload it in "
+                "Developer > Exploratory Data Analysis."
+            )
+            self.missing.append(Missing(path, source.file.data, message, blocks=False))
+        self._add(path, eda_document.dump(source))
+
+    def _has_data(self, reference: str) -> bool:
+        try:
+            self.store.data.resolve(reference)
+        except CoutureError:
+            return False
+        return True
 
     def note_keytabs(self) -> None:
         """Name the keytabs of where the archive comes from that are not here."""
@@ -331,4 +364,4 @@ def _places(contents: Mapping[str, bytes]) -> dict[str, str]:
     paths = {path: path for path in contents}
     tops = {path.partition("/")[0] for path in contents}
     top = tops.pop() if len(tops) == 1 else ""
-    return paths if top in ("", "hadoop", "bricks") else trees.without_folder(paths, top)
+    return paths if top in ("", "hadoop", "bricks", "eda") else trees.without_folder(paths, top)

@@ -17,6 +17,7 @@ from couture_workflow.permissions import (
     CODE_ARTIFACTS,
     CODE_BRICKS,
     DAG_FILES,
+    EDA,
     HADOOP_CONFIGURATION,
     KERBEROS_CONFIGURATION,
     LDAP_CONFIGURATION,
@@ -33,6 +34,7 @@ from couture_workflow.services.archives.plans import (
     Prepared,
     Readable,
 )
+from couture_workflow.services.eda import document as eda_document
 from couture_workflow.services.gate.problems import Known
 from couture_workflow.store import archive_reader, archives
 from couture_workflow.store.archive_reader import Archive, Limits
@@ -68,6 +70,7 @@ NOUNS: dict[Noun, tuple[str, ...]] = {
         HADOOP_CONFIGURATION,
         KERBEROS_CONFIGURATION,
         LDAP_CONFIGURATION,
+        EDA,
     ),
     "dependencies": (SPARK_DEPENDENCIES, CODE_ARTIFACTS),
     "dags": (DAG_FILES,),
@@ -81,6 +84,7 @@ NOUN_PARTS: dict[str, dict[str, str]] = {
         "Code bricks": "bricks/",
         "Kerberos": "krb5.conf",
         "LDAP settings": "ldap.yaml",
+        "Data sources": eda_document.FOLDER,
         "Spark settings": "",
     },
 }
@@ -91,6 +95,7 @@ _PART_RESOURCES = {
     "Hadoop files": HADOOP_CONFIGURATION,
     "Kerberos": KERBEROS_CONFIGURATION,
     "LDAP settings": LDAP_CONFIGURATION,
+    "Data sources": EDA,
 }
 
 #: Saves DAG files and returns the id of the commit: is given the changes and the commit that they start from.
@@ -157,7 +162,7 @@ def holdings(store: Store, noun: Noun, *, readable: Readable) -> list[Holding]:
     entries = trees.present(repository, repository.head()).values()
     groups: dict[str, list[int]] = {what: [] for what in NOUN_PARTS[noun]}
     for entry in entries:
-        if noun == "configs" and entry.path in configs.HERE_ALONE:
+        if noun == "configs" and configs.is_here_alone(entry.path):
             continue
         what = next(name for name, prefix in NOUN_PARTS[noun].items() if entry.path.startswith(prefix))
         if noun == "dags" or readable(_PART_RESOURCES.get(what, SPARK_CONFIGURATION)):

@@ -23,7 +23,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,14 +45,51 @@ _TEMPORARY = ".tmp-"
 _EMPTY = "0" * 40
 
 
-def make_version(store: Store, versions: Path, version: str) -> Path:
-    """Make the folder of a version if it is not there, and return it."""
+def make_version(
+    store: Store, versions: Path, version: str, *, beside: Mapping[str, str] | None = None
+) -> Path:
+    """Make the folder of a version if it is not there, and return it.
+
+    :param beside: files that are put beside those of the repository: text by path.
+    """
     target = versions / version
     if not target.is_dir():
         with _aside(versions) as folder:
             repository.materialize(store, folder, commit=root.commit_of(version))
+            put_beside(folder, beside or {})
             folder.rename(target)
     return target
+
+
+def put_beside(folder: Path, beside: Mapping[str, str], *, old: Path | None = None) -> None:
+    """Put files of the product's own beside those of the repository, whatever has their names there.
+
+    :param beside: text by path; one that is there already is left alone, so its time stays.
+    :param old: a folder whose file is taken over if it is the same.
+    """
+    for path, text in beside.items():
+        target, content = folder / path, text.encode()
+        if _content(target) == content:
+            continue
+        try:
+            for parent in reversed(Path(path).parents[:-1]):  # never the folder itself, which may be swept
+                (folder / parent).mkdir(exist_ok=True)
+            target.unlink(missing_ok=True)  # it may be a link to the file of another tree
+            same = old is not None and _content(old / path) == content
+            if same and _share(f"{old}/{path}", str(target), copy=False):
+                continue
+            new = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
+            new.write_bytes(content)
+            new.replace(target)
+        except OSError as error:
+            log.warning("%s cannot be put beside the DAGs: %s", path, error)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 @dataclass
@@ -60,9 +97,11 @@ class Tracking:
     """The folder that Airflow parses.
 
     :param base: the storage of the bundle.
+    :param beside: files that are put beside those of the repository: text by path.
     """
 
     base: Path
+    beside: Mapping[str, str] = field(default_factory=dict)
     _imports: imports.Imports = field(default_factory=dict)
     _shown: tuple[str | None, dict[str, tuple[str, str]]] = (None, {})
 
@@ -85,6 +124,7 @@ class Tracking:
         with _aside(parent) as folder:
             if commit is not None:
                 self._fill(store, folder, commit, old)
+            put_beside(folder, self.beside, old=old)
             new = parent / f"{commit or _EMPTY}.{time.time_ns()}"
             folder.rename(new)
         link = self.base / f"{_TEMPORARY}{uuid.uuid4().hex}"

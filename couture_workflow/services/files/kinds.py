@@ -1,7 +1,7 @@
-"""Files that people upload for Spark jobs: the rules that *Spark Dependencies* and *Code Artifacts* share.
+"""Files that people upload: the rules that *Spark Dependencies*, *Code Artifacts* and data share.
 
-The two differ in what a ``FileKind`` says and in nothing else; ``dependencies`` and ``artifacts`` hold one
-each.
+They differ in what a ``FileKind`` says and in nothing else; ``dependencies`` and ``artifacts`` hold one each,
+and ``eda.data`` that of data.
 """
 
 from __future__ import annotations
@@ -39,13 +39,15 @@ class FileKind:
     :param resource: the resource in ``permissions`` that guards it.
     :param suffixes: what a name may end in.
     :param task_fields: fields of a Spark task that refer to such files.
+    :param is_code: whether it is looked into when it comes: an archive must be sound, Python should compile.
     """
 
-    noun: Literal["dependencies", "artifacts"]
+    noun: Literal["dependencies", "artifacts", "data"]
     one: str
     resource: str
     suffixes: tuple[str, ...]
     task_fields: tuple[str, ...]
+    is_code: bool = True
 
     def files(self, store: Store) -> Files:
         """Return the files of this kind."""
@@ -122,6 +124,7 @@ class Reception:
         announced: int | None = None,
     ) -> None:
         self.name = check_name(name, what=kind.one, suffixes=kind.suffixes)
+        self._is_code = kind.is_code
         limit = settings.max_upload_size()
         if announced is not None and announced > limit:
             raise TooLargeError(
@@ -153,7 +156,7 @@ class Reception:
 
     def finish(self) -> Received:
         """Check the whole file and make it the current version of its name."""
-        warning = contents.check(self._upload.path, self.name)
+        warning = contents.check(self._upload.path, self.name) if self._is_code else ""
         file = self._upload.commit()
         if self._before is None:
             return Received(file, "created", warning)

@@ -52,6 +52,9 @@ _FIELDS: dict[str, str] = {
 #: The field that names a Hadoop group, of which tasks tell in the same way.
 HADOOP_GROUPS = "hadoop_group"
 _FIELDS[HADOOP_GROUPS] = HADOOP_GROUPS
+#: The operator whose tasks name a source of exploratory data analysis, and the field of theirs that does.
+EDA_OPERATOR, EDA_ARGUMENT = "CoutureEdaOperator", "source"
+_EDA_SOURCES = "eda_sources"
 
 #: (noun, name of a file, task) that a DAG mentions.
 _Mentions = frozenset[tuple[str, str, str]]
@@ -71,6 +74,11 @@ def uses(store: Store, kind: FileKind, *, session: Session) -> Uses:
 def of_hadoop_group(name: str, *, session: Session) -> tuple[Use, ...]:
     """Return the tasks that name a Hadoop group."""
     return tuple(dict.fromkeys(use for found, use in _of_tasks(HADOOP_GROUPS, session) if found == name))
+
+
+def of_eda_source(name: str, *, session: Session) -> tuple[Use, ...]:
+    """Return the tasks that name a source of exploratory data analysis."""
+    return tuple(dict.fromkeys(use for found, use in _of_tasks(_EDA_SOURCES, session) if found == name))
 
 
 def _of_tasks(noun: str, session: Session) -> Iterator[tuple[str, Use]]:
@@ -164,11 +172,15 @@ def mentioned(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """
     for task in data.get("dag", {}).get("tasks", ()):
         fields = task.get("__var", task)
+        task_id = str(fields.get("task_id", ""))
         for mapping in (fields, *_mappings(fields)):
             for field, noun in _FIELDS.items():
                 for text in _texts(mapping.get(field)):
                     for reference in text.split(","):
-                        yield noun, _name(reference), str(fields.get("task_id", ""))
+                        yield noun, _name(reference), task_id
+            if EDA_OPERATOR in (fields.get("task_type"), fields.get("_task_type")):
+                for text in _texts(mapping.get(EDA_ARGUMENT)):
+                    yield _EDA_SOURCES, text, task_id
 
 
 def _mappings(fields: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
