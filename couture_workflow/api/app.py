@@ -34,6 +34,7 @@ _ROUTERS = {
     "hadoop": ("hadoop.routes",),
     "kerberos": ("kerberos.routes",),
     "ldap": ("ldap.routes",),
+    "eda": ("eda.sources", "eda.connections", "eda.data", "eda.runs", "eda.outputs", "eda.compare"),
 }
 
 

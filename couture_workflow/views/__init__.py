@@ -7,6 +7,11 @@ from couture_workflow.views.base import CouturePage
 from couture_workflow.views.bricks.library import CodeBricksPage
 from couture_workflow.views.dags.history import DagHistoryPage
 from couture_workflow.views.dags.manage import ManageDagsPage
+from couture_workflow.views.eda.compare import EdaComparePage
+from couture_workflow.views.eda.history import EdaHistoryPage
+from couture_workflow.views.eda.report import EdaReportPage
+from couture_workflow.views.eda.source import EdaSourcePage
+from couture_workflow.views.eda.sources import EdaSourcesPage
 from couture_workflow.views.editor.edit import DagEditorPage
 from couture_workflow.views.files.artifacts import CodeArtifactsPage
 from couture_workflow.views.files.dependencies import SparkDependenciesPage
@@ -40,6 +45,11 @@ PAGES: tuple[type[CouturePage], ...] = (
     DagRepositoryPage,
     SparkConfigurationPage,
     SparkDependenciesPage,
+    EdaSourcesPage,
+    EdaSourcePage,
+    EdaHistoryPage,
+    EdaComparePage,
+    EdaReportPage,
     HadoopConfigurationPage,
     ImportExportPage,
     KerberosConfigurationPage,

@@ -23,6 +23,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.RemoteError: (502, "remote"),
     errors.HadoopError: (502, "hadoop"),
     errors.KerberosError: (502, "kerberos"),
+    errors.EdaError: (422, "eda"),
     errors.JupyterError: (503, "jupyter"),
     errors.RuntimeMissingError: (500, "runtime_missing"),
     errors.SecretKeyError: (500, "secret_key"),

@@ -10,6 +10,7 @@ from couture_workflow.permissions import (
     DAG_FILES,
     DAG_REPOSITORY,
     DEVELOPER_HUB,
+    EDA,
     EDIT,
     HADOOP_CONFIGURATION,
     IMPORT_EXPORT,
@@ -50,6 +51,7 @@ def entries() -> list[dict[str, Any]]:
         _framed("Jupyter Notebook", "jupyter-notebook", JUPYTER),
         _framed("Jupyter Servers", "jupyter-servers", JUPYTER, **{paths.NAV_ACTION: EDIT}),
         _framed("Notebook Schedules", "notebook-schedules", NOTEBOOK_SCHEDULES),
+        _framed("Exploratory Data Analysis", "exploratory-data-analysis", EDA),
         _entry("LDAP Configuration", "ldap-configuration", LDAP_CONFIGURATION, "ldap", category="admin"),
         # Who may open the hub finds it there; the others may read runs too.
         _entry("Spark Jobs and Notebooks", "runs", paths.NAV_OUTSIDE_HUB, "runs", category="browse"),

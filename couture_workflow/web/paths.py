@@ -19,6 +19,7 @@ APIS = {
 APIS["kerberos"] = "/api/kerberos"
 APIS["git_remote"] = "/api/git-remote"
 APIS["ldap"] = "/api/ldap"
+APIS["eda"] = "/api/eda"
 
 #: Prefix of people's own JupyterLab: their server's addresses are below ``/jupyter/<folder>/``.
 JUPYTER = "/jupyter"

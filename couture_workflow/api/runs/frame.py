@@ -26,7 +26,7 @@ router = APIRouter()
 
 #: Scripts run, for charts; but they have no origin, so no cookie and no API, and no requests.
 #: What reaches out, as nbconvert's pages do for MathJax, is refused at once and not waited for.
-_HEADERS = {
+SANDBOX = {
     "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; "
     "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
     "font-src data:; media-src data: blob:; connect-src 'none'; frame-src 'none'; worker-src 'none'; "
@@ -59,5 +59,5 @@ def frame(
         return RedirectResponse(f"../../../../..{PAGES}/runs/{ids}/output?{query}", status_code=302)
     file = opening.opened(store(), key, outputs.HTML_WITHOUT_CODE if code == "0" else outputs.HTML)
     length = opening.size(file)
-    headers = {**_HEADERS, "Content-Length": str(length)}
+    headers = {**SANDBOX, "Content-Length": str(length)}
     return StreamingResponse(opening.pieces(file, length), media_type="text/html", headers=headers)

@@ -26,6 +26,7 @@ from couture_workflow.permissions import (
 )
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.dags.repository import Changes
+from couture_workflow.services.eda import dag_file as eda_dag_file
 from couture_workflow.services.gate.problems import Known
 from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.services.saving.save import Saved
@@ -113,7 +114,9 @@ def known() -> Known:
         dialect = str(session.get_bind().dialect.name)
         others = session.execute(
             select(DagModel.dag_id, DagModel.bundle_name, DagModel.relative_fileloc).where(
-                DagModel.is_stale.is_(False), DagModel.bundle_name != dag_repository.BUNDLE
+                DagModel.is_stale.is_(False),
+                (DagModel.bundle_name != dag_repository.BUNDLE)
+                | (DagModel.relative_fileloc == eda_dag_file.PATH),  # which is in no commit
             )
         )
         elsewhere = {dag_id: f"{path or 'a file'} of the bundle {bundle}" for dag_id, bundle, path in others}

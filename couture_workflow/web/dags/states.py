@@ -20,6 +20,7 @@ from couture_workflow.permissions import AirflowPermission
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.dags.examples import examples
 from couture_workflow.services.dags.repository import BUNDLE
+from couture_workflow.services.eda import dag_file as eda_dag_file
 from couture_workflow.store.names import quote
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
@@ -122,6 +123,11 @@ def file_of(dag_id: str) -> str:
     if row is None:
         raise NotFoundError(f"Airflow knows no DAG {quote(dag_id)}. It may have been deleted.")
     bundle, path = row
+    if bundle == BUNDLE and path == eda_dag_file.PATH:
+        raise NotFoundError(
+            f"The DAG {quote(dag_id)} is Couture Workflow's own: sources and their schedules are changed in "
+            "Developer > Exploratory Data Analysis."
+        )
     if bundle != BUNDLE or not path:
         copy = "Copy it into the repository on the page Manage DAGs"
         raise NotFoundError(

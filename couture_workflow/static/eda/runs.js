@@ -1,0 +1,123 @@
+/* The runs of a source on its page: Play, how far they are, Kill, their outputs. */
+
+import { api, del, get, post } from "../common/api.js";
+import { attempt, confirm, notice } from "../common/dialog.js";
+import { el } from "../common/dom.js";
+import { attachComparePicker } from "./compare-picker.js";
+import { duration, logPath, outputPath, showOutputs } from "./outputs-table.js";
+import { attachSchedule } from "./schedule.js";
+
+/* Milliseconds between two looks: while something runs, and while nothing does. */
+const BUSY = 1500;
+const IDLE = 20000;
+const SLOWEST = 60000;
+
+const STAGES = { connecting: "Connecting", reading: "Reading", computing: "Computing", sampling: "Taking the sample", rendering: "Rendering the report" };
+
+const panel = document.querySelector("[data-eda-runs]");
+
+function started(panel) {
+  const { source, airflowRoot, report, mayRun, mayDelete } = panel.dataset;
+  const list = panel.querySelector("[data-list]");
+  const now = panel.querySelector("[data-now]");
+  const play = panel.querySelector("[data-play]");
+  const renewed = attachComparePicker(panel.querySelector("[data-compare-picker]"));
+  const place = api(`/eda/outputs/${encodeURIComponent(source)}`);
+  let timer = 0;
+  let wait = IDLE;
+  let looks = 0;
+  const rows = new Map();
+
+  const options = {
+    report: (number) => report.replace(/0$/, number),
+    airflow: airflowRoot,
+    mayDelete,
+    async remove(output) {
+      const sure = await confirm({ title: `Delete output ${output.number}?`, text: "Its report and its numbers are gone for good.", action: "Delete", danger: true });
+      if (sure && (await attempt(async () => (await del(outputPath(output))) ?? {}))) await look();
+    },
+  };
+
+  async function kill(output, button) {
+    button.disabled = true;
+    if (await attempt(() => post(outputPath(output, "/stop")))) await look();
+    button.disabled = false;
+  }
+
+  /* One that is being made. Its nodes stay while it is: a button that is replaced loses the press that began on it. */
+  function going(output) {
+    const words = el("span", {});
+    const since = el("span", { class: "muted" });
+    const bar = el("progress", { class: "progress", max: 1 });
+    const warnings = el("div", { class: "eda-warnings" });
+    const node = el(
+      "div",
+      { class: "eda-now", "data-going": output.number },
+      el("p", { class: "break" }, words, since, output.run_id ? el("a", { href: logPath(airflowRoot, output), "data-airflow": true }, "Log") : null),
+      bar,
+      mayRun ? el("button", { type: "button", class: "btn btn-danger", "aria-label": `Kill the run of output ${output.number}`, onclick: (event) => kill(output, event.currentTarget) }, "Kill") : null,
+      warnings,
+    );
+    const tell = ({ state, started_at }, progress) => {
+      const stage = progress?.stage ? (STAGES[progress.stage] ?? progress.stage) : state === "queued" ? "Waiting for a worker" : "Starting";
+      const more = progress?.words && progress.words !== stage ? `: ${progress.words}` : "";
+      const count = progress?.rows ? `, ${progress.rows.toLocaleString("en")} rows` : "";
+      words.textContent = `Output ${output.number} - ${stage}${more}${count}`;
+      since.textContent = ` (${duration(Math.max(0, (Date.now() - new Date(started_at)) / 1000))}) `;
+      bar.setAttribute("aria-label", words.textContent);
+      if (progress?.share === null || progress?.share === undefined) bar.removeAttribute("value");
+      else bar.value = progress.share;
+      const said = progress?.warnings ?? [];
+      if (warnings.childElementCount !== said.length) warnings.replaceChildren(...said.map((text) => el("p", { class: "alert alert-warn break" }, text)));
+    };
+    return { node, tell };
+  }
+
+  function show({ outputs, progress }) {
+    const open = outputs.filter(({ state }) => ["queued", "running"].includes(state));
+    const before = rows.size;
+    for (const [number, { node }] of rows) {
+      if (open.some((output) => output.number === number)) continue;
+      node.remove();
+      rows.delete(number);
+    }
+    for (const output of open) {
+      if (!rows.has(output.number)) {
+        rows.set(output.number, going(output));
+        now.append(rows.get(output.number).node);
+      }
+      rows.get(output.number).tell(output, progress[output.number]);
+    }
+    const over = outputs.filter((output) => !open.includes(output));
+    if (showOutputs(list, over, options)) renewed();
+    if (before && !open.length && outputs[0]) notice(`Output ${outputs[0].number}: ${outputs[0].message || outputs[0].state}.`.replace("..", "."), outputs[0].state === "failed" ? "error" : "ok");
+    return open.length;
+  }
+
+  async function look() {
+    clearTimeout(timer);
+    const mine = (looks += 1);
+    try {
+      const found = await get(place);
+      if (mine !== looks) return;
+      wait = show(found) ? BUSY : IDLE;
+    } catch (error) {
+      wait = Math.min(wait * 2, SLOWEST);
+      if (!list.dataset.shown) list.replaceChildren(el("p", { class: "alert alert-error", role: "alert" }, error.message));
+    }
+    timer = setTimeout(() => (document.hidden ? null : look()), wait);
+  }
+
+  document.addEventListener("visibilitychange", () => document.hidden || look());
+  play?.addEventListener("click", async () => {
+    play.disabled = true;
+    const output = await attempt(() => post(api(`/eda/sources/${encodeURIComponent(source)}/run`)));
+    if (output) await look();
+    play.disabled = false;
+  });
+  if (play) play.disabled = false;
+  look();
+  attachSchedule(panel, { source });
+}
+
+if (panel) started(panel);

@@ -1,0 +1,120 @@
+/* When a source runs by itself: what is told of it, and the form that changes it. */
+
+import { ApiError, api, del, get, post, put } from "../common/api.js";
+import { attempt, confirm, notice } from "../common/dialog.js";
+import { el } from "../common/dom.js";
+import { ready } from "../common/form.js";
+import { localTimes } from "../common/page.js";
+import { showTimes } from "../schedules/times.js";
+import { attachGuard, readGuard } from "./guard.js";
+
+const FIELDS = ["cron", "zone", "email"];
+const PAUSE = 400;
+
+/** Show the schedule of a source in its panel, and let it be changed. */
+export function attachSchedule(panel, { source }) {
+  const place = api(`/eda/sources/${encodeURIComponent(source)}/schedule`);
+  const told = panel.querySelector("[data-schedule-told]");
+  const actions = panel.querySelector("[data-schedule-actions]");
+  const form = panel.querySelector("[data-schedule-form]");
+  const times = panel.querySelector("[data-schedule-times]");
+  const error = (field) => document.getElementById(`eda-${field}-error`);
+
+  function show(schedule) {
+    actions.replaceChildren();
+    if (!schedule) {
+      told.textContent = "It runs when somebody presses Play. A schedule makes it regular.";
+      return;
+    }
+    const state = schedule.state === "waiting" ? "Airflow reads it in a moment." : schedule.paused ? "It is paused." : "";
+    const next = schedule.next_run ? [" Next: ", el("time", { datetime: schedule.next_run }, schedule.next_run), "."] : [];
+    const compared = schedule.compare ? " Each run is compared with the success before it." : "";
+    told.replaceChildren(`${schedule.words}, for ${schedule.account}.`, ...next, state ? ` ${state}` : "", compared);
+    localTimes(told);
+    if (!form) return;
+    actions.append(
+      el("button", { type: "button", class: "btn", disabled: schedule.state !== "ready", onclick: () => pause(!schedule.paused) }, schedule.paused ? "Let it run" : "Pause"),
+      el("button", { type: "button", class: "btn", onclick: remove }, "Delete the schedule"),
+    );
+    if (schedule.state === "waiting") setTimeout(renew, 3000);
+  }
+
+  async function renew() {
+    const found = await attempt(async () => ({ schedule: await get(place) }));
+    if (found) show(found.schedule);
+    return found?.schedule;
+  }
+
+  async function pause(paused) {
+    const schedule = await attempt(() => post(`${place}/pause`, { paused }));
+    if (schedule) show(schedule);
+  }
+
+  async function remove() {
+    const sure = await confirm({ title: "Delete the schedule?", text: "The source runs by itself no more. Its outputs stay.", action: "Delete", danger: true });
+    if (sure && (await attempt(async () => (await del(place)) ?? {}))) await renew();
+  }
+
+  const typed = () => ({
+    ...Object.fromEntries(FIELDS.map((name) => [name, form.elements[name].value.trim()])),
+    compare: form.elements.compare.checked,
+    fail_when: readGuard(form),
+  });
+
+  function wrong({ field, message }) {
+    const name = FIELDS.includes(field) ? field : "schedule";
+    error(name).textContent = message;
+    form.elements[field]?.focus?.();
+  }
+
+  const clear = () => [...FIELDS, "schedule"].forEach((name) => (error(name).textContent = ""));
+
+  let timer = 0;
+  async function foresee() {
+    const { cron, zone } = typed();
+    if (!cron) return times.replaceChildren();
+    try {
+      const found = await post(`${place}/times`, { cron, zone });
+      error("cron").textContent = error("zone").textContent = "";
+      showTimes(times, "cron", { words: found.words, next: found.times });
+    } catch (problem) {
+      if (!(problem instanceof ApiError)) throw problem;
+      times.replaceChildren();
+      delete times.dataset.shown;
+      if (FIELDS.includes(problem.field)) error(problem.field).textContent = problem.message;
+    }
+  }
+
+  async function save(event) {
+    event.preventDefault();
+    clear();
+    const button = form.querySelector('button[type="submit"]');
+    button.disabled = true;
+    try {
+      show(await put(place, typed()));
+      notice("The schedule is saved.");
+    } catch (problem) {
+      if (!(problem instanceof ApiError)) throw problem;
+      wrong({ field: problem.field, message: problem.message });
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  renew().then((schedule) => {
+    if (!form) return;
+    form.elements.cron.value = schedule?.cron ?? "";
+    form.elements.zone.value = schedule?.zone ?? (Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
+    form.elements.email.value = (schedule?.email ?? []).join(", ");
+    form.elements.compare.checked = schedule?.compare ?? true;
+    attachGuard(form, schedule?.fail_when ?? null);
+    form.addEventListener("input", ({ target }) => {
+      if (!["cron", "zone"].includes(target.name)) return;
+      clearTimeout(timer);
+      timer = setTimeout(foresee, PAUSE);
+    });
+    form.addEventListener("submit", save);
+    ready(form);
+    if (schedule) foresee();
+  });
+}

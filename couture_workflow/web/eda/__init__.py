@@ -1,0 +1,1 @@
+"""What pages and REST API of exploratory data analysis share: rights, saving."""

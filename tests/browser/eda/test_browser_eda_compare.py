@@ -1,0 +1,119 @@
+"""Comparing outputs in a browser: two ticks, both histograms, their numbers; the rules of a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from couture_workflow.services.eda import outputs, schedules, sources
+from tests.support.api_server import ApiServer
+from tests.support.eda_profiles import add_output, add_source, column, profile
+
+pytestmark = pytest.mark.browser
+
+NAME = "compare-story"
+HOSTILE = "a'b\"<img src=x onerror=alert(1)>&/../ü"
+PAGES = "/couture/exploratory-data-analysis"
+
+
+@pytest.fixture
+def dev_page(api_server: ApiServer, new_page: Callable[..., Page]) -> Iterator[Page]:
+    """The page of a source with three outputs, in the browser of a developer."""
+    store = api_server.store()
+    add_source(store, NAME)
+    for shift in (0, 10, 60):
+        numbers = profile(
+            column("age", [n + shift for n in range(100)]),
+            column(HOSTILE, [HOSTILE] * (100 - shift) + ["</svg>"] * shift, "text"),
+            column("same", [1.0] * 100),
+        )
+        add_output(store, NAME, numbers)
+    page = new_page()
+    page.context.add_cookies(
+        [{"name": "_token", "value": api_server.token("dev"), "url": api_server.root, "httpOnly": True}]
+    )
+    page.goto(f"{api_server.url}{PAGES}/source/{NAME}")
+    yield page
+    outputs.delete_all(store, NAME)
+    schedules.delete(store, NAME, user="tests")
+    sources.delete(store, NAME, user="tests")
+
+
+def test_two_outputs_are_ticked_compared_and_guarded(dev_page: Page, api_server: ApiServer) -> None:
+    page, said = dev_page, list[str]()
+    page.on("console", lambda message: said.append(message.text) if "/compare/" in page.url else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    compare = page.get_by_role("button", name="Compare", exact=True)
+    expect(compare).to_be_disabled()
+    page.get_by_label("Compare output 3").check()
+    expect(page.get_by_text("Tick one more.")).to_be_visible()
+    page.get_by_label("Compare output 1").check()
+    expect(page.get_by_label("Compare output 2")).to_be_disabled()
+
+    compare.click()
+
+    page.wait_for_url("**/compare/*?a=1&b=3")
+    expect(page.get_by_role("heading", level=3)).to_have_count(3)
+    expect(page.get_by_role("heading", level=3).first).to_contain_text(HOSTILE)
+    picture = page.get_by_role("img", name="Histograms of age in both outputs")
+    expect(picture).to_be_visible()
+    page.locator("summary", has_text="Shares of age").click()
+    shares = page.get_by_role("table", name="Shares of age")
+    expect(shares.get_by_role("row")).to_have_count(21)
+    for theme in ("light", "dark"):
+        page.evaluate("theme => { document.documentElement.className = theme; }", theme)
+        seen = picture.evaluate(
+            """svg => [getComputedStyle(document.documentElement).backgroundColor,
+                       getComputedStyle(svg.querySelector(".hist-old")).fill,
+                       getComputedStyle(svg.querySelector(".hist-new")).stroke,
+                       getComputedStyle(svg.querySelector("text")).fill]"""
+        )
+        assert len(set(seen)) == 4, theme
+    page.get_by_role("link", name="Swap them").click()
+    page.wait_for_url("**a=3&b=1")
+    page.get_by_label("Search by name").fill("AGE")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("heading", level=3)).to_have_count(1)
+    assert said == []
+
+    page.goto(f"{api_server.url}{PAGES}/source/{NAME}")
+    page.get_by_text("Change the schedule").click()
+    page.get_by_label("Cron expression").fill("0 6 * * 1-5")
+    page.get_by_label("Rows, fewer than").fill("1,000")
+    page.get_by_label("Missing in any column, more than").fill("10 %")
+    page.get_by_label("Drift (PSI) of any column, more than").fill("much")
+    page.get_by_label("A column went").check()
+    page.get_by_role("button", name="A rule for one column").click()
+    page.get_by_label("Column", exact=True).fill("any")
+    page.get_by_role("button", name="A rule for one column").click()
+    page.get_by_label("Column", exact=True).nth(1).fill(HOSTILE)
+    page.get_by_label("Rule", exact=True).nth(1).select_option("new_categories")
+    expect(page.get_by_label("Limit", exact=True).nth(1)).to_be_hidden()
+    save = page.get_by_role("button", name="Save the schedule")
+    save.click()
+    expect(page.get_by_text("fail_when.drift.any: 'much' is no limit of a drift")).to_be_visible()
+    page.get_by_label("Drift (PSI) of any column, more than").fill("0.25")
+    save.click()
+    expect(page.get_by_text("The schedule is saved.")).to_be_visible()
+    saved = schedules.get(api_server.store(), NAME)
+    assert saved is not None
+    assert saved.fail_when == {
+        "rows": {"min": 1000},
+        "missing": {"any": "10 %", "column:any": None},
+        "drift": {"any": 0.25},
+        "columns": ["removed"],
+        "new_categories": [HOSTILE],
+    }
+    page.reload()
+    page.get_by_text("Change the schedule").click()
+    expect(page.get_by_label("Rows, fewer than")).to_have_value("1000")
+    expect(page.get_by_label("Missing in any column, more than")).to_have_value("10 %")
+    expect(page.get_by_label("Column", exact=True).nth(1)).to_have_value(HOSTILE)
+    page.get_by_role("button", name="Remove this rule").first.click()
+    save.click()
+    expect(page.get_by_text("The schedule is saved.")).to_be_visible()
+    again = schedules.get(api_server.store(), NAME)
+    assert again is not None
+    assert again.fail_when["missing"] == {"any": "10 %"}
