@@ -10,6 +10,8 @@ NAMES = (
     "spark_task",
     "notebook_task",
     "jupyter_servers",
+    "eda_report",
+    "eda_scale",
     "files_page",
     "upload",
     "dag_bundle",
