@@ -10,6 +10,7 @@ from airflow.dag_processing.bundles.base import unpack_bundle_version
 from couture_workflow.bundles import DagRepositoryBundle
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.services.dags import root as dag_root
+from couture_workflow.services.eda.dag_file import PATH as OWN
 from couture_workflow.services.gate import check as dag_gate
 from couture_workflow.services.git import remote as git_remote
 from couture_workflow.services.git.remote import Remote
@@ -40,7 +41,8 @@ def version_of(bundle: DagRepositoryBundle) -> str:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py"))
+    """Return what is there of the repository; the product's own file stands beside it."""
+    return sorted({path.relative_to(folder).as_posix() for path in folder.rglob("*.py")} - {OWN})
 
 
 def test_the_bundle_shows_the_folder_alone(store: Store, bundle: DagRepositoryBundle) -> None:
@@ -57,6 +59,7 @@ def test_the_bundle_shows_the_folder_alone(store: Store, bundle: DagRepositoryBu
     dag_root.choose(store.root, "other")
     bundle.refresh()
     assert names(bundle.path) == ["b.py"]
+    assert (bundle.path / OWN).is_file()
     assert len({commit, chosen, version_of(bundle)}) == 3
 
 
@@ -72,6 +75,7 @@ def test_a_run_keeps_its_folder(store: Store, bundle: DagRepositoryBundle) -> No
     again.initialize()
 
     assert names(again.path) == ["a.py"]
+    assert (again.path / OWN).is_file()
     assert (again.path / "a.py").read_bytes() == DAG
     assert version_of(again) == version
 
