@@ -51,6 +51,9 @@ NEEDS = {
     "workbench": (("git",), "needs git"),
 }
 
+#: The workbench of all tests, once it runs.
+SHARED_WORKBENCH: list[Any] = []
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave each suite that takes long out, unless the caller names its folder or something in it."""
@@ -90,7 +93,9 @@ def program(*names: str) -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a program that is not installed."""
+    """Skip what needs a program that is not installed; let the workbench rest while it is not tested."""
+    for workbench in SHARED_WORKBENCH:
+        workbench.wake() if "workbench" in getattr(item, "fixturenames", ()) else workbench.rest()
     for marker, (names, reason) in NEEDS.items():
         if item.get_closest_marker(marker) and not program(*names):
             pytest.skip(reason)
@@ -149,8 +154,11 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     try:
         running.start()
         running.create_users()
+        SHARED_WORKBENCH.append(running)
         yield running
     finally:
+        SHARED_WORKBENCH.clear()
+        running.wake()
         if running.process is not None and running.process.poll() is None:
             running.stop()
 

@@ -54,6 +54,7 @@ class Workbench(Site):
     program: list[str] = field(default_factory=command)
     process: subprocess.Popen[bytes] | None = None
     clients: dict[str, httpx.Client] = field(default_factory=dict)
+    _rests: bool = False
 
     @property
     def url(self) -> str:
@@ -132,6 +133,22 @@ class Workbench(Site):
         if any(home in word for word in process.cmdline()):
             return True
         return process.environ().get("COUTURE_HOME") == home
+
+    def rest(self) -> None:
+        """Let every process of it stand still: its DAG processor takes CPU from whatever else is tested."""
+        for _ in range(0 if self._rests else 3):  # what was started meanwhile is found by the next look
+            for process in self.processes():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.suspend()
+        self._rests = True
+
+    def wake(self) -> None:
+        """Let it go on after ``rest``."""
+        if self._rests:
+            self._rests = False
+            for process in self.processes():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def end(self) -> None:
         """End whatever is left of it; for the end of a test that may have failed."""
