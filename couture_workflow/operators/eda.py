@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -146,19 +145,19 @@ class CoutureEdaOperator(BaseOperator):
     def _origin(self, context: Context) -> Origin:
         from airflow.sdk.log import mask_secret, redact  # type: ignore[attr-defined]
 
-        from couture_workflow.operators.origin import dag_version, run_key, system_account, triggered_by
+        from couture_workflow.operators import origin
         from couture_workflow.services.spark.jobs import Origin
 
         ti: Any = context["ti"]
         return Origin(
-            key=run_key(ti),
-            dag_version=dag_version(ti),
-            user=system_account(),
+            key=origin.run_key(ti),
+            dag_version=origin.dag_version(ti),
+            user=origin.system_account(),
             owner=self.owner,
-            triggered_by=triggered_by(context),
+            triggered_by=origin.triggered_by(context),
             redact=lambda text: str(redact(text)),
             keep_secret=mask_secret,
-            keep_going=_supervised(),
+            keep_going=origin.supervised(),
         )
 
     def _show(self, level: str, line: str) -> None:
@@ -225,13 +224,3 @@ def _connect(conn_id: str) -> Mapping[str, Any]:
         port=found.port,
         extra=found.extra,
     )
-
-
-def _supervised() -> Any:
-    """Return what tells whether the supervisor of this task still lives, if it is a process of its own."""
-    from airflow.sdk.execution_time import task_runner
-
-    if not hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "socket"):
-        return lambda: True
-    supervisor = os.getppid()
-    return lambda: os.getppid() == supervisor

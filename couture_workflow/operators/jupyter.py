@@ -125,6 +125,7 @@ class CoutureJupyterOperator(BaseOperator):
     def _execute(self, context: Context, store: Store, record: Run | None = None) -> str:
         from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
+        from couture_workflow.operators.origin import supervised
         from couture_workflow.services.notebooks import outputs
         from couture_workflow.services.notebooks import run as notebook_run
         from couture_workflow.services.runs.recording import keep
@@ -150,7 +151,7 @@ class CoutureJupyterOperator(BaseOperator):
         self._run = notebook_run.NotebookRun(
             request,
             on_line=self._show,
-            keep_going=_supervised(),
+            keep_going=supervised(),
             redact=lambda text: str(redact(text)),
             on_kernel=lambda: keep(store, self._known(record)) if record else None,
             surround=lambda folder: _spark_session(store, source, folder),
@@ -272,13 +273,3 @@ def _spark_session(store: Store, source: Path, folder: Path) -> Mapping[str, str
         scratch=folder / "spark",
         keep_secret=mask_secret,
     )
-
-
-def _supervised() -> Any:
-    """Return what tells whether the supervisor of this task still lives, if it is a process of its own."""
-    from airflow.sdk.execution_time import task_runner
-
-    if not hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "socket"):
-        return lambda: True
-    supervisor = os.getppid()
-    return lambda: os.getppid() == supervisor

@@ -1,9 +1,10 @@
-"""What a run record says of the task that it is of, and of who started it."""
+"""What is known of the task that runs: its key, its version, who started it, whether it is still wanted."""
 
 from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,3 +44,13 @@ def system_account() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
+
+
+def supervised() -> Callable[[], bool]:
+    """Return what tells whether the supervisor of this task still lives, if it is a process of its own."""
+    from airflow.sdk.execution_time import task_runner
+
+    if not hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "socket"):
+        return lambda: True
+    supervisor = os.getppid()
+    return lambda: os.getppid() == supervisor
