@@ -128,9 +128,8 @@ class Dialect(ABC):
     def _too_long(self) -> EdaError:
         return EdaError(
             f"{self.place[0].upper()}{self.place[1:]} took more than the {self.seconds:g} seconds that this "
-            "may "
-            "take, and was interrupted. Read less (a limit, a condition, an index), or raise the option "
-            "[couture_workflow] eda_sql_seconds.",
+            "may take, and was interrupted. Read less (a limit, a condition, an index), or raise the "
+            "option [couture_workflow] eda_sql_seconds.",
             code="timeout",
         )
 
@@ -156,8 +155,7 @@ class Dialect(ABC):
         """Return the error that a query is more than one statement."""
         return EdaError(
             f"The query has several statements: one at a time is run in {self.place}. Write one SELECT, and "
-            "nothing "
-            "after it.",
+            "nothing after it.",
             code="query",
             field="sql.query",
         )
@@ -184,8 +182,7 @@ class Dialect(ABC):
         """Return the error that there is no database to talk to."""
         return EdaError(
             f"The database of {self.place} cannot be reached: {said}. Look whether it runs, and correct "
-            "host, "
-            "port and encryption of the connection under Admin > Connections.",
+            "host, port and encryption of the connection under Admin > Connections.",
             code="connection",
             field="sql.connection",
         )
@@ -194,8 +191,7 @@ class Dialect(ABC):
         """Return the error that the server has no such database."""
         return EdaError(
             f"The server of {self.place} does not open its database: {said}. Correct the schema (database) "
-            "of the "
-            "connection under Admin > Connections.",
+            "of the connection under Admin > Connections.",
             code="missing",
             field="sql.connection",
         )
@@ -204,8 +200,7 @@ class Dialect(ABC):
         """Return the error that a right is lacking."""
         return EdaError(
             f"The user of {self.place} may not read {self.what}: {said}. Give that user the right to read "
-            "it, "
-            "or choose another table.",
+            "it, or choose another table.",
             code="refused",
             field="sql.query" if self.query else "sql.table",
         )
@@ -231,8 +226,7 @@ class Dialect(ABC):
         """Return the error that a table was given another form while it was read."""
         return EdaError(
             f"{self.what[0].upper()}{self.what[1:]} was changed in its form while it was read from "
-            f"{self.place}: "
-            f"{said}. Run it again.",
+            f"{self.place}: {said}. Run it again.",
             code="changed",
         )
 

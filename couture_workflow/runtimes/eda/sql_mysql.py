@@ -232,8 +232,8 @@ class Mysql(Dialect):
     def _no_schema(self) -> EdaError:
         return EdaError(
             f"{self.place[0].upper()}{self.place[1:]} names no schema (database) in which {self.what} would "
-            "be. "
-            "Choose the table from the tree, which says its schema, or write the schema before its name.",
+            "be. Choose the table from the tree, which says its schema, or write the schema before its "
+            "name.",
             code="invalid",
             field="sql.query" if self.query else "sql.schema",
         )
@@ -242,8 +242,7 @@ class Mysql(Dialect):
         said = _SYNTAX.sub("syntax error ", said).replace(") as couture limit 0", "")
         return EdaError(
             f"The query is not one statement that reads, as {self.place} understands it: {said}. Write one "
-            "SELECT, "
-            "and nothing after it.",
+            "SELECT, and nothing after it.",
             code="query",
             field="sql.query",
         )

@@ -75,8 +75,7 @@ class Sqlite(Dialect):
             reason = error.strerror or type(error).__name__
             raise EdaError(
                 f"There is no file {path} for {self.place}: {reason}. Correct the host (path of the file) "
-                "of the "
-                "connection under Admin > Connections.",
+                "of the connection under Admin > Connections.",
                 code="missing",
             ) from error
         if not stat.S_ISREG(found.st_mode):
