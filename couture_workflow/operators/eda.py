@@ -214,13 +214,4 @@ def _connect(conn_id: str) -> Mapping[str, Any]:
             f'There is no connection "{conn_id}" in Airflow any more. Add it in Admin > Connections, or '
             "change the source."
         ) from error
-    return connections.of_fields(
-        conn_id,
-        found.conn_type,
-        host=found.host,
-        login=found.login,
-        password=found.password,
-        schema=found.schema,
-        port=found.port,
-        extra=found.extra,
-    )
+    return connections.of(conn_id, found)

@@ -8,7 +8,7 @@ delete and not a proof.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from couture_workflow.services.processes import apart
@@ -47,14 +47,8 @@ def uses(files: Mapping[str, bytes], paths: Collection[str], dag_ids: Collection
     words = [
         word.encode() for word in (*{name.rpartition(".")[2] for name in modules}, *texts, *dag_ids) if word
     ]
-    concerned = [
-        (path, content.decode("latin-1"))
-        for path, content in files.items()
-        if path not in paths
-        and path.endswith(".py")
-        and len(content) <= _MOST_BYTES
-        and any(word in content for word in words)
-    ]
+    others = {path: content for path, content in files.items() if path not in paths}
+    concerned = candidates(others, lambda content: any(word in content for word in words))
     if not concerned:
         return []
     wanted = [modules, texts, sorted(dag_ids)]
@@ -67,6 +61,18 @@ def uses(files: Mapping[str, bytes], paths: Collection[str], dag_ids: Collection
     return sorted(found, key=lambda use: (use.path, use.line, use.what))
 
 
+def candidates(files: Mapping[str, bytes], is_concerned: Callable[[bytes], bool]) -> list[tuple[str, str]]:
+    """Return path and text, as Latin-1, of the Python files that are worth to be read by another process.
+
+    :param is_concerned: tells so of a content, by a quick look.
+    """
+    return [
+        (path, content.decode("latin-1"))
+        for path, content in files.items()
+        if path.endswith(".py") and len(content) <= _MOST_BYTES and is_concerned(content)
+    ]
+
+
 def naming(files: Mapping[str, bytes], argument: str, value: str) -> list[Use]:
     """Return where DAG files give an argument, or an entry of a dict such as default_args, a value.
 
@@ -75,11 +81,7 @@ def naming(files: Mapping[str, bytes], argument: str, value: str) -> list[Use]:
     :param files: content of every file of the repository.
     """
     words = (argument.encode(), value.encode())
-    concerned = [
-        (path, content.decode("latin-1"))
-        for path, content in files.items()
-        if path.endswith(".py") and len(content) <= _MOST_BYTES and all(word in content for word in words)
-    ]
+    concerned = candidates(files, lambda content: all(word in content for word in words))
     if not concerned:
         return []
     wanted = [argument, value]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from couture_workflow import settings
 from couture_workflow.exceptions import InvalidError
@@ -68,9 +68,40 @@ def dialect_of(conn_id: str, conn_type: str | None) -> str:
         return dialect
     raise InvalidError(
         f"The connection {conn_id} is of the type {conn_type or 'none'}, and a source reads those of the "
-        "types mysql, "
-        "postgres and sqlite. Choose another connection.",
+        "types mysql, postgres and sqlite. Choose another connection.",
         field=FIELD,
+    )
+
+
+class AirflowConnection(Protocol):
+    """What a connection is in Airflow's database, and in a task."""
+
+    conn_type: Any
+    host: Any
+    login: Any
+    schema: Any
+    port: Any
+
+    @property
+    def password(self) -> Any:
+        """Return the password, None without one."""
+
+    @property
+    def extra(self) -> Any:
+        """Return the extra, a JSON object as text."""
+
+
+def of(conn_id: str, connection: AirflowConnection) -> dict[str, Any]:
+    """Return what ``of_fields`` returns of a connection of Airflow's."""
+    return of_fields(
+        conn_id,
+        connection.conn_type,
+        host=connection.host,
+        login=connection.login,
+        password=connection.password,
+        schema=connection.schema,
+        port=connection.port,
+        extra=connection.extra,
     )
 
 
@@ -111,8 +142,8 @@ def _options(conn_id: str, dialect: str, extras: Mapping[str, Any]) -> dict[str,
     if foreign := next((name for name in _FOREIGN if extras.get(name)), ""):
         raise InvalidError(
             f"The connection {conn_id} logs in by {foreign}, and a source logs in with user name and "
-            "password, or with "
-            "a certificate. Make a connection of that kind, with a user that may only read.",
+            "password, or with a certificate. Make a connection of that kind, with a user that may only "
+            "read.",
             field=FIELD,
         )
     if dialect == "mysql":
@@ -169,15 +200,13 @@ def _file(conn_id: str, text: str) -> str:
     if not text.startswith("/") or "\0" in text:
         raise InvalidError(
             f"The connection {conn_id} must have the absolute path of a file of SQLite as its host. Correct "
-            "it under "
-            "Admin > Connections.",
+            "it under Admin > Connections.",
             field=FIELD,
         )
     if any(_real(path).is_relative_to(_real(folder)) for folder in _own_folders()):
         raise InvalidError(
             f"The connection {conn_id} leads into the folder of this installation itself, whose files are "
-            "no data. "
-            "Choose another file of SQLite.",
+            "no data. Choose another file of SQLite.",
             field=FIELD,
         )
     return text

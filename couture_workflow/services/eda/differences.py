@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from couture_workflow.services.eda.document import Source
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference between two versions, in the form of the other pages.
-
-    :param kind: "added", "removed" or "changed".
-    """
-
-    section: str
-    name: str
-    kind: str
-    old: str = ""
-    new: str = ""
+from couture_workflow.services.spark.document import Change
 
 
 def changes(old: Source | None, new: Source | None) -> list[Change]:

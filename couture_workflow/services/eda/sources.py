@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from couture_workflow.exceptions import ConflictError, CorruptError, InUseError, InvalidError, NotFoundError
 from couture_workflow.services.eda import differences, document
-from couture_workflow.services.eda.differences import Change
 from couture_workflow.services.eda.document import Source, name_of, path_of
+from couture_workflow.services.spark.document import Change
 from couture_workflow.store import trees
 from couture_workflow.store.home import Store
 from couture_workflow.store.latest import Latest

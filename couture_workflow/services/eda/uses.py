@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from couture_workflow.services.dags import repository
+from couture_workflow.services.dags import uses as dag_uses
 from couture_workflow.services.eda import dag_file, sources
 from couture_workflow.services.files import uses as file_uses
 from couture_workflow.services.files.uses import Use
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from couture_workflow.store.home import Store
 
 OPERATOR, ARGUMENT = file_uses.EDA_OPERATOR, file_uses.EDA_ARGUMENT
-_MOST_BYTES = 2**20
 #: Seconds for one file, and for all.
 _PATIENCE, _TOTAL = 3.0, 15.0
 
@@ -40,11 +40,7 @@ def of_source(store: Store, name: str, *, session: Session) -> tuple[Use, ...]:
 
 def _in_files(files: Mapping[str, bytes], name: str) -> list[Use]:
     words = (OPERATOR.encode(), name.encode())
-    concerned = [
-        (path, content.decode("latin-1"))
-        for path, content in files.items()
-        if path.endswith(".py") and len(content) <= _MOST_BYTES and all(word in content for word in words)
-    ]
+    concerned = dag_uses.candidates(files, lambda content: all(word in content for word in words))
     if not concerned:
         return []
     answers = apart.each("eda.uses.lines_in_file", name, concerned, seconds=_PATIENCE, total=_TOTAL)

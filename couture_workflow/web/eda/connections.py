@@ -70,8 +70,7 @@ def demand(user: Any, conn_id: str) -> None:
     if not _may_read(user, conn_id, found.team_name if found else None):
         raise NotAllowedError(
             f"You may not read the connection {conn_id}, so you cannot use it in a source. An administrator "
-            "can give "
-            "your role the right to read connections, or choose another one."
+            "can give your role the right to read connections, or choose another one."
         )
     if found is None:
         raise NotFoundError(
@@ -89,21 +88,11 @@ def connect(user: Any, conn_id: str) -> dict[str, Any]:
             found = session.scalar(select(Connection).where(Connection.conn_id == conn_id))
             if found is None:
                 raise NotFoundError(f"The connection {conn_id} was deleted meanwhile. Choose another one.")
-            return connections.of_fields(
-                conn_id,
-                found.conn_type,
-                host=found.host,
-                login=found.login,
-                password=found.password,
-                schema=found.schema,
-                port=found.port,
-                extra=found.extra,
-            )
+            return connections.of(conn_id, found)
         except InvalidToken as error:
             raise SecretKeyError(
                 f"The password of the connection {conn_id} was encrypted with another key than [core] "
-                "fernet_key. "
-                "Set the old key, too, or type the password again under Admin > Connections."
+                "fernet_key. Set the old key, too, or type the password again under Admin > Connections."
             ) from error
 
 
