@@ -1,8 +1,9 @@
 /* The lists of sources and of uploaded data: uploads, and from an upload to a source; delete and bring back data. */
 
-import { ApiError, api, del, post } from "../common/api.js";
-import { attempt, confirm, notice } from "../common/dialog.js";
+import { api, post } from "../common/api.js";
+import { attempt } from "../common/dialog.js";
 import { el } from "../common/dom.js";
+import { removed } from "../files/removal.js";
 import { Uploads } from "../files/uploads.js";
 
 const list = document.getElementById("files");
@@ -23,22 +24,10 @@ if (document.getElementById("uploads")) {
   const uploads = new Uploads({ address, settings: list.dataset, changed: () => offer(uploads.items) });
 }
 
-const question = (name, users) =>
-  users.length
-    ? { title: `${name} is in use`, text: "Runs of these will fail:", details: users, action: "Delete all the same", danger: true }
-    : { title: `Delete ${name}?`, text: "All its versions go. They can be brought back from the tab Deleted data.", action: "Delete", danger: true };
+const WORDS = { suffering: "Runs of these will fail:", deleted: "Deleted data" };
 
 async function remove(name, users) {
-  if (!(await confirm(question(name, users)))) return;
-  try {
-    await del(address(name, users.length ? "?force=true" : ""));
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.code === "in_use") await remove(name, error.body.users);
-    else notice(error.message, "error");
-    return;
-  }
-  window.location.reload();
+  if (await removed(name, users, address, WORDS)) window.location.reload();
 }
 
 list.addEventListener("click", async (event) => {

@@ -1,9 +1,10 @@
 /* The list of uploaded files and one file's page: search while typing, delete, restore, copy, uploads. */
 
-import { ApiError, api, del, post } from "../common/api.js";
+import { api, post } from "../common/api.js";
 import { copyButtons } from "../common/copy.js";
 import { attempt, confirm, notice } from "../common/dialog.js";
 import { localTimes } from "../common/page.js";
+import { removed } from "./removal.js";
 import { Uploads } from "./uploads.js";
 
 const files = document.getElementById("files");
@@ -42,32 +43,10 @@ async function act(work, done) {
   return answer !== null;
 }
 
-const question = (name, users) =>
-  users.length
-    ? {
-        title: `${name} is in use`,
-        text: "Jobs that need it will fail. Used by:",
-        details: users,
-        action: "Delete all the same",
-        danger: true,
-      }
-    : {
-        title: `Delete ${name}?`,
-        text: "All its versions go. They can be brought back from the tab Deleted.",
-        action: "Delete",
-        danger: true,
-      };
+const WORDS = { suffering: "Jobs that need it will fail. Used by:", deleted: "Deleted" };
 
 async function remove(name, users) {
-  if (!(await confirm(question(name, users)))) return;
-  try {
-    await del(address(name, users.length ? "?force=true" : ""));
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.code === "in_use") await remove(name, error.body.users);
-    else notice(error.message, "error");
-    return;
-  }
+  if (!(await removed(name, users, address, WORDS))) return;
   if (document.querySelector(`[data-restore], #contents`)) window.location.assign(files.dataset.home);
   else {
     notice(`${name} was deleted.`);
