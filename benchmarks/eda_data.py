@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +70,14 @@ class Run:
     cpu: float
     memory: int
 
+    def told(self) -> str:
+        """Return all three in words."""
+        return f"{self.seconds:.1f} s, {self.cpu:.1f} s of CPU, {self.memory / 1024**2:.0f} MiB"
+
 
 def table(path: Path, rows: int) -> Path:
     """Write a table of 20 columns as CSV or Parquet, by the ending of its name."""
+    _told(path, rows, 20)
     more = "(HEADER)" if path.suffix == ".csv" else "(FORMAT parquet)"
     command = [installed.data(), "-I", "-c", _TABLE, str(rows), str(path), more]
     subprocess.run(command, check=True, capture_output=True)
@@ -80,15 +86,22 @@ def table(path: Path, rows: int) -> Path:
 
 def wide(path: Path, rows: int, columns: int) -> Path:
     """Write a table of many columns as Parquet."""
+    _told(path, rows, columns)
     command = [installed.data(), "-I", "-c", _WIDE, str(rows), str(columns), str(path)]
     subprocess.run(command, check=True, capture_output=True)
     return path
 
 
-def measured(command: list[str], text: str = "", *, env: dict[str, str] | None = None) -> Run:
-    """Run a command once."""
+def _told(path: Path, rows: int, columns: int) -> None:
+    print(f"  writing {path.name}: {rows:,} rows, {columns:,} columns", file=sys.stderr, flush=True)
+
+
+def measured(name: str, command: list[str], text: str = "", *, env: dict[str, str] | None = None) -> Run:
+    """Run a command once, and tell at once what it took, which is known even if others never end."""
     asked = {"command": command, "input": text, "env": env}
-    return Run(*json.loads(in_fresh_process(_MEASURED, json.dumps(asked))))
+    run = Run(*json.loads(in_fresh_process(_MEASURED, json.dumps(asked))))
+    print(f"  {name}: {run.told()}", file=sys.stderr, flush=True)
+    return run
 
 
 def ours(path: Path, folder: Path, *, memory: int = 1536 * 1024**2) -> Run:
@@ -101,4 +114,5 @@ def ours(path: Path, folder: Path, *, memory: int = 1536 * 1024**2) -> Run:
         "folder": str(folder),
         "limits": {"memory": memory, "threads": 2},
     }
-    return measured([installed.data(), "-I", str(CHILD)], json.dumps(request))
+    name = f"our report of {path.name}, {path.stat().st_size / 1024**2:,.0f} MiB"
+    return measured(name, [installed.data(), "-I", str(CHILD)], json.dumps(request))

@@ -125,7 +125,7 @@ class CoutureEdaOperator(BaseOperator):
         )
 
     def _rules(self) -> Any:
-        from couture_workflow.services.eda import guard
+        from couture_workflow.services.eda.comparisons import guard
 
         return guard.parse(self.fail_when)
 

@@ -54,8 +54,11 @@ connection.execute(
 connection.execute(f"copy (select number, category, struct from rows limit 20) to '{folder}/table.json'")
 """
 
-#: What is named otherwise, is a choice of its own, or is written otherwise by each engine.
+#: What is named otherwise, is a choice of its own, is written otherwise by each engine, or not told by Spark.
 OTHERWISE = {"about", "alerts", "engine", "kind", "reading", "sample", "source", "left_out", "bytes"}
+OTHERWISE |= {"associations", "duplicate_rows"}
+#: Numbers of a column that Spark does not tell.
+OF_DUCKDB = ("mad", "monotonic", "length_histogram")
 
 
 def make_files(folder: Path) -> None:
@@ -95,5 +98,5 @@ def differences(one: Any, two: Any, where: str = "") -> list[str]:
 
 
 def comparable(column: Mapping[str, Any]) -> dict[str, Any]:
-    left = {"type", "cdf"} | ({"top"} if column["kind"] == "nested" else set())
+    left = {"type", "cdf", *OF_DUCKDB} | ({"top"} if column["kind"] == "nested" else set())
     return {key: value for key, value in column.items() if key not in left}

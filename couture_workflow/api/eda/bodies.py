@@ -7,13 +7,12 @@ from typing import Any
 
 from fastapi import Request
 
-from couture_workflow.exceptions import InvalidError, TooLargeError
+from couture_workflow.api.openapi import OBJECT_CONTENT, body_of
+from couture_workflow.exceptions import InvalidError
 from couture_workflow.services.eda.document import MOST_BYTES
-from couture_workflow.web.bodies import announced
+from couture_workflow.web import bodies
 
-JSON = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
-}
+JSON = body_of(OBJECT_CONTENT)
 
 
 async def json_body(request: Request, *, most: int = MOST_BYTES) -> dict[str, Any]:
@@ -21,22 +20,12 @@ async def json_body(request: Request, *, most: int = MOST_BYTES) -> dict[str, An
 
     :param most: bytes.
     """
-    _check(announced(request.scope), most)
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        _check(size, most)
-        pieces.append(piece)
+    refusal = f"The body has more than the {most:,} bytes that it may have. Send less."
+    content = await bodies.read(request, most=most, refusal=refusal)
     try:
-        found = json.loads(b"".join(pieces))
+        found = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InvalidError("The body is no JSON, or is nested too deeply. Send a JSON object.") from error
     if not isinstance(found, dict):
         raise InvalidError("The body must be a JSON object.")
     return found
-
-
-def _check(size: int, most: int) -> None:
-    if size > most:
-        raise TooLargeError(f"The body has more than the {most:,} bytes that it may have. Send less.")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from couture_workflow.api.auth import User, requires
 from couture_workflow.permissions import EDA, READ, Permission
-from couture_workflow.services.eda import comparison
+from couture_workflow.services.eda.comparisons import comparison
 from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.state import store
 

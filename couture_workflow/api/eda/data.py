@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from couture_workflow.api.auth import User, requires
 from couture_workflow.api.files.upload import receive_body
+from couture_workflow.api.openapi import BINARY_CONTENT, body_of
 from couture_workflow.permissions import CREATE, DELETE, EDA, EDIT, READ, Permission
 from couture_workflow.services.eda import data, uses
 from couture_workflow.services.files import kinds
@@ -32,12 +33,6 @@ Editor = Annotated[User, requires(Permission(EDIT, EDA))]
 Deleter = Annotated[User, requires(Permission(DELETE, EDA))]
 
 MOST_FILES = 1000
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 
 
 class DataModel(BaseModel):
@@ -89,7 +84,7 @@ def read_data(_user: Reader, name: str) -> DataModel:
     return _model(file, uses.by_data(store()).get(file.name, ()))
 
 
-@router.put("/data/{name}", openapi_extra=_BODY, response_model=DataReceived)
+@router.put("/data/{name}", openapi_extra=body_of(BINARY_CONTENT), response_model=DataReceived)
 async def upload_data(request: Request, name: str, user: Creator) -> JSONResponse:
     """Store the body as the current version of a file."""
     begin = await to_thread.run_sync(_beginner, user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path as FilePath
@@ -175,5 +176,5 @@ def _sent(path: FilePath, kind: str, *, headers: dict[str, str]) -> StreamingRes
             while piece := file.read(_PIECE):
                 yield piece
 
-    length = str(path.stat().st_size)
+    length = str(os.fstat(file.fileno()).st_size)  # of what is sent, whatever becomes of the path
     return StreamingResponse(pieces(), media_type=kind, headers={**headers, "Content-Length": length})

@@ -6,14 +6,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
 from couture_workflow.api.eda.outputs import Number, OutputModel, output_model
+from couture_workflow.api.if_match import IfMatch, base_of, or_conflict
 from couture_workflow.permissions import CREATE, DELETE, EDA, EDIT, READ, Permission
 from couture_workflow.services.eda import schedules
 from couture_workflow.services.eda.schedules import Schedule
 from couture_workflow.services.schedules import timing
+from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.eda import running
 
 router = APIRouter(tags=["runs"])
@@ -95,17 +98,22 @@ def stop_run(source: Name, number: Number, user: Creator) -> OutputModel:
     return output_model(running.stop(source, number, user))
 
 
-@router.get("/sources/{name}/schedule")
-def read_schedule(name: Name, user: Reader) -> ScheduleModel | None:
-    """Tell when a source runs by itself; null if it does not."""
-    schedule = running.schedule_of(name)
-    return _told(schedule) if schedule else None
+@router.get("/sources/{name}/schedule", response_model=ScheduleModel | None)
+def read_schedule(name: Name, user: Reader) -> Response:
+    """Tell when a source runs by itself; null if it does not. Its ETag is for If-Match."""
+    return _answer(*running.schedule_of(name))
 
 
-@router.put("/sources/{name}/schedule")
-def save_schedule(name: Name, body: ScheduleForm, user: Editor) -> ScheduleModel:
-    """Let a source run by itself, or change when it does."""
-    return _told(running.save_schedule(name, body.model_dump(), user))
+@router.put("/sources/{name}/schedule", response_model=ScheduleModel)
+def save_schedule(name: Name, body: ScheduleForm, user: Editor, if_match: IfMatch = None) -> Response:
+    """Let a source run by itself, or change when it does; 412 if others did since If-Match's version."""
+    base = base_of(if_match)
+
+    def work() -> Response:
+        saved = running.save_schedule(name, body.model_dump(), user, base=base)
+        return _answer(saved, saved.commit)
+
+    return or_conflict(work, base)
 
 
 @router.post("/sources/{name}/schedule/times")
@@ -115,17 +123,28 @@ def check_times(name: Name, body: ScheduleForm, user: Reader) -> TimesModel:
     return TimesModel(words=found.words, times=[each.isoformat() for each in found.times])
 
 
-@router.post("/sources/{name}/schedule/pause")
-def pause_schedule(name: Name, body: PauseModel, user: Editor) -> ScheduleModel | None:
+@router.post("/sources/{name}/schedule/pause", response_model=ScheduleModel | None)
+def pause_schedule(name: Name, body: PauseModel, user: Editor) -> Response:
     """Pause the schedule of a source, or let it run again."""
     running.pause_schedule(name, user, paused=body.paused)
     return read_schedule(name, user)
 
 
 @router.delete("/sources/{name}/schedule", status_code=204)
-def delete_schedule(name: Name, user: Deleter) -> None:
-    """Let a source run by itself no more; runs that go on go on."""
-    running.delete_schedule(name, user)
+def delete_schedule(name: Name, user: Deleter, if_match: IfMatch = None) -> Response:
+    """Let a source run by itself no more; 412 if it changed since If-Match's. Runs that go on go on."""
+    base = base_of(if_match)
+
+    def work() -> Response:
+        version = running.delete_schedule(name, user, base=base)
+        return Response(status_code=204, headers={"ETag": f'"{version}"'})
+
+    return or_conflict(work, base)
+
+
+def _answer(schedule: Schedule | None, version: str | None) -> Response:
+    body = _told(schedule).model_dump(mode="json") if schedule else None
+    return JSONResponse(body, headers={"ETag": f'"{version}"'} if version else None)
 
 
 def _told(schedule: Schedule) -> ScheduleModel:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
 from couture_workflow.api.eda.bodies import JSON, json_body
-from couture_workflow.exceptions import ConflictError
+from couture_workflow.api.history import Limit, Skip, Version
+from couture_workflow.api.if_match import IfMatch, base_of, or_conflict
 from couture_workflow.permissions import CREATE, DELETE, EDA, EDIT, READ, Permission
 from couture_workflow.services.eda import differences, document, sources
 from couture_workflow.services.eda.document import Source
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.eda import sources as web_sources
-from couture_workflow.web.errors import describe
 from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.state import store
 
@@ -29,7 +27,6 @@ Reader = Annotated[User, requires(Permission(READ, EDA))]
 Creator = Annotated[User, requires(Permission(CREATE, EDA))]
 Editor = Annotated[User, requires(Permission(EDIT, EDA))]
 Deleter = Annotated[User, requires(Permission(DELETE, EDA))]
-IfMatch = Annotated[str | None, Header(description="ETag of the version that was edited.")]
 Message = Annotated[str, Query(max_length=2000, description="Why; empty: what was done.")]
 
 MOST_LISTED = 1000
@@ -82,13 +79,8 @@ class SourceName(BaseModel):
     name: str = Field(description="Name of the source.", max_length=1000)
 
 
-class SourceVersion(BaseModel):
+class SourceVersion(Version):
     """One save of a source."""
-
-    commit: str = Field(description="Version.")
-    author: str = Field(description="User who saved it.")
-    when: datetime = Field(description="When it was saved, with its time zone.")
-    message: str = Field(description="Why.")
 
 
 class Restored(BaseModel):
@@ -155,13 +147,13 @@ async def save_source(
 ) -> Response:
     """Save a source in place of the present one; 412 if somebody saved it since If-Match's version."""
     body = await json_body(request)
-    base = _base(if_match)
+    base = base_of(if_match)
 
     def work() -> Response:
         source = web_sources.source_of(body, name=name)
         return _saved(name, web_sources.save(source, user, base=base, message=message).id)
 
-    return await to_thread.run_sync(lambda: _or_conflict(work, base))
+    return await to_thread.run_sync(lambda: or_conflict(work, base))
 
 
 @router.delete("/sources/{name}")
@@ -192,14 +184,11 @@ def restore_source(user: Editor, name: str, body: Restored) -> SourceSaved:
 def source_history(
     _user: Reader,
     name: str,
-    limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
-    skip: Annotated[int, Query(ge=0, le=LARGEST, description="How many of the newest to leave out.")] = 0,
+    limit: Limit = 50,
+    skip: Skip = 0,
 ) -> list[SourceVersion]:
     """Return who saved a source when and why, newest first."""
-    return [
-        SourceVersion(commit=each.id, author=each.author, when=each.when, message=each.message)
-        for each in sources.history(store(), name, limit=limit, skip=skip)
-    ]
+    return [SourceVersion.of(each) for each in sources.history(store(), name, limit=limit, skip=skip)]
 
 
 @router.get("/sources/{name}/preview", response_model=PreviewModel)
@@ -239,21 +228,9 @@ async def source_changes(
     return await to_thread.run_sync(work)
 
 
-def _or_conflict(work: Callable[[], Response], base: str | None) -> Response:
-    try:
-        return work()
-    except ConflictError as error:
-        return JSONResponse(describe(error).json(), status_code=412 if base else 409)
-
-
 def _saved(name: str, commit: str, *, status: int = 200) -> Response:
     body = SourceSaved(name=name, commit=commit).model_dump()
     return JSONResponse(body, status_code=status, headers={"ETag": f'"{commit}"'})
-
-
-def _base(if_match: str | None) -> str | None:
-    tag = (if_match or "").strip().removeprefix("W/").strip('"')
-    return tag if tag not in ("", "*") else None
 
 
 def _model(source: Source) -> SourceModel:

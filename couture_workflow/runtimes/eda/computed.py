@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .protocol import EdaError
-from .sample import Sample
+from .statistics.sample import Sample
 
 #: Rows that are put together at a time.
 _BATCH = 5_000

@@ -16,7 +16,7 @@ _LEAST = 200 * 1024**2
 
 
 def connect(
-    temporary: Path, limits: Mapping[str, Any], *, reach: Sequence[Path] = ()
+    temporary: Path, limits: Mapping[str, Any], *, reach: Sequence[Path] = (), doubted: bool = False
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection that can reach nothing but files in ``temporary``, in which its database lies.
 
@@ -24,6 +24,7 @@ def connect(
 
     :param limits: ``memory`` and ``disk`` in bytes, ``threads``; each may be lacking.
     :param reach: further files that it may read.
+    :param doubted: what these files say of their own values may be wrong, as in Parquet of old programs.
     """
     config: dict[str, Any] = {
         "autoinstall_known_extensions": "false",
@@ -40,6 +41,8 @@ def connect(
     connection = duckdb.connect(str(temporary / "work.duckdb"), config=config)
     connection.execute("set timezone = 'UTC'")
     connection.execute("set enable_progress_bar = false")
+    if doubted:
+        connection.execute("set perfect_ht_threshold = 0")  # groups are not numbered by least and greatest
     connection.execute("set parquet_metadata_cache = true")
     connection.execute(f"set allowed_directories = [{literal(str(temporary.resolve()))}]")
     connection.execute(f"set allowed_paths = [{', '.join(literal(str(path.resolve())) for path in reach)}]")

@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,13 @@ from typing import Any
 from . import protocol
 from .protocol import EdaError, Messages
 
-#: Address space beyond the memory that may be used: programs, threads' stacks, mapped files.
-_SPACE = 6 * 1024**3
+#: Address space beyond the memory that may be used: programs, threads' stacks, mapped files, and what DuckDB
+#: keeps room for: 10,000 columns of 60 rows take 9 GiB of it, and half a GiB of memory.
+_SPACE = 32 * 1024**3
 _LOOK = 0.1
+#: Characters of a column's name in a sentence.
+_NAMED = 200
+_LOG = logging.getLogger(__name__)
 
 Request = Mapping[str, Any]
 
@@ -40,6 +45,7 @@ def main(arguments: list[str]) -> None:
 
 def _run(arguments: list[str], channel: Messages) -> int:
     temporary: Path | None = None
+    request: Request = {}
     try:
         request = _request(arguments)
         folder = Path(request["folder"])
@@ -50,7 +56,9 @@ def _run(arguments: list[str], channel: Messages) -> int:
     except EdaError as error:
         return _failed(channel, error)
     except Exception as error:  # noqa: BLE001 (the one place where whatever went wrong becomes a sentence)
-        return _failed(channel, explained(error))
+        return _failed(
+            channel, explained(error, doing=channel.doing(), hidden=bool(request.get("sensitive")))
+        )
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -109,13 +117,13 @@ def _profile(request: Request, folder: Path, channel: Messages) -> dict[str, Any
 
 
 def _tables(request: Request, folder: Path, channel: Messages) -> dict[str, Any]:
-    from . import sql
+    from .sql import source as sql
 
     return sql.tables(request["source"], channel)
 
 
 def _columns(request: Request, folder: Path, channel: Messages) -> dict[str, Any]:
-    from . import sql
+    from .sql import source as sql
 
     return sql.columns(request["source"], channel)
 
@@ -175,16 +183,29 @@ def _too_much(memory: int = 0) -> EdaError:
     )
 
 
-def explained(error: BaseException) -> EdaError:
-    """Return an unexpected error as a sentence; its details go to the log."""
+def explained(error: BaseException, *, doing: tuple[str, str] = ("", ""), hidden: bool = False) -> EdaError:
+    """Return an unexpected error as a sentence; its details go to the log.
+
+    :param doing: the stage and the column that were worked on, each may be "".
+    :param hidden: what libraries say may have sensitive values in it: it is neither told nor logged.
+    """
     name, text = type(error).__name__, str(error)
-    if isinstance(error, MemoryError) or name == "OutOfMemoryException" and "max_temp" not in text:
+    starved = name == "OutOfMemoryException" and "max_temp" not in text or "pin block" in text
+    if starved or isinstance(error, MemoryError):
         return _too_much()
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if full or "No space left" in text or "max_temp_directory_size" in text:
         return _too_big("the disk is full")
-    logging.getLogger(__name__).error("The request failed", exc_info=error)
-    first = text.splitlines()[0] if text else ""
-    return EdaError(
-        f"This failed with {name}: {first}" if first else f"This failed with {name}.", code="failed"
-    )
+    stage, column = doing
+    where = f" at the stage {stage}" if stage else ""
+    where += f", at the column {column[:_NAMED]!r}," if column else ""
+    if hidden:
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        _LOG.error("The request failed%s with %s:\n%s", where, name, trace)
+        return EdaError(
+            f"This failed{where} with {name}. What it said is not shown: it may have sensitive values in it.",
+            code="failed",
+        )
+    _LOG.error("The request failed%s", where, exc_info=error)
+    first = f": {text.strip().splitlines()[0]}" if text.strip() else "."
+    return EdaError(f"This failed{where} with {name}{first}", code="failed")

@@ -21,11 +21,11 @@ def open_table(
     """
     kind = source.get("kind")
     if kind == "file":
-        from . import files
+        from .files import source as files
 
         return files.opened(source, folder, limits, progress)
     if kind == "sql":
-        from . import sql
+        from .sql import source as sql
 
         return sql.opened(source, folder, limits, progress)
     raise EdaError(f"There is no kind of source {kind!r}: it is file or sql.", field="kind")
@@ -37,11 +37,11 @@ def preview(
     """Return the first rows of a source and the columns as they will be read (see the contract's result)."""
     kind = source.get("kind")
     if kind == "file":
-        from . import files
+        from .files import source as files
 
         return files.previewed(source, folder, limits, progress)
     if kind == "sql":
-        from . import sql
+        from .sql import source as sql
 
         return sql.previewed(source, folder, limits, progress)
     raise EdaError(f"There is no kind of source {kind!r}: it is file or sql.", field="kind")

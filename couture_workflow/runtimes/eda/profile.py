@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import alerts, computed, opening, report, sample, statistics, statistics_correlation, statistics_rows
-from .profile_values import text, write
+from . import computed, opening
 from .protocol import EdaError, Messages
-from .sample import Sample
+from .report import alerts
+from .report import bad_input as report_bad
+from .report import page as report
+from .statistics import associations as sample_associations
+from .statistics import correlation as statistics_correlation
+from .statistics import measuring as statistics
+from .statistics import sample
+from .statistics import whole_rows as statistics_rows
+from .statistics.json_values import text, write
+from .statistics.sample import Sample
 from .table import Table
 
 #: Rows of a sample where the request does not say, and at most.
@@ -18,6 +26,12 @@ _SAMPLE, _MOST = 20_000, 1_000_000
 #: Bytes of memory where the request sets no limit.
 _MEMORY = 1024**3
 _FORMAT = 1
+#: Sensitive columns that are named where they are not there, and characters of a name.
+_LOST, _NAMED = 5, 200
+_NOT_BY_SPARK = (
+    "Spark tells no median absolute deviation, no monotonicity, no histogram of lengths and no list of "
+    "duplicate rows."
+)
 
 
 def made(request: Mapping[str, Any], folder: Path, channel: Messages) -> dict[str, Any]:
@@ -30,11 +44,26 @@ def made(request: Mapping[str, Any], folder: Path, channel: Messages) -> dict[st
         profile, taken = _computed(source, request)
     else:
         profile, taken = _profiled(request, folder, channel)
+    if sentence := _not_found(profile, request):
+        profile["left_out"] = [*profile["left_out"], sentence]
+        channel.warning(sentence)
     write(folder / "profile.json", profile)
     channel.stage("rendering", share=0.9, rows=profile["rows"], words="Making the report")
     report.write(profile, taken, folder / "report.html", on_warning=channel.warning)
     channel.stage("rendering", share=1.0, rows=profile["rows"], words="Done")
     return _summary(profile)
+
+
+def _not_found(profile: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+    """Return "" or the sentence that there are sensitive columns which the data does not have."""
+    lost = sorted(set(request.get("sensitive") or ()).difference(each["name"] for each in profile["columns"]))
+    if not lost:
+        return ""
+    named = ", ".join(repr(name[:_NAMED]) for name in lost[:_LOST]) + (" and others" if lost[_LOST:] else "")
+    return (
+        f"The data has no column {named}, though the source says that it is sensitive. If it has another "
+        "name now, its values are in this report: mark the column under that name."
+    )
 
 
 def _summary(profile: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,9 +85,13 @@ def _computed(source: Mapping[str, Any], request: Mapping[str, Any]) -> tuple[di
     profile: dict[str, Any] = json.loads(Path(source["profile"]).read_text("utf-8"))
     if profile.get("format") != _FORMAT:
         raise EdaError(f"A profile of format {_FORMAT} is needed, this one has {profile.get('format')!r}.")
+    first = [_bad_line(line, request) for line in profile["bad"].get("first") or ()]
+    profile["bad"] = {**profile["bad"], "first": first}
     profile["about"] = {**profile.get("about", {}), **dict(request.get("about") or {})}
     taken = computed.sample(Path(source["sample"]), rows=profile["rows"], columns=profile["columns"])
     profile["sample"] = {"method": "random", **profile.get("sample", {}), "rows": taken.size, "of": taken.of}
+    profile["associations"] = sample_associations.of(taken, profile["columns"])
+    profile["left_out"] = [*profile.get("left_out", ()), _NOT_BY_SPARK]
     if not profile.get("alerts"):
         profile["alerts"] = alerts.of(profile)
     return profile, taken
@@ -81,7 +114,8 @@ def _of_table(table: Table, request: Mapping[str, Any], channel: Messages) -> tu
     columns = statistics.measured(table, sensitive)
     channel.stage("computing", share=0.8, rows=rows, words="Comparing rows")
     duplicates = statistics_rows.duplicates(table, columns, rows, left_out)
-    patterns = statistics_rows.missing_patterns(table, columns, documents, rows)
+    repeated = statistics_rows.most_repeated(table, columns, duplicates, left_out)
+    patterns = statistics_rows.missing_patterns(table, columns, documents, rows, left_out)
     channel.stage("computing", share=0.85, rows=rows, words="Correlating columns")
     correlations = statistics_correlation.pearson(table, columns, documents, rows, left_out)
     channel.stage("sampling", share=0.88, rows=rows, words="Taking a sample")
@@ -94,10 +128,12 @@ def _of_table(table: Table, request: Mapping[str, Any], channel: Messages) -> tu
     profile = _document(table, request, rows, documents)
     profile |= {
         "duplicates": duplicates,
+        "duplicate_rows": repeated,
         "sample": {"rows": taken.size, "of": rows, "method": "reservoir"},
         "left_out": left_out,
         "correlations": correlations,
         "missing_patterns": patterns,
+        "associations": sample_associations.of(taken, documents),
     }
     profile["alerts"] = alerts.of(profile)
     return profile, taken
@@ -130,5 +166,6 @@ def _document(
 def _bad_line(line: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a line that could not be read; its words may be values, so only if no column is sensitive."""
     if request.get("sensitive"):
-        return {"line": line.get("line"), "reason": "The line could not be read.", "text": ""}
+        hidden = report_bad.words(request["source"]).hidden
+        return {"line": line.get("line"), "reason": hidden, "text": ""}
     return {**line, "text": text(line.get("text")), "reason": text(line.get("reason"))}

@@ -41,16 +41,25 @@ class Messages:
         self._descriptor = descriptor
         self._lock = threading.Lock()
         self._stage = ""
+        self._doing = ("", "")
         self._told = 0.0
         self._warnings: list[str] = []
 
     def stage(
-        self, name: str, *, share: float | None = None, rows: int | None = None, words: str = ""
+        self,
+        name: str,
+        *,
+        share: float | None = None,
+        rows: int | None = None,
+        words: str = "",
+        column: str = "",
     ) -> None:
         """Tell how far the work is; a line comes soon after another of the same stage is left out.
 
         :param share: 0 to 1, None where nobody knows.
+        :param column: the name of the one column that is worked on.
         """
+        self._doing = (name, column)
         now = time.monotonic()
         if name == self._stage and now - self._told < _PAUSE:
             return
@@ -58,6 +67,10 @@ class Messages:
         if share is not None:
             share = round(min(max(share, 0.0), 1.0), 4)
         self._write({"stage": name, "share": share, "rows": rows, "words": words[:_LONGEST]})
+
+    def doing(self) -> tuple[str, str]:
+        """Return the stage, "" before the first, and the column that is worked on, "" if no single one."""
+        return self._doing
 
     def warning(self, sentence: str) -> None:
         """Tell what people should know about the result; the same once."""

@@ -2,13 +2,12 @@
 
 __all__ = [
     "child",
-    "comparison",
+    "comparisons",
     "connections",
     "dag_file",
     "data",
     "differences",
     "document",
-    "guard",
     "outputs",
     "progress",
     "reading",

@@ -36,7 +36,7 @@ def path_of(store: Store, source: Source) -> tuple[Path, str]:
     if source.file.data:
         name, number = parse_reference(source.file.data, what="data file")
         found = store.data.get(name).version(number)
-        return store.data.path(name, found.number), reference_to(name, found.number)
+        return store.data.path(name, found.number).resolve(), reference_to(name, found.number)
     path = allowed_path(store, source.file.path)
     status = path.stat()
     when = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="microseconds")

@@ -42,7 +42,7 @@ def normal(data: Any) -> dict[str, Any]:
 def _character(value: Any, place: str) -> str:
     text = checks.text(value, place, most=1, printable=False)
     if text in ("\n", "\r", "\0"):
-        raise InvalidError(f"{place}: a line break cannot be it. Choose another character.", field=place)
+        raise InvalidError(f"{place}: a line break or NUL cannot be it. Choose another one.", field=place)
     return text
 
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from couture_workflow import settings
 from couture_workflow.exceptions import CorruptError, CoutureError, EdaError, InvalidError, NotFoundError
-from couture_workflow.services.eda import data, guard, outputs, requests, sources
+from couture_workflow.services.eda import data, outputs, requests, sources
 from couture_workflow.services.eda.child import Child
+from couture_workflow.services.eda.comparisons import guard
 from couture_workflow.services.eda.document import MOST_SAMPLE_ROWS, Source
 from couture_workflow.services.eda.outputs import Output
 from couture_workflow.services.eda.progress import PULSE, Teller

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
-from couture_workflow.exceptions import CorruptError, CoutureError, InvalidError, NotFoundError
-from couture_workflow.services.eda import dag_file, guard
+from couture_workflow.exceptions import ConflictError, CorruptError, CoutureError, InvalidError, NotFoundError
+from couture_workflow.services.eda import dag_file
+from couture_workflow.services.eda.comparisons import guard
 from couture_workflow.services.eda.document import check_source_name
+from couture_workflow.services.mail.document import is_address
 from couture_workflow.services.schedules import timing
 from couture_workflow.services.schedules.form import When
 from couture_workflow.services.texts import plain_yaml
@@ -29,7 +32,6 @@ FOLDER, SUFFIX = "eda-schedules/", ".yaml"
 VERSION = 1
 
 _ID = re.compile(r"[\w.-]+")
-_ADDRESS = re.compile(r"[^@\s,;<>]{1,100}@[^@\s,;<>]{1,200}")
 _MOST_ADDRESSES, _MOST_BYTES = 20, 64 * 1024
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Schedule:
     :param fail_when: rules of ``guard`` that make a run fail, empty for none.
     :param account: who saved it.
     :param started_at: from when on its time counts.
+    :param commit: version of the repository that it was saved as, "" if it was read.
     """
 
     source: str
@@ -56,6 +59,7 @@ class Schedule:
     fail_when: Mapping[str, Any] = field(default_factory=dict)
     account: str = ""
     started_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    commit: str = field(default="", compare=False)
 
     @property
     def dag_id(self) -> str:
@@ -132,11 +136,17 @@ def normal(source: str, data: Any) -> Schedule:
 
 def get(store: Store, source: str) -> Schedule | None:
     """Return the schedule of a source, None if it has none; CorruptError if it is damaged."""
+    return read(store, source)[0]
+
+
+def read(store: Store, source: str) -> tuple[Schedule | None, str | None]:
+    """Return the schedule of a source and the version of the repository that it is from; see ``get``."""
+    head = store.config.head()
     try:
-        content = store.config.read(path_of(source))
+        content = store.config.read(path_of(source), commit=head)
     except NotFoundError:
-        return None
-    return _stored(source, content)
+        return None, head
+    return _stored(source, content), head
 
 
 def listed(store: Store) -> tuple[Schedule, ...]:
@@ -154,8 +164,12 @@ def listed(store: Store) -> tuple[Schedule, ...]:
     return tuple(found)
 
 
-def save(store: Store, schedule: Schedule, *, user: str) -> Schedule:
-    """Keep the schedule of a source, and return it with who saved it and from when on it counts."""
+def save(store: Store, schedule: Schedule, *, user: str, base: str | None = None) -> Schedule:
+    """Keep the schedule of a source, and return it with who saved it and from when on it counts.
+
+    :param base: version of the repository that was edited; ``ConflictError`` if the schedule changed since.
+        None: whatever is there now.
+    """
     head = store.config.head()
     try:
         before = get(store, schedule.source)
@@ -164,24 +178,43 @@ def save(store: Store, schedule: Schedule, *, user: str) -> Schedule:
     same = before is not None and before.when == schedule.when
     started = before.started_at if before and same else datetime.now(UTC).replace(microsecond=0)
     saved = replace(schedule, account=user, started_at=started)
-    store.config.save(
-        {path_of(schedule.source): _dump(saved)},
-        author=user,
-        message=f"{'Change' if before else 'Add'} the schedule of the source {schedule.source}",
-        base=head,
-    )
-    return saved
+    with _told(schedule.source):
+        done = store.config.save(
+            {path_of(schedule.source): _dump(saved)},
+            author=user,
+            message=f"{'Change' if before else 'Add'} the schedule of the source {schedule.source}",
+            base=base or head,
+        )
+    return replace(saved, commit=done.id)
 
 
-def delete(store: Store, source: str, *, user: str) -> bool:
-    """Delete the schedule of a source, and tell whether there was one."""
+def delete(store: Store, source: str, *, user: str, base: str | None = None) -> str:
+    """Delete the schedule of a source, and return the version without it, "" if there was none.
+
+    :param base: see ``save``.
+    """
     path = path_of(source)
     head = store.config.head()
     if head is None or path not in store.config.paths(path):
-        return False
+        return ""
     message = f"Delete the schedule of the source {source}"
-    store.config.save({path: None}, author=user, message=message, base=head)
-    return True
+    with _told(source):
+        return store.config.save({path: None}, author=user, message=message, base=base or head).id
+
+
+@contextmanager
+def _told(source: str) -> Iterator[None]:
+    """Let a conflict say what it is about, which the path of a file does not."""
+    try:
+        yield
+    except ConflictError as error:
+        raise ConflictError(
+            f"Somebody else changed the schedule of the source {quote(source)} meanwhile. Nothing was done. "
+            "Look at what it is now, then try again.",
+            paths=error.paths,
+            base=error.base,
+            theirs=error.theirs,
+        ) from error
 
 
 def rename(store: Store, old: str, new: str, *, user: str) -> bool:
@@ -195,7 +228,7 @@ def rename(store: Store, old: str, new: str, *, user: str) -> bool:
         return False
     if not _ID.fullmatch(new):
         log.warning("The schedule of %s is deleted: no DAG can be called as %s is.", old, new)
-        return delete(store, old, user=user)
+        return bool(delete(store, old, user=user))
     moved = replace(found, source=new, account=user, started_at=datetime.now(UTC).replace(microsecond=0))
     store.config.save(
         {path_of(old): None, path_of(new): _dump(moved)},
@@ -289,7 +322,7 @@ def _addresses(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or len(value) > _MOST_ADDRESSES:
         raise InvalidError(f"email must be a list of at most {_MOST_ADDRESSES} addresses.", field="email")
     for each in value:
-        if not isinstance(each, str) or not _ADDRESS.fullmatch(each) or not is_text(each):
+        if not isinstance(each, str) or not is_address(each) or not is_text(each):
             raise InvalidError(f"{quote(str(each))} is no address of mail.", field="email")
     return tuple(dict.fromkeys(value))
 

@@ -208,18 +208,26 @@ def rename(store: Store, old: str, new: str, *, user: str, users: Sequence[str] 
 
 
 def delete(
-    store: Store, name: str, *, user: str, users: Sequence[str] = (), base: str | None = None
+    store: Store,
+    name: str,
+    *,
+    user: str,
+    users: Sequence[str] = (),
+    base: str | None = None,
+    beside: Iterable[str] = (),
 ) -> Commit:
     """Delete a source, which its history brings back, or raise ``InUseError``.
 
     :param users: who names the source, in words a person can look up.
+    :param beside: paths of files that go with it, in the same commit.
     """
     found = snapshot(store)
     if name not in found.names:
         found.source(name)
     _check_unused(f"The source {quote(name)} cannot be deleted", users)
     message = f"Delete the source {name}"
-    return _save(store, base or found.commit, {path_of(name): None}, user=user, message=message)
+    gone: dict[str, bytes | None] = dict.fromkeys([path_of(name), *beside])
+    return _save(store, base or found.commit, gone, user=user, message=message)
 
 
 def _save(

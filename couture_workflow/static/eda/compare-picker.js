@@ -20,8 +20,10 @@ export function attachComparePicker(form) {
     for (const box of listed) {
       box.checked = chosen.has(box.value);
       box.disabled = chosen.size === 2 && !box.checked;
+      box.hidden = listed.length < 2; // nothing to compare yet
     }
     for (const button of form.querySelectorAll("button")) button.disabled = chosen.size !== 2;
+    form.hidden = listed.length < 2;
     if (said) said.textContent = SAID[chosen.size];
   };
 

@@ -49,13 +49,13 @@ function row(output, { report, airflow, mayDelete, remove }) {
     "tr",
     { "data-number": output.number, "data-state": output.state },
     el("td", {}, box),
-    el("th", { scope: "row" }, title),
-    el("td", {}, el("span", { class: `badge ${BADGES[output.state] ?? ""}` }, output.state), ...[output.message, ...said].filter(Boolean).map((text) => el("div", { class: "small eda-message" }, text)), output.alerts ? el("div", { class: "small muted" }, `${output.alerts.toLocaleString("en")} alert${output.alerts === 1 ? "" : "s"}`) : null),
-    el("td", { class: "number" }, count(output.rows)),
-    el("td", { class: "nowrap" }, el("time", { datetime: output.started_at }, output.started_at)),
-    el("td", { class: "eda-who" }, output.by || el("span", { class: "muted" }, "schedule")),
-    el("td", { class: "number nowrap" }, duration(output.seconds)),
-    el("td", {}, ...version(output)),
+    el("th", { scope: "row", "data-label": "Output" }, title),
+    el("td", { "data-label": "State" }, el("span", { class: `badge ${BADGES[output.state] ?? ""}` }, output.state), ...[output.message, ...said].filter(Boolean).map((text) => el("div", { class: "small eda-message" }, text)), output.alerts ? el("div", { class: "small muted" }, `${output.alerts.toLocaleString("en")} alert${output.alerts === 1 ? "" : "s"}`) : null),
+    el("td", { class: "number", "data-label": "Rows" }, count(output.rows)),
+    el("td", { class: "nowrap", "data-label": "When" }, el("time", { datetime: output.started_at }, output.started_at)),
+    el("td", { class: "eda-who", "data-label": "Who" }, output.by || el("span", { class: "muted" }, "schedule")),
+    el("td", { class: "number nowrap", "data-label": "Duration" }, duration(output.seconds)),
+    el("td", { "data-label": "Version" }, ...version(output)),
     el(
       "td",
       { class: "actions nowrap" },
@@ -76,7 +76,7 @@ export function showOutputs(box, outputs, options) {
     return true;
   }
   const head = el("tr", {}, ...HEADS.map((text, at) => el("th", { scope: "col", class: ["Rows", "Duration"].includes(text) ? "number" : false }, text || el("span", { class: "visually-hidden" }, at ? "Actions" : "Compare"))));
-  const table = el("table", { class: "table" }, el("thead", {}, head), el("tbody", {}, ...outputs.map((output) => row(output, options))));
+  const table = el("table", { class: "table eda-outputs" }, el("thead", {}, head), el("tbody", {}, ...outputs.map((output) => row(output, options))));
   box.replaceChildren(table);
   localTimes(table);
   return true;

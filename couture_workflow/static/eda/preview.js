@@ -1,4 +1,4 @@
-/* The preview of a source: its first rows, the type of each column, which are sensitive, and lines that do not parse. */
+/* The preview of a source: its first rows, the type of each column, which are sensitive, and what could not be read. */
 
 import { el } from "../common/dom.js";
 import { bytes } from "../common/sizes.js";
@@ -6,6 +6,10 @@ import { bytes } from "../common/sizes.js";
 /* Columns that are drawn at once; a filter finds the others. */
 const MOST = 300;
 const FILTER_FROM = 40;
+/* Characters of a value that are laid out: a browser takes a second for 50 longer ones in which the direction changes. */
+const SHOWN = 200;
+
+const beginning = (text) => (text.length > SHOWN ? `${text.slice(0, SHOWN).replace(/[\ud800-\udbff]$/, "")}…` : text);
 
 export class Preview {
   /**
@@ -24,9 +28,10 @@ export class Preview {
     return { sensitive: [...this.sensitive], types: Object.fromEntries(this.chosen) };
   }
 
-  show(result, { typed }) {
+  /* `typed`: types can be chosen; `lines`: what cannot be read are lines, else values of rows. */
+  show(result, { typed, lines }) {
     this.result = result;
-    this.typed = typed;
+    Object.assign(this, { typed, lines });
     this.draw();
   }
 
@@ -60,17 +65,21 @@ export class Preview {
   bad() {
     const { count, whole, first = [] } = this.result.bad ?? {};
     if (!count && !first.length) return null;
-    const many = count ? `${count.toLocaleString("en")} line${count === 1 ? "" : "s"}` : "Some lines";
+    const noun = this.lines ? "line" : "value";
+    const many = count ? `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}` : `Some ${noun}s`;
     const where = whole ? "of the whole file" : "of the part that was looked at";
-    const head = ["Line", "Why", "Text"].map((text) => el("th", { scope: "col" }, text));
+    const told = this.lines
+      ? `cannot be read with these settings. Figures leave ${count === 1 ? "it" : "them"} out, and reports say how many.`
+      : `cannot be kept as ${count === 1 ? "it is" : "they are"}. Their rows stay in, and reports say how many values these are.`;
+    const head = [this.lines ? "Line" : "Row", "Why", this.lines ? "Text" : "Value"].map((text) => el("th", { scope: "col" }, text));
     const rows = first.map(({ line, reason, text }) =>
       el("tr", {}, el("td", { class: "number" }, line === null ? "" : String(line)), el("td", {}, reason), el("td", { class: "mono break" }, text)),
     );
     return el(
       "div", { class: "stack" },
-      el("p", { class: "alert alert-warn", id: "bad-lines" }, `${many} ${where} cannot be read with these settings. Figures leave ${count === 1 ? "it" : "them"} out, and reports say how many.`),
+      el("p", { class: "alert alert-warn", id: "bad-lines" }, `${many} ${where} ${told}`),
       rows.length
-        ? el("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "Lines that cannot be read" }, el("table", { class: "table eda-bad" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)))
+        ? el("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": this.lines ? "Lines that cannot be read" : "Values that cannot be kept as they are" }, el("table", { class: "table eda-bad" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)))
         : null,
     );
   }
@@ -164,6 +173,6 @@ export class Preview {
   cell(column, value) {
     if (column.hidden || this.sensitive.has(column.name)) return el("td", {}, el("span", { class: "eda-null" }, "hidden"));
     if (value === null || value === undefined) return el("td", {}, el("span", { class: "eda-null" }, "null"));
-    return el("td", { class: column.kind === "number" ? "eda-number" : null, title: value.length > 30 ? value : null }, value);
+    return el("td", { class: column.kind === "number" ? "eda-number" : null, title: value.length > 30 ? value : null }, beginning(value));
   }
 }

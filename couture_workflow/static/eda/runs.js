@@ -1,6 +1,6 @@
 /* The runs of a source on its page: Play, how far they are, Kill, their outputs. */
 
-import { api, del, get, post } from "../common/api.js";
+import { ApiError, api, del, get, post } from "../common/api.js";
 import { attempt, confirm, notice } from "../common/dialog.js";
 import { el } from "../common/dom.js";
 import { attachComparePicker } from "./compare-picker.js";
@@ -21,6 +21,7 @@ function started(panel) {
   const list = panel.querySelector("[data-list]");
   const now = panel.querySelector("[data-now]");
   const play = panel.querySelector("[data-play]");
+  const problem = panel.querySelector("[data-problem]");
   const renewed = attachComparePicker(panel.querySelector("[data-compare-picker]"));
   const place = api(`/eda/outputs/${encodeURIComponent(source)}`);
   let timer = 0;
@@ -100,10 +101,15 @@ function started(panel) {
     try {
       const found = await get(place);
       if (mine !== looks) return;
+      problem.hidden = true;
       wait = show(found) ? BUSY : IDLE;
     } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (mine !== looks) return;
       wait = Math.min(wait * 2, SLOWEST);
-      if (!list.dataset.shown) list.replaceChildren(el("p", { class: "alert alert-error", role: "alert" }, error.message));
+      if (problem.textContent !== error.message) problem.textContent = error.message;
+      problem.hidden = false;
+      if (!list.dataset.shown) list.replaceChildren();
     }
     timer = setTimeout(() => (document.hidden ? null : look()), wait);
   }

@@ -1,12 +1,12 @@
 /* When a source runs by itself: what is told of it, and the form that changes it. */
 
-import { ApiError, api, del, get, post, put } from "../common/api.js";
+import { ApiError, api, post, tagged } from "../common/api.js";
 import { attempt, confirm, notice } from "../common/dialog.js";
 import { el } from "../common/dom.js";
-import { ready } from "../common/form.js";
+import { askBeforeLeaving, ready } from "../common/form.js";
 import { localTimes } from "../common/page.js";
 import { showTimes } from "../schedules/times.js";
-import { attachGuard, readGuard } from "./guard.js";
+import { attachGuard, readGuard, showGuardError } from "./guard.js";
 
 const FIELDS = ["cron", "zone", "email"];
 const PAUSE = 400;
@@ -19,6 +19,8 @@ export function attachSchedule(panel, { source }) {
   const form = panel.querySelector("[data-schedule-form]");
   const times = panel.querySelector("[data-schedule-times]");
   const error = (field) => document.getElementById(`eda-${field}-error`);
+  let shown = null; // the ETag of what is told above
+  let base = null; // the ETag of what the form was filled from
 
   function show(schedule) {
     actions.replaceChildren();
@@ -34,25 +36,32 @@ export function attachSchedule(panel, { source }) {
     if (!form) return;
     actions.append(
       el("button", { type: "button", class: "btn", disabled: schedule.state !== "ready", onclick: () => pause(!schedule.paused) }, schedule.paused ? "Let it run" : "Pause"),
-      el("button", { type: "button", class: "btn", onclick: remove }, "Delete the schedule"),
+      ...(panel.dataset.mayDelete ? [el("button", { type: "button", class: "btn", onclick: remove }, "Delete the schedule")] : []),
     );
     if (schedule.state === "waiting") setTimeout(renew, 3000);
   }
 
   async function renew() {
-    const found = await attempt(async () => ({ schedule: await get(place) }));
-    if (found) show(found.schedule);
-    return found?.schedule;
+    const found = await attempt(() => tagged("GET", place));
+    if (!found) return undefined;
+    shown = found.etag;
+    show(found.answer);
+    return found.answer;
   }
 
   async function pause(paused) {
-    const schedule = await attempt(() => post(`${place}/pause`, { paused }));
-    if (schedule) show(schedule);
+    const done = await attempt(() => tagged("POST", `${place}/pause`, { body: { paused } }));
+    if (!done) return;
+    shown = done.etag;
+    show(done.answer);
   }
 
   async function remove() {
     const sure = await confirm({ title: "Delete the schedule?", text: "The source runs by itself no more. Its outputs stay.", action: "Delete", danger: true });
-    if (sure && (await attempt(async () => (await del(place)) ?? {}))) await renew();
+    if (!sure) return;
+    const done = await attempt(() => tagged("DELETE", place, { base: shown }));
+    if (done) base = done.etag;
+    await renew(); // also when it was refused, as somebody else has changed it
   }
 
   const typed = () => ({
@@ -61,7 +70,9 @@ export function attachSchedule(panel, { source }) {
     fail_when: readGuard(form),
   });
 
-  function wrong({ field, message }) {
+  function wrong(problem) {
+    const { field, message } = problem;
+    if (showGuardError(form, problem)) return;
     const name = FIELDS.includes(field) ? field : "schedule";
     error(name).textContent = message;
     form.elements[field]?.focus?.();
@@ -70,6 +81,7 @@ export function attachSchedule(panel, { source }) {
   const clear = () => [...FIELDS, "schedule"].forEach((name) => (error(name).textContent = ""));
 
   let timer = 0;
+  let dirty = false;
   async function foresee() {
     const { cron, zone } = typed();
     if (!cron) return times.replaceChildren();
@@ -85,35 +97,50 @@ export function attachSchedule(panel, { source }) {
     }
   }
 
+  /** Show what somebody else saved, and let a second press put what is typed here in its place. */
+  async function overtaken({ message }) {
+    if ((await renew()) === undefined) return;
+    base = shown;
+    error("schedule").textContent = `${message} It is shown above, and what you typed is kept: save again to put it in its place.`;
+  }
+
   async function save(event) {
     event.preventDefault();
     clear();
     const button = form.querySelector('button[type="submit"]');
     button.disabled = true;
     try {
-      show(await put(place, typed()));
+      const saved = await tagged("PUT", place, { body: typed(), base });
+      dirty = false;
+      base = shown = saved.etag;
+      show(saved.answer);
       notice("The schedule is saved.");
     } catch (problem) {
       if (!(problem instanceof ApiError)) throw problem;
-      wrong({ field: problem.field, message: problem.message });
+      wrong(problem);
+      if (problem.status === 412) await overtaken(problem);
     } finally {
       button.disabled = false;
     }
   }
 
   renew().then((schedule) => {
-    if (!form) return;
+    if (schedule === undefined) told.textContent = "When it runs by itself could not be asked. Reload the page to see and change it.";
+    if (!form || schedule === undefined) return;
+    base = shown;
     form.elements.cron.value = schedule?.cron ?? "";
     form.elements.zone.value = schedule?.zone ?? (Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
     form.elements.email.value = (schedule?.email ?? []).join(", ");
     form.elements.compare.checked = schedule?.compare ?? true;
     attachGuard(form, schedule?.fail_when ?? null);
     form.addEventListener("input", ({ target }) => {
+      dirty = true;
       if (!["cron", "zone"].includes(target.name)) return;
       clearTimeout(timer);
       timer = setTimeout(foresee, PAUSE);
     });
     form.addEventListener("submit", save);
+    askBeforeLeaving(() => dirty);
     ready(form);
     if (schedule) foresee();
   });

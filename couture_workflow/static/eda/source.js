@@ -113,7 +113,7 @@ const look = new Question({
   show: (result) => {
     still();
     if (kind() === "file") reading.tell({ ...result.reading });
-    preview.show(result, { typed: kind() === "file" && result.reading?.format !== "parquet" });
+    preview.show(result, { typed: kind() === "file" && result.reading?.format !== "parquet", lines: kind() !== "sql" });
   },
   failed: (error) => {
     still();

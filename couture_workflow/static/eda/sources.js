@@ -24,7 +24,7 @@ if (document.getElementById("uploads")) {
   const uploads = new Uploads({ address, settings: list.dataset, changed: () => offer(uploads.items) });
 }
 
-const WORDS = { suffering: "Runs of these will fail:", deleted: "Deleted data" };
+const WORDS = { suffering: "Runs of these will fail:", place: "the tab Deleted data" };
 
 async function remove(name, users) {
   if (await removed(name, users, address, WORDS)) window.location.reload();

@@ -9,7 +9,8 @@ from flask import request, url_for
 
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import EDA, READ, Permission
-from couture_workflow.services.eda import comparison, outputs
+from couture_workflow.services.eda import outputs
+from couture_workflow.services.eda.comparisons import comparison
 from couture_workflow.services.eda.outputs import Output
 from couture_workflow.views.base import CouturePage, expose, number_asked, requires
 from couture_workflow.views.eda import histograms

@@ -54,7 +54,7 @@ def percent(share: float | None) -> str:
 
 
 def drawn(chart: Mapping[str, Any]) -> Drawing:
-    """Return the drawing of a chart of ``services.eda.charts``."""
+    """Return the drawing of a chart of ``services.eda.comparisons.charts``."""
     rows: Sequence[Mapping[str, Any]] = chart["rows"]
     table = tuple((_label(row), percent(row["old"]), percent(row["new"])) for row in rows)
     highest = max((row[side] or 0.0 for row in rows for side in ("old", "new")), default=0.0) or 1.0

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails
 from airflow.models.connection import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.utils.session import create_session
 from cryptography.fernet import InvalidToken
 from sqlalchemy import select
@@ -67,6 +68,7 @@ def demand(user: Any, conn_id: str) -> None:
         found = session.execute(
             select(Connection.conn_type, Connection.team_name).where(Connection.conn_id == conn_id)
         ).one_or_none()
+    found = found or _elsewhere(conn_id)
     if not _may_read(user, conn_id, found.team_name if found else None):
         raise NotAllowedError(
             f"You may not read the connection {conn_id}, so you cannot use it in a source. An administrator "
@@ -74,8 +76,8 @@ def demand(user: Any, conn_id: str) -> None:
         )
     if found is None:
         raise NotFoundError(
-            f"There is no connection {conn_id} in Airflow. Add it under Admin > Connections, or choose "
-            "another one."
+            f"There is no connection {conn_id} in Airflow, the environment or the secrets backend. Add it "
+            "under Admin > Connections, or choose another one."
         )
     connections.dialect_of(conn_id, found.conn_type)
 
@@ -86,6 +88,7 @@ def connect(user: Any, conn_id: str) -> dict[str, Any]:
     with create_session(scoped=False) as session:
         try:
             found = session.scalar(select(Connection).where(Connection.conn_id == conn_id))
+            found = found or _elsewhere(conn_id)
             if found is None:
                 raise NotFoundError(f"The connection {conn_id} was deleted meanwhile. Choose another one.")
             return connections.of(conn_id, found)
@@ -94,6 +97,14 @@ def connect(user: Any, conn_id: str) -> dict[str, Any]:
                 f"The password of the connection {conn_id} was encrypted with another key than [core] "
                 "fernet_key. Set the old key, too, or type the password again under Admin > Connections."
             ) from error
+
+
+def _elsewhere(conn_id: str) -> Connection | None:
+    """Return a connection that the environment or a secrets backend has: these cannot be listed."""
+    try:
+        return Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException:
+        return None
 
 
 def tables(user: Any, conn_id: str, *, wanted: str = "", schema: str = "") -> dict[str, Any]:

@@ -120,9 +120,18 @@ def source_renamed(old: str, new: str, user: Any) -> None:
         _parse()
 
 
-def source_deleted(name: str, user: Any) -> None:
-    """Delete the outputs and the schedule of a source."""
-    if schedules.delete(store(), name, user=str(user.get_name())):
+def schedule_files(name: str) -> list[str]:
+    """Return the paths of the schedule of a source: one, or none."""
+    path = schedules.path_of(name)
+    return [path] if path in store().config.paths(path) else []
+
+
+def source_deleted(name: str, user: Any, *, scheduled: bool) -> None:
+    """Delete the outputs of a source, and a schedule that it got meanwhile.
+
+    :param scheduled: it had a schedule, which went with it.
+    """
+    if schedules.delete(store(), name, user=str(user.get_name())) or scheduled:
         _set_paused(dag_file.dag_id(name), paused=True)
         _parse()
     try:
@@ -132,20 +141,26 @@ def source_deleted(name: str, user: Any) -> None:
             outputs.ask_to_stop(store(), each, str(user.get_name()))
 
 
-def schedule_of(name: str) -> Schedule | None:
-    """Return the schedule of a source, None if it has none; NotFoundError if there is no such source."""
+def schedule_of(name: str) -> tuple[Schedule | None, str | None]:
+    """Return the schedule of a source, None if it has none, and the version that it was read from.
+
+    Raises ``NotFoundError`` if there is no such source.
+    """
     sources.get(store(), name)
-    return schedules.get(store(), name)
+    return schedules.read(store(), name)
 
 
-def save_schedule(name: str, data: Mapping[str, Any], user: Any) -> Schedule:
-    """Let a source run by itself, or change when it does."""
+def save_schedule(name: str, data: Mapping[str, Any], user: Any, *, base: str | None = None) -> Schedule:
+    """Let a source run by itself, or change when it does.
+
+    :param base: the version that the caller read; None: the present one.
+    """
     source = sources.get(store(), name)
     _demand(source, user)
     schedule = schedules.normal(name, data)
     _refuse_taken(schedule)
     is_new = schedules.path_of(name) not in store().config.paths(schedules.path_of(name))
-    saved = schedules.save(store(), schedule, user=str(user.get_name()))
+    saved = schedules.save(store(), schedule, user=str(user.get_name()), base=base)
     if is_new:
         _set_paused(saved.dag_id, paused=False)
     audit("eda_schedule.save", user, source=name, **{**saved.json(), "email": len(saved.email)})
@@ -153,18 +168,20 @@ def save_schedule(name: str, data: Mapping[str, Any], user: Any) -> Schedule:
     return saved
 
 
-def delete_schedule(name: str, user: Any) -> None:
-    """Let a source run by itself no more; runs that go on go on."""
-    if not schedules.delete(store(), name, user=str(user.get_name())):
+def delete_schedule(name: str, user: Any, *, base: str | None = None) -> str:
+    """Let a source run by itself no more, and return the version without it; runs that go on go on."""
+    version = schedules.delete(store(), name, user=str(user.get_name()), base=base)
+    if not version:
         raise NotFoundError(f"The source {quote(name)} has no schedule.")
     _set_paused(dag_file.dag_id(name), paused=True)
     audit("eda_schedule.delete", user, source=name)
     _parse()
+    return version
 
 
 def pause_schedule(name: str, user: Any, *, paused: bool) -> None:
     """Pause the schedule of a source, or let it run again."""
-    schedule = schedule_of(name)
+    schedule, _ = schedule_of(name)
     if schedule is None:
         raise NotFoundError(f"The source {quote(name)} has no schedule.")
     demand_on_dag(user, "PUT", schedule.dag_id, purpose="To pause a schedule, or let it run again,")

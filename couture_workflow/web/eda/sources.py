@@ -98,9 +98,11 @@ def delete(name: str, user: Any, *, force: bool = False, base: str | None = None
     """
     running.refuse_while_running(name)
     users = users_of(name, user)
-    commit = sources.delete(store(), name, user=_name(user), users=() if force else users, base=base)
+    beside = running.schedule_files(name)  # in one commit, or a conflict would leave it behind
+    others = () if force else users
+    commit = sources.delete(store(), name, user=_name(user), users=others, base=base, beside=beside)
     _tell("delete", user, source=name, used_by=users, commit=commit.id)
-    running.source_deleted(name, user)
+    running.source_deleted(name, user, scheduled=bool(beside))
     return commit
 
 

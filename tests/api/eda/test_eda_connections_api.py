@@ -12,7 +12,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.services.postgresql import USER as POSTGRES
+from tests.services.postgresql import Postgresql, postgresql
+from tests.services.sql_servers import PASSWORD as POSTGRES_PASSWORD
 from tests.support.api_server import ApiServer
+
+__all__ = ["postgresql"]
 
 API = "/api/eda"
 HOSTILE = "a'b\"<&>`ü"
@@ -77,6 +82,41 @@ def test_a_tree_is_read_by_whoever_may_read_the_connection(
     assert PASSWORD not in answers
 
 
+def test_airflows_form_offers_the_types_that_sources_read(admin: httpx.Client) -> None:
+    shown = {each["connection_type"]: each for each in admin.get("/ui/connections/hook_meta").json()}
+
+    assert {name: shown[name]["hook_name"] for name in ("postgres", "mysql", "sqlite")} == {
+        "postgres": "PostgreSQL",
+        "mysql": "MySQL or MariaDB",
+        "sqlite": "SQLite",
+    }
+    assert shown["sqlite"]["standard_fields"]["host"]["title"] == "Database file"
+    assert shown["sqlite"]["standard_fields"]["password"]["hidden"]
+    assert shown["postgres"]["standard_fields"]["url_schema"]["title"] == "Database"
+    assert "verify-full" in shown["postgres"]["extra_fields"]["sslmode"]["schema"]["enum"]
+
+
+def test_a_connection_is_tried_from_airflows_form(
+    admin: httpx.Client, postgresql: Postgresql, tmp_path: Path
+) -> None:
+    place = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgresql.port, "schema": "postgres"}
+    bodies: list[dict[str, Any]] = [
+        {"conn_type": "sqlite", "host": str(tmp_path / "sales.db")},
+        {**place, "login": POSTGRES, "password": POSTGRES_PASSWORD, "extra": '{"sslmode": "require"}'},
+        {**place, "login": POSTGRES, "password": PASSWORD},
+    ]
+    tried = [
+        admin.post("/api/v2/connections/test", json={"connection_id": "eda-tried", **body}).json()
+        for body in bodies
+    ]
+
+    assert [each["status"] for each in tried] == [True, True, False], tried
+    assert tried[0]["message"] == "The database answers. Tables and views that its user may read: 1."
+    assert tried[2]["message"].startswith(
+        "The database of the connection refuses its user"
+    ) and PASSWORD not in str(tried)
+
+
 def test_a_developer_sees_no_connection_without_the_right(admin: httpx.Client, api_server: ApiServer) -> None:
     for account, status in (("dev", 403), ("viewer", 403)):
         token = {"Authorization": f"Bearer {api_server.token(account)}"}
@@ -86,6 +126,8 @@ def test_a_developer_sees_no_connection_without_the_right(admin: httpx.Client, a
             unknown = client.get(f"{API}/connections/nowhere/tables")
         assert tables.status_code == unknown.status_code == status
         if account == "dev":
+            page = api_server.client(account).get("/couture/exploratory-data-analysis/new").text
+            assert "ask an administrator to add one under Admin > Connections" in page
             assert listed.json() == [] and "may not read the connection" in tables.json()["detail"]
         else:
             assert listed.status_code == 403

@@ -163,6 +163,47 @@ def test_schedule_is_saved_told_and_deleted(source: Store, dev: httpx.Client) ->
     assert dev.put("/api/eda/sources/none/schedule", json=SCHEDULE).status_code == 404
 
 
+def test_a_source_takes_its_schedule_along_in_one_commit(source: Store, dev: httpx.Client) -> None:
+    dev.put(f"{OF_SOURCE}/schedule", json=SCHEDULE).raise_for_status()
+    before = source.config.head()
+
+    gone = dev.delete(OF_SOURCE).raise_for_status().json()["commit"]
+
+    assert set(source.config.paths("eda", commit=before)) - set(source.config.paths("eda", commit=gone)) == {
+        sources.path_of(NAME),
+        schedules.path_of(NAME),
+    }
+    assert source.config.head() == gone
+
+
+def test_two_people_do_not_overwrite_each_others_schedule(source: Store, dev: httpx.Client) -> None:
+    at = f"{OF_SOURCE}/schedule"
+
+    def base(answer: httpx.Response) -> dict[str, str]:
+        return {"If-Match": answer.headers["ETag"]}
+
+    none = dev.get(at)
+    mine = dev.put(at, json=SCHEDULE, headers=base(none))
+    theirs = dev.put(at, json={**SCHEDULE, "cron": "@daily"}, headers=base(mine))
+    assert (mine.status_code, theirs.status_code) == (200, 200)
+
+    for stale in (none, mine):
+        late = [
+            dev.put(at, json={**SCHEDULE, "cron": "@hourly"}, headers=base(stale)),
+            dev.delete(at, headers=base(stale)),
+        ]
+        for each in late:
+            assert (each.status_code, each.json()["error"]) == (412, "conflict")
+            assert each.json()["detail"].startswith("Somebody else changed the schedule of the source")
+    assert dev.get(at).json()["cron"] == "@daily"
+
+    gone = dev.delete(at, headers=base(dev.get(at)))
+    assert gone.status_code == 204
+    assert dev.put(at, json=SCHEDULE, headers=base(theirs)).status_code == 412
+    assert dev.put(at, json=SCHEDULE, headers=base(gone)).status_code == 200
+    assert dev.put(at, json={**SCHEDULE, "cron": "@weekly"}).json()["cron"] == "@weekly"
+
+
 def test_viewer_can_look_at_nothing_and_change_nothing(source: Store, api_server: ApiServer) -> None:
     number = success(source).number
     calls = [

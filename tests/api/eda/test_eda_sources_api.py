@@ -132,6 +132,15 @@ def test_bodies_are_bounded_json_objects(admin: httpx.Client, body: bytes) -> No
         assert answer.status_code == (413 if len(body) > 512 * 2**10 else 422), path
 
 
+def test_bodies_that_are_parsed_are_bounded_before(admin: httpx.Client) -> None:
+    large = b'{"name": "' + b"x" * 2**20 + b'"}'
+    steps = [("POST", "rename"), ("POST", "restore"), ("POST", "run")]
+    for method, step in [*steps, ("PUT", "schedule"), ("POST", "schedule/times"), ("POST", "schedule/pause")]:
+        answer = admin.request(method, f"{API}/sources/x/{step}", content=iter((large[:9], large[9:])))
+        assert (answer.status_code, answer.json()["error"]) == (413, "too_large"), step
+        assert "at most 1048576 bytes" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("name", ["x.exe", "a b.csv", "..", "%2e%2e%2fx.csv", "x.csv.bz2"])
 def test_data_has_a_sound_name(admin: httpx.Client, name: str) -> None:
     assert put(admin, name).status_code in (404, 405, 422)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -31,9 +32,7 @@ def dev_page(api_server: ApiServer, new_page: Callable[..., Page]) -> Iterator[P
         )
         add_output(store, NAME, numbers)
     page = new_page()
-    page.context.add_cookies(
-        [{"name": "_token", "value": api_server.token("dev"), "url": api_server.root, "httpOnly": True}]
-    )
+    api_server.log_in(page, "dev")
     page.goto(f"{api_server.url}{PAGES}/source/{NAME}")
     yield page
     outputs.delete_all(store, NAME)
@@ -117,3 +116,68 @@ def test_two_outputs_are_ticked_compared_and_guarded(dev_page: Page, api_server:
     again = schedules.get(api_server.store(), NAME)
     assert again is not None
     assert again.fail_when["missing"] == {"any": "10 %"}
+
+    schedules.save(api_server.store(), replace(again, cron="@weekly"), user="eve")
+    page.get_by_label("Rows, fewer than").fill("7")
+    save.click()
+    expect(page.get_by_text("what you typed is kept: save again to put it in its place")).to_be_visible()
+    expect(page.get_by_text("for eve.")).to_be_visible()
+    expect(page.get_by_label("Rows, fewer than")).to_have_value("7")
+    save.click()
+    expect(page.get_by_text("for dev.")).to_be_visible()
+    mine = schedules.get(api_server.store(), NAME)
+    assert mine is not None
+    assert (mine.cron, mine.fail_when["rows"]) == (again.cron, {"min": 7})
+
+
+def test_outputs_are_cards_on_a_phone(dev_page: Page) -> None:
+    dev_page.set_viewport_size({"width": 400, "height": 800})
+    box = dev_page.locator("#eda-runs [data-list]")
+    expect(box.locator("[data-label='Rows']")).to_have_count(3)
+
+    assert box.evaluate("node => node.scrollWidth - node.clientWidth") == 0
+    for control in (box.get_by_role("checkbox"), box.get_by_role("button", name="Delete output")):
+        control.first.click(trial=True)
+
+
+def test_a_page_that_is_not_renewed_says_so_and_keeps_what_was_typed(dev_page: Page) -> None:
+    page, said = dev_page, list[str]()
+    ticks = page.get_by_role("checkbox", name="Compare output")
+    expect(ticks).to_have_count(3)
+    page.set_viewport_size({"width": 400, "height": 800})
+    right = page.locator("#eda-runs-title").evaluate(
+        """title => {
+          const text = document.createRange();
+          text.selectNodeContents(title);
+          const one = text.getBoundingClientRect();
+          const other = document.querySelector("#eda-compare").getBoundingClientRect();
+          return one.right <= other.left || one.bottom <= other.top;
+        }"""
+    )
+    assert right, "the title and the form beside it lie on each other"
+
+    problem = page.locator("[data-problem]")
+    look = "document.dispatchEvent(new Event('visibilitychange'))"
+    page.route("**/api/eda/outputs/**", lambda route: route.fulfill(status=401, json={}))
+    page.evaluate(look)
+    expect(problem).to_be_visible()
+    expect(ticks).to_have_count(3)
+    page.unroute("**/api/eda/outputs/**")
+    page.evaluate(look)
+    expect(problem).to_be_hidden()
+
+    page.get_by_text("Change the schedule").click()
+    page.get_by_label("Cron expression").fill("0 6 * * 1-5")
+    page.once("dialog", lambda dialog: (said.append(dialog.type), dialog.dismiss()))
+    page.get_by_role("link", name="← Exploratory Data Analysis").click()
+    expect(page.get_by_label("Cron expression")).to_have_value("0 6 * * 1-5")
+    assert said == ["beforeunload"]
+
+    page.get_by_label("Time zone").fill("UTC")
+    page.get_by_role("button", name="Save the schedule").click()
+    expect(page.get_by_text("The schedule is saved.")).to_be_visible()
+    page.route("**/schedule", lambda route: route.fulfill(status=503, json={}))
+    page.reload()  # nobody asks: all is saved
+    expect(page.locator("[data-schedule-told]")).to_contain_text("could not be asked")
+    page.get_by_text("Change the schedule").click()
+    expect(page.get_by_label("Cron expression")).to_be_disabled()

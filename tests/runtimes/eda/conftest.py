@@ -1,4 +1,7 @@
-"""Fixtures of the modules that run in the runtime: ``ask`` gives requests of SQL to one process of it."""
+"""Fixtures of the modules that run in the runtime: ``ask`` gives requests of SQL to one process of it.
+
+``postgresql`` and ``mariadb`` are one server each for all modules.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,12 @@ from typing import Any
 import pytest
 
 import couture_workflow
+from tests.services.mariadb import mariadb
+from tests.services.postgresql import postgresql
 from tests.services.sql_servers import PASSWORD
 from tests.support.jupyter_runtime import jupyter_or_skip
+
+__all__ = ["mariadb", "postgresql"]
 
 _PACKAGE = Path(couture_workflow.__file__).parent / "runtimes"
 _PROGRAM = Path(__file__).parent / "sql_requests.py"

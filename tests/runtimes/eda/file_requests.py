@@ -29,7 +29,13 @@ def opened(request: dict[str, Any], folder: Path, channel: protocol.Messages) ->
                 file.write("1,2\n")
         elif request.get("then") == "remove":
             Path(request["source"]["path"]).unlink()
-        count = found.connection.execute(f"select count(*) from {found.relation}").fetchone()
+        elif request.get("then") == "rename":
+            Path(request["source"]["path"]).rename(request["source"]["path"] + ".moved")
+        elif request.get("then") == "link":
+            Path(request["source"]["path"]).unlink()
+            Path(request["source"]["path"]).symlink_to("/etc/hostname")
+        every = ", ".join(f"count({table.quoted(column.name)})" for column in found.columns)
+        count = found.connection.execute(f"select count(*), {every} from {found.relation}").fetchone()
         return {
             "columns": {column.name: column.type for column in found.columns},
             "described": {column.name: column.type for column in described},

@@ -20,7 +20,9 @@ import duckdb
 import numpy
 import pandas
 import pyarrow
-from eda import profile, statistics_values, table
+from eda import profile, table
+from eda.statistics import grouped_values as statistics_values
+from eda.statistics import sorted_values as statistics_sorted
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -215,11 +217,25 @@ def of_numbers(there: list[Any], finite: list[Any], found: dict[str, Any]) -> di
         ):
             differs["quantiles"] = [found["quantiles"], quantiles]
         differs |= of_histogram(floats, found["histogram"])
+        differs |= of_order(there, floats, found)
         discrete = floats.quantile([share / 100 for share in range(101)], interpolation="lower")
         values = [float(value) for value in found["cdf"]["values"]]
         if values != sorted(values) or not (same(values[0], floats.min()) and same(values[-1], floats.max())):
             differs["cdf"] = [values, discrete.tolist()]
     return differs
+
+
+def of_order(there: list[Any], floats: pandas.Series[float], found: dict[str, Any]) -> dict[str, Any]:
+    """Return what pandas says otherwise of what is told of numbers that are sorted in memory."""
+    if "mad" not in found:
+        return {}
+    mad = (floats - floats.median()).abs().median()
+    order = pandas.Series([value for value in there if value == value], dtype=object)
+    rising, falling = order.is_monotonic_increasing, order.is_monotonic_decreasing
+    strictly = "strictly " if order.is_unique else ""
+    wanted = f"{strictly}{'increasing' if rising else 'decreasing'}" if rising != falling else ""
+    differs = {} if same(found["mad"], mad, 1e-6) else {"mad": [found["mad"], mad]}
+    return differs | ({} if found["monotonic"] == wanted else {"monotonic": [found["monotonic"], wanted]})
 
 
 def of_histogram(floats: pandas.Series[float], found: dict[str, Any]) -> dict[str, Any]:
@@ -280,6 +296,9 @@ def main() -> None:
     for seed in range(first, first + int(sys.argv[2])):
         types, columns = made(seed)
         statistics_values._FEW = 20 if seed % 3 else 20_000  # quantiles are read off few values of many rows
+        statistics_sorted._SHARE = (
+            0.2 if seed % 2 else 0.0
+        )  # numbers are sorted in memory, or grouped by DuckDB
         found = profiled(types, columns, 512 * 1024**2)
         differs: dict[str, Any] = of_rows(types, columns, found)
         for place, (kind, values) in enumerate(zip(types, columns, strict=True)):

@@ -13,7 +13,12 @@ from typing import Any
 sys.path.insert(0, sys.argv[1])
 
 import duckdb
-from eda import profile, profile_values, report, report_light, table
+from eda import profile, table
+from eda.report import light as report_light
+from eda.report import page as report
+from eda.statistics import json_values as profile_values
+from eda.statistics import sample
+from eda.statistics import whole_rows as statistics_rows
 
 EVIL = """a'b"<img src=x onerror="window.hacked=1">&/../\u00fc</title><script>window.hacked=2</script>"""
 
@@ -63,9 +68,16 @@ CASES = {
     "from range(100) t(i)",
     "long": "select case when i < 2 then repeat(chr(120 + i::int), 20000000) else 'short'||i%3 end a, "
     "case when i < 2 then repeat('z', 5000000)::blob end b, [repeat('q', 2000000)] c from range(20) t(i)",
+    "beyond": "select case when i = 0 then -1.7e308 else 1.7e308 end a, 1.7e308 b, i * 1e160 c "
+    "from range(4) t(i)",
     "wide": "select "
     + ", ".join(f"i % {place + 2} c{place}" for place in range(70))
-    + " from range(20) t(i)",
+    + " from (select unnest(range(20)) i union all select unnest(range(5)))",
+    "related": "select i a, -i * i b, (i * 7919) % 100 c, 'k' || i % 4 d, i % 4 < 2 e, 'k' || (i * 31) % 5 f "
+    "from range(100) t(i)",
+    "many": "select i a, i / 7 b, date '1900-01-01' + i::int c, "
+    "timestamp '1900-01-01' + interval (i) hour d, "
+    "timestamptz '1900-01-01 00:00+00' + interval (i) minute e from range(30000) t(i)",
     "duplicates": "select i % 10 a, (i % 10)::varchar b, "
     "case when i % 10 < 5 then 'x' end c from range(100) t(i)",
 }
@@ -83,14 +95,17 @@ class Quiet:
 
 
 def main() -> None:
-    """Profile all of them."""
+    """Profile all of them; the wide one as if it were much wider."""
     found = {}
     for case, statement in CASES.items():
+        statistics_rows._WIDE = statistics_rows._LACKING = 60 if case == "wide" else 1_000
+        sample._TOGETHER = statistics_rows._TOGETHER = 20 if case == "wide" else 100
         connection = duckdb.connect()
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"create table t as {statement}")
         there = table.Table(connection, "t", table.described(connection, "t"))
         request = {"source": {"kind": "file", "name": EVIL}, "about": {"by": EVIL, "when": EVIL}}
+        request |= {"limits": {"memory": 2**20}} if case == "many" else {}  # too little to sort by
         made, taken = profile._of_table(there, request, Quiet())
         folder = Path(sys.argv[2]) / case.replace(" ", "_")
         folder.mkdir()

@@ -3,8 +3,8 @@
     python -I sql_requests.py FOLDER-OF-THE-PACKAGE TEMPORARY-FOLDER
 
 A line is ``{"verb", "source", "limits"}``; the answer has ``result`` or ``error``, and ``said``: warnings and
-stages. The verb ``rows`` gives the whole table with the types of its
-columns, ``count`` how many rows it has.
+stages. The verb ``rows`` gives the whole table with the types of its columns, ``count`` how many rows and
+characters it has and the most memory that this process has had, in bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 sys.path.insert(0, sys.argv[1])
 
-from eda import main, opening, protocol, sql  # type: ignore[import-not-found]
+from eda import main, opening, protocol  # type: ignore[import-not-found]
+from eda.sql import source as sql  # type: ignore[import-not-found]
 from eda.table import quoted  # type: ignore[import-not-found]
 
 
@@ -49,6 +50,18 @@ def rows(source: dict[str, Any], folder: Path, limits: dict[str, Any], said: Sai
         }
 
 
+def counted(source: dict[str, Any], folder: Path, limits: dict[str, Any], said: Said) -> dict[str, Any]:
+    """Return how many rows and characters there are, and the most memory that this process has had."""
+    with opening.open_table(source, folder, limits, said) as table:
+        sizes = " + ".join(f"sum(length(cast({quoted(each.name)} as varchar)))" for each in table.columns)
+        ((rows, size),) = table.connection.execute(
+            f"select count(*), {sizes} from {table.relation}"
+        ).fetchall()
+    state = Path("/proc/self/status").read_text()
+    peak = int(state.partition("VmHWM:")[2].split()[0]) * 1024
+    return {"rows": rows, "characters": int(size), "peak": peak}
+
+
 def answer(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Do one request."""
     said, source = Said(), request["source"]
@@ -61,12 +74,7 @@ def answer(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         elif request["verb"] == "rows":
             result = rows(source, folder, limits, said)
         elif request["verb"] == "count":
-            with opening.open_table(source, folder, limits, said) as table:
-                result = {
-                    "rows": table.connection.execute(f"select count(*) from {table.relation}").fetchall()[0][
-                        0
-                    ]
-                }
+            result = counted(source, folder, limits, said)
         else:
             result = opening.preview(source, folder, limits, said)
         done = {"result": result}

@@ -23,6 +23,12 @@ _PARQUET = (
     "import pyarrow, pyarrow.parquet, sys; pyarrow.parquet.write_table(pyarrow.table({'a\"b': [1, None, 3], "
     "'f': [float('nan'), float('inf'), 0.5], 'l': [[1], [], None], 'b': [b'x', None, b'']}), sys.argv[1])"
 )
+_NO_TEXT = (
+    "import pyarrow, pyarrow.parquet, sys; "
+    "texts = pyarrow.array([b'M\\xfcller'] * 3).view(pyarrow.string()); "
+    "pyarrow.parquet.write_table(pyarrow.table({'t': texts}), sys.argv[1]); "
+    "pyarrow.parquet.write_table(pyarrow.table({'n': range(1000)}), sys.argv[2])"
+)
 
 Read = Callable[..., dict[str, Any]]
 
@@ -120,12 +126,13 @@ def test_zstd_is_decompressed_and_its_truncated_end_is_told(read: Read, tmp_path
     program = "import pyarrow as p, sys; i, o = sys.stdin.buffer, sys.stdout.buffer; "
     program += "o.write(p.compress(i.read(), 'zstd', asbytes=True))"
     made = subprocess.run(
-        [jupyter_or_skip(), "-c", program], input=TEXT.encode() * 1000, capture_output=True, check=True
+        [jupyter_or_skip(), "-c", program], input=TEXT.encode() * 10_000, capture_output=True, check=True
     ).stdout
 
-    assert read(made, "x.csv.zst", reading={"header": True})["count"] == 3999
+    assert read(made, "x.csv.zst", reading={"header": True})["count"] == 39_999
     code, field, sentence = read(made[:-9], "x.csv.zst")["error"]
     assert (code, field) == ("not_readable", "path") and "zstd" in sentence
+    assert read(None, "x.csv.zst")["preview"]["rows"][0] == ROWS[0]
 
 
 SHAPES: dict[str, tuple[str, list[list[str | None]], list[tuple[int, str]]]] = {
@@ -177,6 +184,26 @@ def test_csv_of_every_shape(
     assert bad(answer) == wrong
 
 
+@pytest.mark.always
+@pytest.mark.parametrize(
+    ("head", "row", "first"),
+    [
+        ("id;price;day\n", "{};0,50;2026-01-01\n", ["0", "0.5", "2026-01-01"]),
+        ("Prices\n\nid;price\n", "{};1,50\n", ["0", "1.5"]),
+        ("id;name\n", "{};Doe, Jane\n", ["0", "Doe, Jane"]),
+        ("", "{};1,5;2,5;4\n", ["0", "1.5", "2.5", "4"]),
+        ("id,both\n", "{},x;y\n", ["0", "x;y"]),
+    ],
+    ids=["numbers", "a title", "names", "no header", "a list in each row"],
+)
+def test_a_sign_that_each_row_has_once_is_not_taken_for_the_delimiter(
+    read: Read, head: str, row: str, first: list[str]
+) -> None:
+    answer = read(head + "".join(row.format(number) for number in range(500)))
+
+    assert (answer["rows"][0], answer["count"]) == (first, 500)
+
+
 def test_a_line_that_is_no_text_is_bad_and_others_are_read(read: Read) -> None:
     answer = read("a,b\né,1\n".encode() * 1 + "é,1\n".encode() * 30 + b"x,\xff\xfe\n3,4\n")
 
@@ -204,6 +231,7 @@ TYPES = {
     "more than 64 bits": ("9223372036854775808,1", "DECIMAL(38,0)"),
     "more than 38 digits": ("1" * 40 + ",1", "VARCHAR"),
     "an integer that a float would round": ("9007199254740993123,1.5", "VARCHAR"),
+    "a number that a float would round": ("12345678901234567.89,12345678901234568.11", "VARCHAR"),
     "numbers": ("1,-2.50,.5,1e5,+3", "DOUBLE"),
     "NaN and infinities": ("nan,inf,-Infinity,1.5", "DOUBLE"),
     "not numbers": ("1_000,2", "VARCHAR"),
@@ -236,6 +264,7 @@ def typed(process: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFacto
     return answer
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("name", TYPES)
 def test_a_column_has_a_type_that_changes_no_value(typed: dict[str, Any], name: str) -> None:
     values, type_ = TYPES[name]
@@ -291,6 +320,7 @@ WRONG = {
     "decimal": ({"decimal": "x"}, "reading.decimal"),
     "header": ({"header": "yes"}, "reading.header"),
     "skip": ({"skip": -1}, "reading.skip"),
+    "more to skip than there is": ({"skip": 9}, "reading.skip"),
     "nulls": ({"nulls": "NA"}, "reading.nulls"),
     "type": ({"types": {"a": "BLOB"}}, "reading.types"),
     "column": ({"types": {"q": "BIGINT"}}, "reading.types"),
@@ -300,9 +330,12 @@ WRONG = {
 
 @pytest.mark.parametrize("reading, field", WRONG.values(), ids=WRONG)
 def test_a_wrong_setting_is_named(read: Read, reading: dict[str, Any], field: str) -> None:
-    assert read("a,b\n1,2\n", reading=reading)["error"][:2] == ["invalid", field]
+    code, named, sentence = read("a,b\n1,2\n", reading=reading)["error"]
+
+    assert (code, named) == ("empty" if "9 lines" in sentence else "invalid", field)
 
 
+@pytest.mark.always
 def test_json_lines_keep_what_json_says_of_types(read: Read) -> None:
     lines = [
         '{"a":1,"b":"x","d":"2024-01-01","e":{"x":1},"f":1.5,"g":true,"h":"007"}',
@@ -326,12 +359,14 @@ def test_json_lines_keep_what_json_says_of_types(read: Read) -> None:
         'a/b~"c': "VARCHAR",
         "A_1": "BIGINT",
     }
+    assert list(read('{"z":1,"b":2}\n{"a":1,"b":3}\n', "y.jsonl")["columns"]) == ["z", "b", "a"]
     assert [row[7] for row in answer["rows"]] == [None, "12345678901234567890123", None]
     assert bad(answer) == [(3, "no JSON"), (4, "JSON, but no object")]
     assert read('[\n {"a":1},\n {"a":2}\n]', "x.json")["error"][:2] == ["not_readable", "format"]
     assert read("x\ny\n", "x.csv", format="json")["error"][:2] == ["not_readable", "format"]
 
 
+@pytest.mark.always
 def test_parquet_is_known_by_its_content_and_broken_ones_by_their_end(read: Read, tmp_path: Path) -> None:
     path = tmp_path / "a*?[x]'\";ü.csv"
     subprocess.run([jupyter_or_skip(), "-c", _PARQUET, str(path)], check=True)
@@ -342,9 +377,26 @@ def test_parquet_is_known_by_its_content_and_broken_ones_by_their_end(read: Read
     assert answer["kinds"]["l"] == "nested" and answer["kinds"]["b"] == "binary"
     assert answer["count"] == 3
     assert read(None, path.name, format="csv")["error"][:2] == ["invalid", "format"]
+    swapped = read(path.read_bytes(), "swapped.parquet", then="link")
+    assert swapped["count"] == len(swapped["rows"]) == 3
+    assert swapped["changed"].startswith("'swapped.parquet' was removed while it was read.")
     code, field, sentence = read(path.read_bytes()[:-20], "broken.parquet")["error"]
     assert (code, field) == ("not_readable", "path") and str(tmp_path) not in sentence
     assert read("a,b\n1,2\n", "x.parquet", format="parquet")["error"][:2] == ["invalid", "format"]
+
+
+def test_what_is_wrong_inside_of_a_parquet_file_is_its_own_fault(read: Read, tmp_path: Path) -> None:
+    paths = [tmp_path / "no text.parquet", tmp_path / "x.parquet"]
+    subprocess.run([jupyter_or_skip(), "-c", _NO_TEXT, *map(str, paths)], check=True)
+    content = paths[1].read_bytes()
+
+    code, field, sentence = read(None, paths[0].name)["error"]
+    assert (code, field) == ("not_readable", "path")
+    assert sentence.startswith("'no text.parquet' is") and sentence.count("not UTF-8. Copy or make it") == 1
+    code, field, sentence = read(content[:4] + b"\xff" * 40 + content[44:], "pages.parquet")["error"]
+    assert (code, field) == ("not_readable", "path") and sentence.startswith("'pages.parquet' is")
+    code, field, sentence = read(content, "moved.parquet", then="rename")["error"]
+    assert code == "changed" and sentence.startswith("'moved.parquet' was removed while it was read.")
 
 
 FAULTS: dict[str, tuple[bytes | None, str, str]] = {
@@ -354,6 +406,7 @@ FAULTS: dict[str, tuple[bytes | None, str, str]] = {
     "not there": (None, "y.csv", "missing"),
     "a folder": (None, ".", "not_readable"),
     "Excel": (b"PK\x03\x04abc", "x.xlsx", "not_readable"),
+    "Parquet in gzip": (gzip.compress(b"PAR1 and more"), "x.csv.gz", "not_readable"),
     "damaged gzip": (b"\x1f\x8b\x08" + b"\0" * 100, "x.gz", "not_readable"),
 }
 
@@ -372,6 +425,15 @@ def test_a_file_that_changes_or_goes_while_it_is_read_is_told(read: Read) -> Non
 
     assert grown.startswith("'x.csv' changed while it was read (it has 4 bytes more)")
     assert gone.startswith("'x.csv' was removed while it was read.")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
+def test_the_number_of_rows_is_estimated_from_the_part_that_was_read(read: Read, name: str) -> None:
+    content = "".join(f"{number},{number * 7919 % 1_000_003:>30}\n" for number in range(60_000)).encode()
+
+    answer = read(gzip.compress(content) if name.endswith(".gz") else content, name)
+
+    assert answer["preview"]["rows_estimate"] == pytest.approx(answer["count"], rel=0.03)
 
 
 def test_a_truncated_gzip_has_a_preview_and_a_sentence(read: Read) -> None:
@@ -397,9 +459,12 @@ def test_hundreds_of_columns_are_read_one_by_one(read: Read) -> None:
     names = [f"c{place}" for place in range(400)]
     lines = [[str(row * place) if place % 3 else f"{row}.5" for place in range(400)] for row in range(5)]
     lines[4][1], lines[3][2], lines[2][4] = "NA", "+7", "2024-1-5"
+    for line in lines:
+        line[7] = ""
 
     answer = read("\n".join(",".join(line) for line in [names, *lines]))
 
     assert answer["count"] == 5
     assert answer["columns"]["c0"] == "DOUBLE" and answer["columns"]["c4"] == "VARCHAR"
     assert answer["rows"][4][1] is None and answer["rows"][3][2] == "7" and answer["rows"][2][4] == "2024-1-5"
+    assert answer["columns"]["c7"] == "VARCHAR" and answer["kinds"]["c7"] == "empty"

@@ -89,6 +89,7 @@ def test_special_tables_have_a_profile(special: tuple[Path, dict[str, dict[str, 
         "not finite": 6,
         "unicode": 7,
         "names": 1,
+        "beyond": 4,
     }
     assert special[1]["no rows"]["alerts"] == [
         {"kind": "empty", "column": "", "message": "There are no rows."}
@@ -107,20 +108,67 @@ def test_special_tables_have_a_profile(special: tuple[Path, dict[str, dict[str, 
     assert told("long", "a", "distinct") == [5]
     longest = max(len(entry["value"]) for entry in told("long", "a", "top")[0])
     assert longest == 1001
-    assert told("wide", "c0", "distinct", "mean") == [2, 0.5]
+    assert told("wide", "c0", "distinct") == [2]
+    many = {column["name"]: column for column in special[1]["many"]["columns"]}
+    assert [column["quantiles_exact"] for column in many.values()] == [False] * 5
+    assert float(many["a"]["quantiles"]["0.5"]) == pytest.approx(15_000, rel=0.02)
+    assert (many["c"]["min"], many["c"]["distinct"]) == ("1900-01-01", 30_000)
+    assert special[1]["wide"]["duplicates"] == {"rows": 5, "exact": False}
+    assert special[1]["wide"]["sample"] == {"rows": 25, "of": 25, "method": "reservoir"}
     assert special[1]["duplicates"]["duplicates"] == {"rows": 90, "exact": True}
     assert special[1]["duplicates"]["missing_patterns"] == [
         {"missing": [], "rows": 50},
         {"missing": ["c"], "rows": 50},
     ]
-    assert all(profile["left_out"] == [] for case, profile in special[1].items() if case != "names")
+    assert special[1]["duplicates"]["duplicate_rows"]["rows"][0] == {"values": ["0", "0", "x"], "count": 10}
+    assert len(special[1]["duplicates"]["duplicate_rows"]["rows"]) == 10
+    assert told("duplicates", "b", "length_histogram") == [{"edges": [0.5, 1.5], "counts": [100]}]
+    assert all(
+        profile["left_out"] == []
+        for case, profile in special[1].items()
+        if case not in ("names", "not finite", "huge", "beyond", "wide", "many")
+    )
+
+
+def test_numbers_beyond_a_float_are_named(special: tuple[Path, dict[str, dict[str, Any]]]) -> None:
+    means = [column["mean"] for column in special[1]["beyond"]["columns"]]
+
+    assert means == [pytest.approx(0.85e308), 1.7e308, 1.5e160]
+    assert [
+        sentence.partition(". ")[0]
+        for case in ("not finite", "huge", "beyond")
+        for sentence in special[1][case]["left_out"]
+    ] == [
+        "Left out of 'd': variance, histogram",
+        "Left out of 'c': variance, standard deviation",
+        "Left out of 'a': sum, variance, standard deviation, histogram",
+        "Left out of 'b': sum",
+        "Left out of 'c': variance",
+    ]
+
+
+def test_the_sample_tells_how_columns_go_together(special: tuple[Path, dict[str, dict[str, Any]]]) -> None:
+    found = special[1]["related"]["associations"]
+
+    assert [found["rows"], found["of"]] == [100, 100]
+    ranks, v = (
+        {
+            (first, second): value
+            for first, row in zip(found[key]["columns"], found[key]["matrix"], strict=True)
+            for second, value in zip(found[key]["columns"], row, strict=True)
+        }
+        for key in ("spearman", "cramers_v")
+    )
+    assert ranks["a", "b"] == pytest.approx(-1) and abs(ranks["a", "c"]) < 0.5
+    assert v["d", "e"] == pytest.approx(1, abs=0.02) and v["d", "d"] == pytest.approx(1, abs=0.02)
+    assert v["d", "f"] < 0.1
 
 
 def test_nothing_of_the_data_runs_or_is_loaded(folder: Path) -> None:
     reports = sorted(folder.glob("*/*.html"))
     plain = Page((folder / "one_row" / "report.html").read_text()).scripts
 
-    assert len(reports) == 28
+    assert len(reports) == 34
     for path in reports:
         page = Page(path.read_text())
         assert page.suspect == [], path
@@ -152,5 +200,8 @@ def test_every_section_is_there_and_says_what_is_exact(folder: Path) -> None:
         texts = [text.strip() for text in Page((folder / "duplicates" / name).read_text()).texts]
         assert [section for section in sections if section not in texts] == []
         assert "90 of 100 rows are the same as one before them." in texts
+        assert any("The 10 most frequent ones." in text for text in texts)
         assert any("over all 100 rows" in text for text in texts)
         assert any("Of a random sample of 20 of 100 rows." in text for text in texts)
+        related = [text.strip() for text in Page((folder / "related" / name).read_text()).texts]
+        assert "Interactions" in related and any("Cramér's V of categories" in text for text in related)

@@ -15,14 +15,15 @@ import pytest
 
 from tests.runtimes.eda.conftest import Ask
 from tests.runtimes.eda.sql_data import MARIADB, POSTGRESQL, SQLITE
-from tests.services.mariadb import Mariadb, mariadb
-from tests.services.postgresql import Postgresql, postgresql
+from tests.services.mariadb import Mariadb
+from tests.services.postgresql import Postgresql
 from tests.services.sql_servers import PASSWORD, SqlServer
-
-__all__ = ["mariadb", "postgresql"]
+from tests.support.jupyter_runtime import jupyter_or_skip
 
 HOSTILE = "a'b\"<&>`/../ü %s {}"
 READER = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+#: Bytes of memory.
+LITTLE = 256 * 1024**2
 Source = Callable[..., dict[str, Any]]
 
 
@@ -73,6 +74,7 @@ def lite(tmp_path: Path) -> Source:
     return source
 
 
+@pytest.mark.always
 def test_each_type_of_postgresql_keeps_its_values(ask: Ask, pg: Source) -> None:
     source = pg(schema=f"s {HOSTILE}", table=HOSTILE)
     found = ask.columns(source)
@@ -110,6 +112,7 @@ def test_each_type_of_postgresql_keeps_its_values(ask: Ask, pg: Source) -> None:
     ]
 
 
+@pytest.mark.always
 def test_each_type_of_mariadb_keeps_its_values(ask: Ask, my: Source) -> None:
     source = my(schema=f"s {HOSTILE}", table=HOSTILE)
     found = ask.columns(source)
@@ -138,6 +141,7 @@ def test_each_type_of_mariadb_keeps_its_values(ask: Ask, my: Source) -> None:
     assert (bad["count"], bad["first"][0]["line"], bad["first"][0]["text"]) == (3, 2, "0000-00-00")
 
 
+@pytest.mark.always
 def test_each_value_of_sqlite_is_kept_whatever_its_column_says(ask: Ask, lite: Source) -> None:
     found = ask.columns(lite(table=HOSTILE))
     assert found["i"] == ("BIGINT", ["9007199254740993", None, "-1", None])
@@ -223,6 +227,7 @@ def test_what_cannot_be_read_is_one_sentence(ask: Ask, kind: str, request: pytes
     assert ask.error(source(query="select nothing from nowhere"))[0] == "query"
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("kind", ["pg", "my"])
 def test_who_is_not_let_in_is_told_why(ask: Ask, kind: str, request: pytest.FixtureRequest) -> None:
     source: Source = request.getfixturevalue(kind)
@@ -326,6 +331,26 @@ def test_the_disk_that_rows_may_take_is_bounded(ask: Ask, pg: Source) -> None:
     query = "select md5(g::text) || md5((-g)::text) as x from generate_series(1, 60000) g"
     answer = ask("count", pg(query=query), memory=1024**3, disk=1024**2)
     assert answer["error"]["code"] == "disk"
+
+
+def test_large_cells_are_read_in_bounded_memory(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "large") as database:
+        database.execute("create table t (id integer, a text)")
+        database.executemany(
+            "insert into t values (?, hex(randomblob(500000)))", ((number,) for number in range(120))
+        )
+        database.execute("create table one as select hex(randomblob(20000000)) as a")
+    source = {"kind": "sql", "dialect": "sqlite", "connect": {"path": str(tmp_path / "large")}}
+    process = Ask(jupyter_or_skip(), tmp_path)  # a new one: what others needed is not what this needs
+    try:
+        before = process("count", {**source, "query": "select 1 as x"}, memory=LITTLE)["result"]["peak"]
+        found = process("count", {**source, "table": "t"}, memory=LITTLE)["result"]
+        one = process("count", {**source, "table": "one"}, memory=4 * LITTLE)["result"]
+    finally:
+        process.close()
+    assert (found["rows"], found["characters"]) == (120, 120_000_000 + 10 + 2 * 90 + 3 * 20)
+    assert found["peak"] - before < 170 * 1024**2  # the text twice, as it is without bounds, is 240 MB
+    assert one["characters"] == 40_000_000 and one["peak"] - before < 7 * 40_000_000
 
 
 class Reading:

@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from tests.runtimes.eda.conftest import Ask
-from tests.services.mariadb import Mariadb, mariadb
-from tests.services.postgresql import Postgresql, postgresql
+from tests.services.mariadb import Mariadb
+from tests.services.postgresql import Postgresql
 from tests.services.sql_servers import PASSWORD
-
-__all__ = ["mariadb", "postgresql"]
 
 POSTGRESQL = """
 create table kept (id int); insert into kept values (1); create sequence counter;
@@ -87,6 +85,7 @@ def _refused(ask: Ask, source: dict[str, Any], folder: Path, queries: tuple[str,
     assert not (folder / "written").exists()
 
 
+@pytest.mark.always
 def test_postgresql_is_only_read(ask: Ask, postgresql: Postgresql) -> None:
     postgresql.sql(POSTGRESQL)
     place = {"host": "127.0.0.1", "port": postgresql.port, "user": "postgres", "password": PASSWORD}
@@ -95,6 +94,7 @@ def test_postgresql_is_only_read(ask: Ask, postgresql: Postgresql) -> None:
     assert postgresql.sql("select id, is_called from kept, counter").split() == ["1|f"]
 
 
+@pytest.mark.always
 def test_mariadb_is_only_read(ask: Ask, mariadb: Mariadb) -> None:
     mariadb.sql(MARIADB)
     place = {"host": "127.0.0.1", "port": mariadb.port, "user": "admin", "password": PASSWORD}
@@ -103,6 +103,7 @@ def test_mariadb_is_only_read(ask: Ask, mariadb: Mariadb) -> None:
     assert mariadb.sql("select id from kept; select nextval(counter)", database="safe").split() == ["1", "1"]
 
 
+@pytest.mark.always
 def test_sqlite_is_only_read(ask: Ask, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "file") as database:
         database.execute("create table kept (id)")

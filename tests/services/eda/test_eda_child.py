@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -12,9 +14,10 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import EdaError, RuntimeMissingError
-from couture_workflow.services.eda import child, requests
+from couture_workflow.services.eda import child, data, requests
 from couture_workflow.services.eda.document import FilePlace, Source, SqlPlace
 from couture_workflow.services.runtimes import installed
+from couture_workflow.store.home import Store
 from tests.support.jupyter_runtime import jupyter_or_skip
 
 SECRET = "hunter2 is nobody's"
@@ -69,6 +72,24 @@ def test_sensitive_columns_and_broken_lines_of_a_preview_have_no_values(tmp_path
         "first": [{"line": 4, "reason": "1 value instead of 2", "text": ""}],
     }
     assert "471" not in str(as_one)
+
+
+def test_values_that_a_database_has_and_a_type_has_not_are_not_called_lines(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "x.db") as database:
+        database.execute("create table t (a text)")
+        database.executemany("insert into t values (cast(? as text))", [(b"caf\xe9",), (b"tea",)])
+    source = Source(name="x", kind="sql", sql=SqlPlace(connection="c", table="t"))
+    connect = {"dialect": "sqlite", "connect": {"name": "c", "path": str(tmp_path / "x.db")}, "seconds": 60}
+    folder = tmp_path / "run"
+    asked = requests.profile(source, folder=folder, about={}, connect=connect)
+
+    child.run_child(asked, on_message=lambda message: None)
+
+    alerts = [each["message"] for each in json.loads((folder / "profile.json").read_text())["alerts"]]
+    report = (folder / "report.html").read_text()
+    assert "1 values could not be kept as they are." in alerts
+    assert "First values that could not be kept as they are" in report
+    assert "could not be read" not in report
 
 
 def test_a_secret_is_in_no_command_line_environment_or_file(tmp_path: Path) -> None:
@@ -140,6 +161,26 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__RUNTIMES_PATH", str(tmp_path))
     with pytest.raises(RuntimeMissingError, match="duckdb.*Type: "):
         installed.data()
+
+
+def test_a_link_that_is_put_into_a_path_after_the_look_at_it_is_not_followed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, elsewhere = tmp_path / "lake", tmp_path / "elsewhere"
+    for folder, value in ((lake / "in", "1"), (elsewhere, SECRET)):
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_text(f"a\n{value}\n")
+    monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__EDA_FOLDERS", str(lake))
+    source = Source(name="x", file=FilePlace(path=str(lake / "in" / "a.csv")))
+    path, _ = data.path_of(store, source)
+    assert child.ask(requests.preview(source, path=path))["rows"] == [["1"]]
+
+    for place, there in ((lake / "in" / "a.csv", elsewhere / "a.csv"), (lake / "in", elsewhere)):
+        place.rename(tmp_path / f"was-{place.name}")
+        place.symlink_to(there)
+        with pytest.raises(EdaError, match="leads elsewhere than a moment ago") as error:
+            child.ask(requests.preview(source, path=path))
+        assert error.value.code == "changed" and SECRET not in str(error.value)
 
 
 def test_a_request_has_what_the_child_needs_of_a_source() -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import CorruptError, InvalidError, NotFoundError
-from couture_workflow.services.eda import charts, comparison, outputs, sources
-from couture_workflow.services.eda.comparison import Wish, compare, shown
+from couture_workflow.services.eda import outputs, sources
+from couture_workflow.services.eda.comparisons import charts, comparison
+from couture_workflow.services.eda.comparisons.comparison import Wish, compare, shown
+from couture_workflow.services.eda.comparisons.drift import SMALLEST_SHARE, Drift
 from couture_workflow.services.eda.document import Source
-from couture_workflow.services.eda.drift import SMALLEST_SHARE, Drift
 from couture_workflow.services.runtimes import installed
 from couture_workflow.store.home import Store
 from tests.support.eda_profiles import SHARES, add_output, add_source, column, profile

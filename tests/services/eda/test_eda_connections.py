@@ -39,6 +39,7 @@ def test_fields_and_extras_go_where_the_child_wants_them(store: Store) -> None:
     [
         (None, {}),
         ("{}", {}),
+        ({"ssl_mode": None, "unix_socket": None}, {}),
         ({"ssl_mode": "required"}, {"ssl_required": True}),
         ({"ssl": {"ca": "/ca.pem"}}, {"ssl_ca": "/ca.pem", "ssl_verify_cert": True}),
         ({"ssl": '{"ca": "/ca.pem"}', "ssl_mode": "PREFERRED"}, {"ssl_ca": "/ca.pem"}),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import InvalidError
-from couture_workflow.services.eda import guard
-from couture_workflow.services.eda.guard import Broken, as_mapping, check, parse
-from couture_workflow.services.eda.guard_rules import Amount, ByColumn
+from couture_workflow.services.eda.comparisons import guard
+from couture_workflow.services.eda.comparisons.guard import Broken, as_mapping, check, parse
+from couture_workflow.services.eda.comparisons.guard_rules import Amount, ByColumn
 from tests.support.eda_profiles import column, profile
 
 DEEP: list[Any] = []
@@ -319,6 +319,28 @@ def test_what_was_not_counted_is_noted() -> None:
     found = check(parse({"duplicates": 0, "bad_lines": 0}), unknown)
 
     assert [(each.rule, each.fails) for each in found] == [("duplicates", False), ("bad_lines", False)]
+
+
+def test_what_a_database_has_and_a_type_has_not_are_values() -> None:
+    found = check(parse({"bad_lines": 0}), {**NEW, "kind": "sql", "bad": {"count": 2}})
+
+    assert [each.message for each in found] == [
+        "There are 2 values that cannot be kept as they are, and fail_when.bad_lines is 0."
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind, rule, words",
+    [
+        ("file", "bad_lines", "There is 1 line that cannot be read"),
+        ("sql", "bad_lines", "There is 1 value that cannot be kept as it is"),
+        ("file", "duplicates", "There is 1 duplicate row"),
+    ],
+)
+def test_one_is_told_as_one(kind: str, rule: str, words: str) -> None:
+    one = {**NEW, "kind": kind, "bad": {"count": 1}, "duplicates": {"rows": 1}}
+
+    assert said({rule: 0}, one) == [f"{words}, and fail_when.{rule} is 0."]
 
 
 def test_many_columns_give_a_few_sentences() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from couture_workflow.exceptions import CoutureError, EdaError, InvalidError, NotFoundError
-from couture_workflow.services.eda import guard, outputs, schedules, sources
+from couture_workflow.services.eda import outputs, schedules, sources
+from couture_workflow.services.eda.comparisons import guard
 from couture_workflow.services.eda.document import FilePlace, Source, SqlPlace
 from couture_workflow.services.eda.outputs import Output
 from couture_workflow.services.eda.runs import STOPPED, Asked, BrokenError, EdaRun, missing_share

@@ -1,0 +1,1 @@
+"""SQL databases as sources: the dialects, and rows on their way into a file."""
