@@ -6,6 +6,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from couture_workflow.api.history import Version
+
 
 class Key(BaseModel):
     """One key of a keytab, without the key itself."""
@@ -113,10 +115,5 @@ class TextChecked(BaseModel):
     remarks: list[Remark] = Field(description="All remarks, errors first.")
 
 
-class SavedText(BaseModel):
+class SavedText(Version):
     """One save of the krb5.conf."""
-
-    commit: str = Field(description="Version.")
-    author: str = Field(description="User who saved it.")
-    when: datetime = Field(description="When it was saved, with its time zone.")
-    message: str = Field(description="Why.")

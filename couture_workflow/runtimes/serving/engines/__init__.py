@@ -1,0 +1,1 @@
+"""What runs a model: OpenVINO, onnxruntime, and TensorFlow in a process of its own."""

@@ -1,0 +1,1 @@
+"""Which versions of models are served: what is configured, loaded, and in use."""

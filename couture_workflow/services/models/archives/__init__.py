@@ -1,0 +1,1 @@
+"""Archives of models: what is in them, and where they lie unpacked."""
