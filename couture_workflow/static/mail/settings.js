@@ -1,0 +1,59 @@
+/* The mail server: a test mail with what stands in the form, save. */
+
+import { page, post } from "../common/api.js";
+import { Form, ready } from "../common/form.js";
+
+const at = (path) => page(`/mail${path}`);
+const form = document.getElementById("mail");
+const { base, ports } = JSON.parse(form.dataset.state);
+const control = (name) => document.getElementById(name);
+const NAMES = ["host", "security", "port", "timeout", "user", "password", "sender", "verify"];
+const kept = new Form({ fields: [...NAMES, "to"], state: "form-state" });
+let port = control("port").value;
+
+function typed() {
+  const values = Object.fromEntries(NAMES.map((name) => [name, control(name).value.trim()]));
+  return { ...values, password: control("password").value, verify: control("verify").checked };
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (!event.submitter) return;
+  kept.clear();
+  const done = await kept.attempt(event.submitter, () => post(at("/save"), { base, values: typed() }));
+  if (!done) return;
+  kept.saved();
+  window.location.assign(at("/"));
+});
+
+control("security").addEventListener("change", ({ target }) => {
+  if (!Object.values(ports).includes(Number(control("port").value)) && control("port").value !== port) return;
+  control("port").value = port = ports[target.value];
+});
+
+form.addEventListener("input", ({ target }) => {
+  if (target.id !== "to") kept.changed();
+});
+
+async function test(button) {
+  const [state, talk] = [control("test-state"), control("talk")];
+  state.className = "break";
+  state.textContent = "Sending…";
+  talk.hidden = true;
+  kept.clear();
+  const answer = await kept.attempt(button, () => post(at("/test"), { values: typed(), to: control("to").value }));
+  state.textContent = answer ? answer.message : "";
+  if (!answer) return;
+  state.className = `break alert ${answer.ok ? "alert-ok" : "alert-error"}`;
+  talk.textContent = answer.talk.join("\n");
+  talk.hidden = !answer.talk.length;
+}
+
+control("test").addEventListener("click", ({ currentTarget }) => test(currentTarget));
+control("to").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  if (!control("test").disabled) test(control("test"));
+});
+
+ready(form);

@@ -1,0 +1,1 @@
+"""The mail server: what page and REST API share."""

@@ -1,0 +1,113 @@
+"""The page SLA Misses in a browser: filters, a note, CSV, hostile texts, and what a reader may not do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from couture_workflow.services.sla import misses, notes
+from couture_workflow.services.sla.judging import Late
+from couture_workflow.services.sla.misses import Miss, Notice
+from couture_workflow.store.home import Store
+from tests.support.api_server import ApiServer
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "a'b\"<&>ü"
+DUE = datetime(2026, 1, 31, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def open_page(
+    api_server: ApiServer, store: Store, new_page: Callable[..., Page]
+) -> Iterator[Callable[..., Page]]:
+    waiting = Notice("waiting", (f"{HOSTILE}@example.org",), 1, DUE, DUE, f"451 4.7.1 {HOSTILE}")
+    for name, notice in ((HOSTILE, waiting), ("told", Notice("sent", ("ann@example.org",), 1, DUE))):
+        late = (Late(HOSTILE, "running", DUE, None, 2, 3),)
+        identity = misses.identity(name, HOSTILE, DUE, 90)
+        made = Miss(
+            id=identity,
+            dag_id=name,
+            run_id=HOSTILE,
+            logical_date=DUE,
+            interval_end=DUE,
+            due=DUE,
+            seconds=90,
+            found_at=DUE,
+            tasks=late,
+            blocking=((HOSTILE, "running"),),
+            mail=notice,
+        )
+        misses.put(store, made)
+
+    def open_as(account: str = "admin", **options: object) -> Page:
+        page = new_page(**options)
+        api_server.log_in(page, account)
+        page.goto(f"{api_server.url}/couture/sla-misses/")
+        return page
+
+    yield open_as
+    shutil.rmtree(store.root / "sla")
+
+
+def test_a_miss_is_looked_at_noted_and_taken_along(
+    open_page: Callable[..., Page], store: Store, tmp_path: Path
+) -> None:
+    page = open_page()
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(2)
+    row = rows.filter(has_text="mail not sent yet")
+    for text in (f"451 4.7.1 {HOSTILE}", "SLA 1 min 30 s", "2 of 3", f"Blocking: {HOSTILE} (running)"):
+        expect(row).to_contain_text(text)
+
+    page.get_by_label("Notification").select_option("not sent")
+    page.get_by_role("button", name="Search").click()
+    expect(rows).to_have_count(1)
+
+    row.get_by_role("button", name="Note of").click()
+    page.get_by_label("Note", exact=True).last.fill(f"{HOSTILE}\nsecond line")
+    page.get_by_label("Analyzed and documented").check()
+    [missed] = [each for each in misses.newest_first(store) if each.mail.state == "waiting"]
+    notes.write(store, missed, text="meanwhile", done=False, by="bob")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#notices")).to_contain_text("bob has changed this note meanwhile")
+    expect(page.get_by_label("Note", exact=True).last).to_have_value(f"{HOSTILE}\nsecond line")
+    (store.root / "sla" / "notes" / f"{missed.id}.json").unlink()
+    page.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("documented")
+    expect(row.locator(".sla-note")).to_have_text(f"{HOSTILE}\nsecond line")
+
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    download.value.save_as(tmp_path / "misses.csv")
+    assert "second line" in (tmp_path / "misses.csv").read_text()
+
+    reader = open_page("viewer")
+    expect(reader.locator("tbody tr")).to_have_count(2)
+    expect(reader.get_by_role("button", name="Note of")).to_have_count(0)
+
+
+def test_times_are_those_of_the_readers_zone_in_filters_and_list(open_page: Callable[..., Page]) -> None:
+    page = open_page(timezone_id="America/New_York")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    due = page.locator("td[data-label='Due']").first
+    expect(due).to_contain_text("2026-01-31 03:00:00")
+    expect(page.get_by_role("columnheader", name="Due (America/New_York)")).to_be_visible()
+
+    page.get_by_label("Due after (America/New_York)").fill("2026-01-31T03:00")
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**since=2026-01-31T08%3A00&**")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    since = page.get_by_label("Due after (America/New_York)")
+    expect(since).to_have_value("2026-01-31T03:00")
+
+    since.fill("2026-01-31T03:01")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("No miss fits")).to_be_visible()
+    assert errors == []

@@ -1,0 +1,3 @@
+"""Misses of SLAs over REST, once more with a server's database behind the API server."""
+
+from tests.api.sla.test_sla_api import *  # noqa: F403
