@@ -1,0 +1,3 @@
+"""Values between tasks: data frames as Parquet, and other large ones, beside Airflow's database."""
+
+__all__ = ["other_pythons", "sweeping", "values"]

@@ -1,0 +1,1 @@
+"""Values between tasks, as far as Airflow's database tells who needs them."""
