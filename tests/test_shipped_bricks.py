@@ -52,6 +52,7 @@ VALUES: dict[str, dict[str, str]] = {
     "container-task": {"image": "tests/shell", "command": "sh -c 'echo hello from a container'"},
     "sensor": {"poke_interval": "2"},
     "eda-task": {"source": "brick_data"},
+    "model-task": {"path": str(EXAMPLES / "data" / "penguins.csv"), "kind": "spark"},
 }
 #: Brick -> state of each of its tasks in the end, where not all are "success".
 STATES = {
@@ -172,7 +173,7 @@ def test_the_brick_does_what_it_says(prepared: Workbench, mails: list[str], name
         until(lambda: any("brick_notification.notified failed" in mail for mail in mails), what="the mail")
 
 
-def test_a_run_is_skipped_while_another_one_is_active(prepared: Workbench) -> None:
+def test_of_runs_that_start_at_once_one_goes_on_and_the_next_is_skipped(prepared: Workbench) -> None:
     text = dag_file("skip-when-active", {}).replace("only_one_run()\n", "only_one_run() >> slow\n")
     head, _, tail = text.partition("    @task.short_circuit")
     command = "sleep {{ dag_run.conf.get('seconds', 0) }}"
@@ -182,17 +183,23 @@ def test_a_run_is_skipped_while_another_one_is_active(prepared: Workbench) -> No
         "brick_skip_when_active", "brick_two_runs"
     )
     in_repository(prepared, {"brick_two_runs.py": text})
-    client = prepared.client("superadmin")
-    first = client.post(
-        "/api/v2/dags/brick_two_runs/dagRuns", json={"logical_date": None, "conf": {"seconds": 600}}
-    )
-    address = f"/api/v2/dags/brick_two_runs/dagRuns/{first.json()['dag_run_id']}"
-    until(
-        lambda: client.get(f"{address}/taskInstances/slow").json()["state"] == "running", what="the first run"
-    )
+    client, dag = prepared.client("superadmin"), "/api/v2/dags/brick_two_runs"
+    client.patch(dag, json={"is_paused": True})
+    for run_id in ("first", "second", "third"):
+        order = {"dag_run_id": run_id, "logical_date": None, "conf": {"seconds": 600}}
+        assert client.post(f"{dag}/dagRuns", json=order).status_code == 200
+    client.patch(dag, json={"is_paused": False})
+
+    def slow() -> list[str]:
+        address = f"{dag}/dagRuns/{{}}/taskInstances/slow"
+        states = [client.get(address.format(each)).json()["state"] for each in ("first", "second", "third")]
+        return sorted(map(str, states))
+
+    until(lambda: slow() == ["running", "skipped", "skipped"], what="one that goes on")
 
     assert run(prepared, "brick_two_runs") == {"only_one_run": "success", "slow": "skipped"}
-    client.patch(address, json={"state": "failed"})
+    going = client.get("/api/v2/variables/brick_two_runs_active_run").json()["value"]
+    client.patch(f"{dag}/dagRuns/{going}", json={"state": "failed"})
 
 
 def test_the_gate_closes_when_the_output_does_not_say_so(prepared: Workbench) -> None:

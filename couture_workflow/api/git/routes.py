@@ -7,10 +7,10 @@ import hmac
 import re
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -21,7 +21,10 @@ from couture_workflow.services.git import remote as git_remote
 from couture_workflow.services.git import sync as git_sync
 from couture_workflow.services.git import watch as git_watch
 from couture_workflow.services.git.remote import State
+from couture_workflow.services.saving import coming
 from couture_workflow.web.bodies import announced
+from couture_workflow.web.dags.processing import request_parse
+from couture_workflow.web.dags.saving import known
 from couture_workflow.web.git.look import RUNNING, patiently, synchronise, tell_looked, tell_moved
 from couture_workflow.web.state import store
 
@@ -30,6 +33,9 @@ router = APIRouter()
 Reader = Annotated[User, requires(Permission(READ, DAG_REPOSITORY))]
 Editor = Annotated[User, requires(Permission(EDIT, DAG_REPOSITORY))]
 Hook = Annotated[None, requires(HOOK)]
+
+_SINCE = Query(description="Commit to count the changes from, instead of the one before the look.")
+Since = Annotated[str | None, _SINCE]
 
 #: Bytes of a web hook's body that are read at most; GitHub sends 25 MB at most.
 MAX_HOOK = 25 * 2**20
@@ -58,6 +64,15 @@ class RemoteState(BaseModel):
     notes: list[str] = Field(description="What in the repository Airflow does not see, and why.")
 
 
+class Reloaded(RemoteState):
+    """What a look at the remote brought, and what the save gate says of it."""
+
+    before: str = Field(description="Commit that the changes are counted from; empty for none.")
+    changes: dict[str, str] = Field(description="What differs, by path: added, changed or deleted.")
+    passed: bool = Field(description="Whether the save gate found no error in it.")
+    problems: list[dict[str, Any]] = Field(description="What the save gate found; errors come first.")
+
+
 @router.get("/")
 def read_state(_user: Reader) -> RemoteState:
     """Return what the last look at the remote found."""
@@ -75,6 +90,33 @@ def sync(user: Editor, response: Response) -> RemoteState:
         response.status_code = 202
     tell_looked(user, found)
     return RemoteState(**asdict(found))
+
+
+@router.post("/reload", responses={202: {"model": Reloaded, "description": "The look goes on."}})
+def reload(user: Editor, response: Response, since: Since = None) -> Reloaded:
+    """Look at the remote now, let Airflow parse what came, and check it as the save gate does.
+
+    What came is live whatever the gate says. Without a remote, Airflow looks at the repository again.
+    """
+    before = store().dags.known(since) if since else store().dags.head()
+    if git_remote.settings(store()).is_set:
+        found = synchronise()
+        tell_looked(user, found)
+    else:
+        found = State("ok", "There is no remote. Airflow looks at the repository again.")
+    request_parse(())
+    if found.result == RUNNING:
+        response.status_code = 202
+        came = coming.NOTHING
+    else:
+        came = coming.came(store(), before, known=known())
+    return Reloaded(
+        **asdict(found),
+        before=before or "",
+        changes=came.changes,
+        passed=came.report.passed,
+        problems=[problem.json() for problem in came.report.problems],
+    )
 
 
 @router.post("/take", responses={202: {"model": RemoteState, "description": "The look goes on."}})

@@ -62,6 +62,15 @@ class _Asked(BaseModel):
     made_up: Few[Text] = []
 
 
+class _Loading(BaseModel):
+    code: Text
+    name: Text
+    path: Text
+    place: Place
+    by: tuple[Text, Place]
+    origin: Line
+
+
 class _Task(BaseModel):
     id: Text
     label: Text
@@ -128,6 +137,7 @@ class _Answer(BaseModel):
     warnings: Few[_Warning] = []
     reads: list[Text] = []
     asked: _Asked = _Asked()
+    loading: Few[_Loading] = []
 
 
 def read(body: bytes, *, path: str) -> dict[str, Any]:

@@ -15,15 +15,24 @@ from typing import TYPE_CHECKING, TypeVar
 from couture_workflow.services.dags import root as dag_root
 from couture_workflow.services.dags import sources as dag_sources
 from couture_workflow.services.dags.sources import Sources
-from couture_workflow.services.gate import failures, findings, lint, listing, parses, rules, sandbox
+from couture_workflow.services.gate import (
+    failures,
+    findings,
+    lint,
+    listing,
+    loading,
+    old_files,
+    parses,
+    progress,
+    rules,
+    sandbox,
+)
 from couture_workflow.services.gate.graph import DagGraph, graph_of
 from couture_workflow.services.gate.lint import quick
 from couture_workflow.services.gate.parses import Parse, Parses
 from couture_workflow.services.gate.problems import Known, Problem, Report, ordered
 from couture_workflow.services.gate.sandbox import Parsed, Question
 from couture_workflow.services.processes.walls import Limits
-from couture_workflow.services.upgrade import apart as upgrade_apart
-from couture_workflow.services.upgrade.upgrading import looks_old
 
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
@@ -34,8 +43,6 @@ Content = TypeVar("Content")
 
 #: Seconds that files may take in all which did not change, but need one that did.
 _PATIENCE = 60.0
-#: Names of ruff's rules about what Airflow 3 has no more.
-_OLD_RULES = ("AIR301", "AIR302")
 
 
 def check(
@@ -46,6 +53,7 @@ def check(
     known: Known | None = None,
     parse: bool = True,
     replaced: Mapping[str, bytes] | None = None,
+    told: progress.Told = progress.to_nobody,
 ) -> Report:
     """Check a whole tree as it would be.
 
@@ -54,6 +62,7 @@ def check(
     :param store: where artifacts and dependencies are looked up and parses are remembered; None: neither.
     :param parse: parse DAG files in the sandbox; without it, text is looked at only.
     :param replaced: what the changed files were before, those that there were.
+    :param told: is told how far it is.
     """
     folder = dag_root.current(store.root) if store else ""
     chosen = frozenset(_inside(folder, dict.fromkeys(changed)))
@@ -64,6 +73,7 @@ def check(
         known or Known(),
         _inside(folder, replaced or {}),
         _beside(folder, files),
+        told,
     )
     return _whole(folder, asked.run(parse=parse))
 
@@ -140,6 +150,7 @@ class _Check:
     known: Known
     replaced: Mapping[str, bytes]
     outside: frozenset[str] = frozenset()
+    told: progress.Told = progress.to_nobody
     limits: Limits = field(default_factory=Limits)
     problems: list[Problem] = field(default_factory=list)
     parsed: dict[str, Parsed] = field(default_factory=dict)
@@ -167,7 +178,7 @@ class _Check:
         :param seconds: after which the rest is left out.
         """
         missing = [path for path in paths if path not in self.parsed]
-        for each in tree.parse(missing, self.question, seconds=seconds):
+        for each in tree.parse(missing, self.question, seconds=seconds, told=self.told):
             self.parsed[each.path] = each
             found = [graph_of(dag) for dag in _rows(each.found.get("dags"))]
             self.graphs += [graph for graph in found if graph.dag_id]
@@ -188,25 +199,10 @@ class _Check:
         )
 
     def _linted(self, written: Mapping[str, bytes]) -> Iterator[Problem]:
-        found = lint.lint(written)
+        found = lint.lint(written, told=self.told)
         yield from found
         texts = {path: content.decode("utf-8", "replace") for path, content in written.items()}
-        told = {problem.path for problem in found if problem.code in _OLD_RULES}
-        asked = [(path, text) for path, text in texts.items() if path in told or looks_old(text)]
-        for (path, _), changes in zip(asked, upgrade_apart.would_change(asked), strict=True):
-            if changes:
-                old = [problem for problem in found if problem.path == path and problem.code in _OLD_RULES]
-                place = (
-                    (old[0].line, old[0].column, old[0].end_line, old[0].end_column) if old else (0, 0, 0, 0)
-                )
-                yield Problem(
-                    "warning",
-                    "old-dag",
-                    "The file has parts that were written for an older Airflow.",
-                    path,
-                    *place,
-                    advice="Upgrade this file: that rewrites them, and shows you what it did.",
-                )
+        yield from old_files.problems(texts, found, hurry=self.store is not None, told=self.told)
 
     def _parse_all(self, tree: sandbox.Tree, written: Mapping[str, bytes]) -> None:
         listed = listing.dag_files(self.files, tree, limits=self.limits)
@@ -221,9 +217,7 @@ class _Check:
         self.parse(tree, sorted(touched & self.changed))
         self.parse(tree, sorted(touched - self.changed), seconds=_PATIENCE)
         ids = self._ids(dag_files, remembered)
-        doubtful = {
-            path for problem in self._duplicates(ids) for path in _sharing(ids, problem)
-        } - self.parsed.keys()
+        doubtful = _sharing(ids, self._duplicates(ids)) - self.parsed.keys()
         if doubtful:  # their ids are from memory or from their text: make sure
             self.parse(tree, sorted(doubtful))
             ids = self._ids(dag_files, remembered)
@@ -233,6 +227,9 @@ class _Check:
         self.problems += self._data_problems(tree, written)
         self.problems += self._ignored(written, dag_files)
         walls = next((each.walls for each in self.parsed.values() if each.walls), listed.walls)
+        unknown = self._failed()
+        did = loading.problems(self.parsed.values(), self.problems, concerned=self.changed)
+        self.problems = [*loading.instead(self.problems, did, unknown=unknown), *did]
         self.problems += self._found(ids, remembered, walls)
 
     def _touched(self, dag_files: Collection[str], remembered: Mapping[str, Parse]) -> set[str]:
@@ -301,7 +298,10 @@ class _Check:
         yield from rules.call_loops(calls, self.graphs, places=self._places())
         if self.store is not None:
             yield from rules.missing_children(self.graphs, every, self.known, places=self._places())
-        failed = {path for path, each in self.parsed.items() if each.why or each.found.get("errors")}
+        failed = self._failed()
+        yield from rules.removed_tasks(
+            [graph for graph in self.graphs if graph.path in self._own() - failed], self.known
+        )
         yield from rules.vanished(self._old_ids(failed), every, calls)
         for each in self.parsed.values():
             for dag in _rows(each.found.get("dags")):
@@ -314,6 +314,9 @@ class _Check:
                     notebooks=frozenset() if "/" in each.path else self.outside,
                 )
         yield from rules.walls_missing(walls)
+
+    def _failed(self) -> set[str]:
+        return {path for path, each in self.parsed.items() if each.why or each.found.get("errors")}
 
     def _places(self) -> dict[tuple[str, str], rules.Places]:
         rows = ((path, dag) for path, each in self.parsed.items() for dag in _rows(each.found.get("dags")))
@@ -357,11 +360,10 @@ class _Check:
                 )
 
 
-def _sharing(ids: Mapping[str, Collection[str]], problem: Problem) -> Iterator[str]:
-    mine = set(ids.get(problem.path, ()))
-    for path, found in ids.items():
-        if mine & set(found):
-            yield path
+def _sharing(ids: Mapping[str, Collection[str]], problems: Iterable[Problem]) -> set[str]:
+    """Return the files that have a DAG in common with one that a problem is about."""
+    theirs = {dag_id for problem in problems for dag_id in ids.get(problem.path, ())}
+    return {path for path, found in ids.items() if not theirs.isdisjoint(found)}
 
 
 def _rows(data: object) -> list[dict[str, object]]:

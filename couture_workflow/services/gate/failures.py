@@ -18,6 +18,7 @@ _OUTSIDE = (
     "While a file is checked it cannot start programs, use the network, read files outside of the DAG "
     "repository or write any but temporary ones. Do that in a task."
 )
+_NO_EXIT = "Do not exit outside of tasks."
 _LONGEST = 1000
 
 
@@ -25,13 +26,15 @@ def failures(parsed: Iterable[Parsed], files: Mapping[str, bytes], *, limits: Li
     """Return why files could not be parsed; an error in a module that many import is told once."""
     found: dict[Problem, list[str]] = {}
     late = 0
+    parsed = list(parsed)
+    old = _old(parsed, files)
     for each in parsed:
         if each.why == "late":
             late += 1
         elif each.why:
             found.setdefault(_ended(each, limits), []).append(each.path)
         for error in _errors(each):
-            found.setdefault(_problem(each, error, files), []).append(each.path)
+            found.setdefault(_problem(each, error, old), []).append(each.path)
     if late:
         text = f"For want of time, {late} DAG files that need a changed one were not loaded."
         found[Problem("warning", "not-checked", text, advice="Look at Manage DAGs after the save.")] = []
@@ -47,7 +50,7 @@ def parse_warnings(parsed: Iterable[Parsed], *, concerned: Collection[str]) -> I
         for warning in each.found.get("warnings") or ():
             if isinstance(warning, dict) and (path := str(warning.get("path"))) in concerned:
                 kind = str(warning.get("type"))
-                deprecated = "Deprecation" in kind or "RemovedIn" in kind
+                deprecated = "Deprecat" in kind or "RemovedIn" in kind
                 yield Problem(
                     "note" if deprecated else "warning",
                     "deprecated" if deprecated else "parse-warning",
@@ -87,21 +90,28 @@ def _ended(each: Parsed, limits: Limits) -> Problem:
         "ended": (
             "ended",
             f"The file ends the process that loads it, {how}.",
-            "Do not exit outside of tasks. If the file does not, a library that it imports crashes, or "
+            f"{_NO_EXIT} If the file does not, a library that it imports crashes, or "
             f"needs more than {limits.memory // 2**20} MB of memory.",
         ),
     }.get(each.why, ("not-checked", "The file could not be checked.", "Try again."))
     return Problem("error", code, message, each.path, advice=advice)
 
 
-def _problem(each: Parsed, error: Mapping[str, Any], files: Mapping[str, bytes]) -> Problem:
+def _old(parsed: Iterable[Parsed], files: Mapping[str, bytes]) -> set[str]:
+    """Return the files with errors that an upgrade would change: all of them are asked about at once."""
+    paths = {_place(error, each.path)[0] for each in parsed for error in _errors(each) if _may_be_old(error)}
+    texts = [(path, files.get(path, b"").decode("utf-8", "replace")) for path in sorted(paths)]
+    asked = [(path, text) for path, text in texts if looks_old(text)]
+    return {path for (path, _), old in zip(asked, upgrade_apart.would_change(asked), strict=True) if old}
+
+
+def _problem(each: Parsed, error: Mapping[str, Any], old: Collection[str]) -> Problem:
     kind = str(error.get("type"))
     message = _SERVER_PATH.sub("", str(error.get("message"))[:_LONGEST])
     path, line = _place(error, each.path)
     code, text, advice = _explained(kind, message, error)
-    source = files.get(path, b"").decode("utf-8", "replace")
-    if code == "import" and _may_be_old(kind, message) and looks_old(source):
-        advice = UPGRADE if upgrade_apart.would_change([(path, source)])[0] else advice
+    if code == "import" and path in old and _may_be_old(error):
+        advice = UPGRADE
     made_up = [str(name) for name in (each.found.get("asked") or {}).get("made_up") or ()]
     if made_up and code == "import":
         names = ", ".join(sorted(set(made_up))[:5])
@@ -135,6 +145,11 @@ _KINDS = {
         "memory",
         "The file needs too much memory while it is loaded.",
         "Move the work into a task.",
+    ),
+    "KeyboardInterrupt": (
+        "ended",
+        "The file ends the process that loads it, by raising KeyboardInterrupt.",
+        _NO_EXIT,
     ),
     "AirflowTaskTimeout": (
         "too-slow",
@@ -175,10 +190,9 @@ def _missing_module(name: str) -> str:
     return "Install it on the server, add it to the DAG repository, or correct the name." if name else ""
 
 
-def _may_be_old(kind: str, message: str) -> bool:
-    return kind in ("ModuleNotFoundError", "ImportError", "TypeError", "ValueError", "AttributeError") or (
-        "airflow" in message.lower()
-    )
+def _may_be_old(error: Mapping[str, Any]) -> bool:
+    kinds = ("ModuleNotFoundError", "ImportError", "TypeError", "ValueError", "AttributeError")
+    return error.get("type") in kinds or "airflow" in str(error.get("message"))[:_LONGEST].lower()
 
 
 def _place(error: Mapping[str, Any], path: str) -> tuple[str, int]:

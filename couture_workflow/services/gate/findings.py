@@ -14,6 +14,9 @@ from couture_workflow.store.names import quote
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
 
+#: Line, column, end line, end column; 0: not known.
+Place = tuple[int, int, int, int]
+
 _SHOWN = 120
 #: What is the same in findings that are said once.
 _SAME = ("code", "name", "argument", "message", "path", "place")
@@ -88,7 +91,7 @@ def places(dag: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int, int, int,
     }
 
 
-def place(data: object) -> tuple[int, int, int, int]:
+def place(data: object) -> Place:
     """Return line, column, end line and end column, 0 if they are not known."""
     if isinstance(data, list) and len(data) == 4 and all(isinstance(each, int) for each in data):
         line, column, end_line, end_column = data

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from couture_workflow.services.gate import progress
 from couture_workflow.services.gate.problems import Level, Problem
 
 #: Rules that a DAG file is looked at with. AIR: Airflow's own; PLE and F: code that fails when it is reached;
@@ -27,6 +28,7 @@ RULES = (
     "AIR301",
     "AIR302",
     "AIR303",
+    "AIR304",
     "AIR311",
     "AIR312",
     "AIR321",
@@ -54,8 +56,23 @@ _SETTINGS = (
     "--exit-zero",
 )
 
+#: What is said of a value that changes, and what to do.
+CHANGES = (
+    " gives another value each time that the file is loaded: Airflow makes a new version of the DAG each "
+    "time, and a start date that moves may never be reached."
+)
+FIXED = (
+    "Give a fixed value, such as datetime(2026, 1, 1). A task reads the time when it runs: from its "
+    "context, or by a template such as {{ ts }}."
+)
+
 #: Messages of ruff that contradict themselves or end in the middle -> what is said instead.
 _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"^`sla` is removed in Airflow 3\.0.*$", re.S),
+        "`sla` is Airflow 1.10's word. It still works here; task_sla(task, ...) says the same.",
+    ),
+    (re.compile(r"^(`.{1,500}`) produces a value that changes at runtime; .*$", re.S), rf"\1{CHANGES}"),
     (
         re.compile(r"^(`.{1,500}`) is removed in Airflow 3\.0; It still works in Airflow 3\.0 but .*$", re.S),
         r"\1 is deprecated since Airflow 3.0. It still works; a later version will not have it.",
@@ -71,10 +88,11 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 _ADVICE = {
-    "AIR301": "Airflow 3 no longer has it. Replace it as the message says.",
+    "AIR301": "Airflow 3 no longer has it. Remove it, or upgrade this file: that rewrites what it can.",
     "AIR302": "It moved out of Airflow's core. Import it from the provider that has it.",
     "AIR003": "It is read each time the file is parsed. Read it in a task, or with a template such as "
     "{{ var.value.name }}.",
+    "AIR304": FIXED,
     "B023": "Give the function the value as an argument, such as def task(value=value).",
 }
 
@@ -127,14 +145,20 @@ def look(path: str, source: str) -> list[tuple[Problem, Fix | None]]:
         found = None
     if not isinstance(found, list):
         return [(Problem("warning", "not-linted", "Ruff gave up on this text.", path), None)]
-    return [(_problem(path, finding), _fix(finding)) for finding in found]
+    return [(_problem(path, finding), _fix(finding)) for finding in found if not _works_here(finding)]
 
 
-def lint(files: Mapping[str, bytes]) -> list[Problem]:
+def lint(files: Mapping[str, bytes], *, told: progress.Told = progress.to_nobody) -> list[Problem]:
     """Return what is wrong with the text of several files."""
     with ThreadPoolExecutor(max_workers=4) as pool:
         found = pool.map(lambda path: quick(path, files[path].decode("utf-8", "replace")), files)
-        return [problem for problems in found for problem in problems]
+        done = progress.counted(found, what="read", total=len(files), told=told)
+        return [problem for problems in done for problem in problems]
+
+
+def _works_here(finding: Mapping[str, Any]) -> bool:
+    """Tell whether ruff misses something of Airflow that this product has: see ``services.sla``."""
+    return finding.get("code") == "AIR301" and str(finding["message"]).startswith("`sla_miss_callback`")
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -74,6 +74,20 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A task that unfinished runs still have to do.
+
+    :param runs: how many of them.
+    :param pinned: whether they keep the version of the DAG that they started with.
+    """
+
+    dag_id: str
+    task: str
+    runs: int
+    pinned: bool
+
+
+@dataclass(frozen=True)
 class Known:
     """What is known of the Airflow that the files are meant for.
 
@@ -83,6 +97,7 @@ class Known:
     :param pools: slots of each pool (-1: without limit), None if they are not known.
     :param database: what Airflow's database is, such as "mysql"; "" if that is not known.
     :param dag_ids: id of each DAG of other bundles -> where it is defined, in words.
+    :param waiting: tells of some DAGs what their unfinished runs still have to do; None: nobody knows.
     :param complete: whether there are no others; a secrets backend cannot be asked for a list.
     """
 
@@ -91,6 +106,7 @@ class Known:
     pools: Mapping[str, int] | None = None
     database: str = ""
     dag_ids: Mapping[str, str] = field(default_factory=dict)
+    waiting: Callable[[Collection[str]], Iterable[Waiting]] | None = None
     complete: bool = True
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from couture_workflow.exceptions import CoutureError
@@ -36,23 +37,29 @@ def colliding_paths(files: Collection[str], changed: Collection[str]) -> Iterato
     """Find paths that are one on a file system that does not tell capitals from small letters."""
     spelled: dict[str, set[str]] = defaultdict(set)
     for path in files:
-        parts = path.split("/")
-        for count in range(1, len(parts) + 1):
-            prefix = "/".join(parts[:count])
+        for prefix in _prefixes(path):
             spelled[unicodedata.normalize("NFC", prefix).casefold()].add(prefix)
+    first: dict[str, str] = {}  # what is colliding -> the first changed file that it is, or that is in it
+    for path in sorted(changed):
+        for prefix in _prefixes(path):
+            first.setdefault(prefix, path)
     for same in spelled.values():
-        if len(same) > 1:
-            for path in sorted(changed):
-                if any(path == each or path.startswith(f"{each}/") for each in same):
-                    others = ", ".join(quote(each) for each in sorted(same))
-                    yield Problem(
-                        "error",
-                        "same-path",
-                        f"{others} differ in capital letters only. On some computers they are one file.",
-                        path,
-                        advice="Rename one of them.",
-                    )
-                    break
+        touched = [first[each] for each in same if each in first] if len(same) > 1 else []
+        if touched:
+            others = ", ".join(quote(each) for each in sorted(same))
+            yield Problem(
+                "error",
+                "same-path",
+                f"{others} differ in capital letters only. On some computers they are one file.",
+                min(touched),
+                advice="Rename one of them.",
+            )
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """Iterate over the folders that a file is in, and the file."""
+    parts = path.split("/")
+    return ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
 
 
 def ignore_files(files: Mapping[str, bytes], changed: Collection[str], *, syntax: str) -> Iterator[Problem]:
@@ -110,7 +117,7 @@ def duplicates(
     for dag_id, paths in sorted(owners.items()):
         elsewhere = [known.dag_ids[dag_id]] if dag_id in known.dag_ids else []
         for path in paths:
-            others = [other for other in paths if other != path] + elsewhere
+            others = [*islice((other for other in paths if other != path), 3), *elsewhere]
             if others and path in concerned:
                 yield Problem(
                     "error",
@@ -211,6 +218,34 @@ def vanished(
                     f"The DAG {quote(dag_id)} is no longer defined: it will not run any more.{used}",
                     path,
                 )
+
+
+def removed_tasks(graphs: Collection[DagGraph], known: Known) -> Iterator[Problem]:
+    """Find tasks that unfinished runs still have to do, and that their DAG has no more."""
+    now = {graph.dag_id: graph for graph in graphs}
+    if not now or known.waiting is None:
+        return
+    tasks = {dag_id: {task.id for task in graph.tasks} for dag_id, graph in now.items()}
+    for each in known.waiting(now.keys()):
+        if each.task not in tasks.get(each.dag_id, {each.task}):
+            runs = "1 unfinished run has" if each.runs == 1 else f"{each.runs} unfinished runs have"
+            what = (
+                "A run goes on with the version of the DAG that it started with, so it does the task; not if "
+                "it is cleared to run with the latest version."
+                if each.pinned
+                else "Without versions of DAG bundles a run goes on with the newest DAG: the task is marked "
+                "as removed and not done."
+            )
+            yield Problem(
+                "warning",
+                "removed-task",
+                f"The task {quote(each.task)} of the DAG {quote(each.dag_id)} is removed, and {runs} still "
+                f"to do it. {what}",
+                now[each.dag_id].path,
+                now[each.dag_id].line,
+                advice="Let these runs end first if that matters. A task that gets another name counts as "
+                "removed.",
+            )
 
 
 def references(

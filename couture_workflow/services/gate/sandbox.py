@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.exceptions import StorageError
-from couture_workflow.services.gate import answer, places
+from couture_workflow.services.gate import answer, places, progress
 from couture_workflow.services.gate import sandbox_paths as paths
 from couture_workflow.services.processes.walls import Grants, Limits
 
@@ -124,7 +124,12 @@ class Tree:
         return self._run("", {"data": list(data_files)}, {})
 
     def parse(
-        self, dag_files: Sequence[str], question: Question, *, seconds: float = math.inf
+        self,
+        dag_files: Sequence[str],
+        question: Question,
+        *,
+        seconds: float = math.inf,
+        told: progress.Told = progress.to_nobody,
     ) -> list[Parsed]:
         """Parse some DAG files, each in a process of its own.
 
@@ -144,7 +149,8 @@ class Tree:
             return self._run(path, {"path": path, **asked}, question.environment)
 
         with ThreadPoolExecutor(PARALLEL) as pool:
-            return list(pool.map(one, dag_files))
+            found = pool.map(one, dag_files)
+            return list(progress.counted(found, what="loaded", total=len(dag_files), told=told))
 
     def _run(self, path: str, question: Mapping[str, Any], environment: Mapping[str, str]) -> Parsed:
         place = Path(tempfile.mkdtemp(dir=self._root, prefix="scratch-"))

@@ -224,10 +224,14 @@ def _track(store: Store, commit: str) -> None:
 
 
 def _fetch_submodules(store: Store, remote: Remote, commit: str) -> None:
-    """Fetch the mirrors of all submodules of a commit that lack what it names."""
-    if not remote.submodules:
-        return
+    """Fetch the mirrors of all submodules of a commit that lack what it names.
+
+    A tree that must not be written to a disk, also one of a submodule, is refused here.
+    """
     git = store.dags.git
+    if not remote.submodules:
+        trees.entries(git, commit, sizes=False)
+        return
     pending = [(git, commit, remote.url, 1)]
     while pending:
         parent, wanted, base, depth = pending.pop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
@@ -22,10 +23,12 @@ from couture_workflow.services.upgrade.upgrading import (
 
 #: Seconds for one file; the manual's largest example takes a tenth of one.
 PATIENCE = 10.0
+#: Seconds for a part of the files of those who wait at a command line.
+_AT_LEISURE = 1800.0
 #: Characters of a file up to which the difference is shown.
 _MOST_DIFFERENCE = 100_000
 #: What is remembered of texts: whether an upgrade changes them.
-_MOST_KNOWN = 1000
+_MOST_KNOWN = 20_000
 _known: dict[tuple[str, bytes], bool] = {}
 _FAILED = {
     "time": "The upgrade of this file takes too long.",
@@ -54,10 +57,11 @@ def texts(files: Sequence[tuple[str, str]]) -> list[tuple[Upgrade, str]]:
     ]
 
 
-def would_change(files: Sequence[tuple[str, str]]) -> list[bool]:
+def would_change(files: Sequence[tuple[str, str]], *, hurry: bool = True) -> list[bool]:
     """Tell of each text whether an upgrade would change it; what was asked before is remembered.
 
     :param files: (path, text).
+    :param hurry: leave out those for which there is no time within a minute; nothing is said of them then.
     """
     keys = [(path, hashlib.sha256(text.encode("utf-8", "replace")).digest()) for path, text in files]
     tried = [
@@ -65,12 +69,18 @@ def would_change(files: Sequence[tuple[str, str]]) -> list[bool]:
         for number, (_, text) in enumerate(files)
         if keys[number] not in _known and len(text) <= LONGEST
     ]
-    for number, (done, _) in zip(tried, texts([files[number] for number in tried]), strict=True):
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        if not done.refused:
-            _known[keys[number]] = done.source != files[number][1]
-    return [_known.get(key, False) for key in keys]
+    found = {key: _known[key] for key in keys if key in _known}
+    items, total = [files[number] for number in tried], apart.TOTAL if hurry else _AT_LEISURE
+    answers = apart.each("upgrade.apart.changes", None, items, seconds=PATIENCE, total=total)
+    found |= {
+        keys[number]: answer.value
+        for number, answer in zip(tried, answers, strict=True)
+        if answer.value is not None
+    }
+    if len(_known) + len(found) > _MOST_KNOWN:
+        _known.clear()
+    _known.update(itertools.islice(found.items(), _MOST_KNOWN))
+    return [found.get(key, False) for key in keys]
 
 
 def contents(files: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, Upgrade]]:
@@ -106,6 +116,13 @@ def text(_: None, item: tuple[str, str]) -> dict[str, Any]:
     path, source = item
     done = upgrade(source, path=path)
     return {"upgrade": asdict(done), "difference": _unified(source, done.source)}
+
+
+def changes(_: None, item: tuple[str, str]) -> bool | None:
+    """Be the other process for ``would_change``; None if the text is refused."""
+    path, source = item
+    done = upgrade(source, path=path)
+    return None if done.refused else done.source != source
 
 
 def content(_: None, item: tuple[str, str | None]) -> dict[str, Any]:

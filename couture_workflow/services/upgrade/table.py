@@ -18,6 +18,9 @@ OURS = "couture_workflow.operators"
 SDK = "airflow.sdk"
 _OPERATORS = "airflow.providers.standard.operators"
 _SENSORS = "airflow.providers.standard.sensors"
+_DOCKER = "apache-airflow-providers-docker"
+_KUBERNETES = "airflow.providers.cncf.kubernetes"
+_KUBERNETES_PACKAGE = "apache-airflow-providers-cncf-kubernetes"
 
 
 @dataclass(frozen=True)
@@ -151,16 +154,10 @@ HOMES: dict[str, Home] = {
     "SimpleHttpOperator": Home(
         "airflow.providers.http.operators.http", "HttpOperator", "apache-airflow-providers-http"
     ),
-    **_at(
-        "airflow.providers.docker.operators.docker",
-        "DockerOperator",
-        package="apache-airflow-providers-docker",
-    ),
-    **_at(
-        "airflow.providers.cncf.kubernetes.operators.pod",
-        "KubernetesPodOperator",
-        package="apache-airflow-providers-cncf-kubernetes",
-    ),
+    **_at("airflow.providers.docker.operators.docker", "DockerOperator", package=_DOCKER),
+    **_at("airflow.providers.docker.operators.docker_swarm", "DockerSwarmOperator", package=_DOCKER),
+    **_at(f"{_KUBERNETES}.operators.pod", "KubernetesPodOperator", package=_KUBERNETES_PACKAGE),
+    **_at(f"{_KUBERNETES}.secret", "Secret", package=_KUBERNETES_PACKAGE),
     **{
         old: Home(_SQL, each.successor, f"apache-airflow-providers-{each.provider}")
         for old, each in SQL.items()
@@ -183,6 +180,7 @@ OLD_MODULE = re.compile(
     r"airflow\.(operators|sensors|hooks|contrib)(\..+)?"
     r"|airflow\.models\.(dag|baseoperator|param|xcom_arg)"
     r"|airflow\.utils\.(task_group|trigger_rule|helpers)"
+    r"|airflow\.kubernetes\.secret|airflow\.providers\.cncf\.kubernetes\.operators\.kubernetes_pod"
     r"|airflow\.providers\.(postgres|mysql|sqlite|oracle|jdbc|vertica|trino|snowflake)\.operators\.\w+"
     r"|airflow\.providers\.(microsoft\.mssql\.operators\.mssql|amazon\.aws\.operators\.redshift_sql)"
 )
@@ -225,7 +223,8 @@ CONFIGURATION = frozenset(
 GONE: dict[str, str] = {
     "SubDagOperator": "Make it a TaskGroup (from airflow.sdk import TaskGroup), or a DAG of its own that a "
     "DagOperator runs.",
-    "SlaMiss": "There are no SLAs of tasks: watch the whole run with DAG(deadline=DeadlineAlert(...)).",
+    "SlaMiss": "Misses of SLAs are listed on Browse > SLA Misses and by GET /api/sla/misses; a DAG's "
+    "sla_miss_callback is given them.",
     "SubDagSensor": "SubDAGs are gone: wait for the tasks themselves, or use ExternalTaskSensor.",
 }
 #: Names that need the metadata database, which tasks of Airflow 3 do not have: (B).

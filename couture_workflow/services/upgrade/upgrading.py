@@ -33,7 +33,7 @@ _OLD = re.compile(
     r"|\bimport\s+airflow\.(operators|hooks|contrib|sensors)\b|\bfrom\s+airflow\s+import\s+operators\b"
     r"|\b(provide_context|days_ago|apply_defaults|task_concurrency|default_view|full_filepath)\b"
     r"|\b(next_|prev_)?execution_date\b|\b(next|prev|yesterday|tomorrow)_ds(_nodash)?\b|\bEND_DATE\b"
-    r"|\bsla(_miss_callback)?\b['\"]?\s*[:=]|\bSubDagOperator\b|\bkey\s*=\s*None\b"
+    r"|(?<![.\w])sla\s*=(?!=)|\bSubDagOperator\b|\bkey\s*=\s*None\b"
     r"|\b(DAG|dag)\([^()]*\bconcurrency\s*=|\bnone_failed_or_skipped\b|\bTriggerRule\.DUMMY\b"
     r"|\btrigger_rule\s*=\s*['\"]dummy['\"]|\bxcom_push\s*=|=\s*[\u2018\u2019\u201c\u201d]"
     r"|\b(Postgres|MySql|Sqlite|MsSql|Oracle|Jdbc|Vertica|Trino|Snowflake|RedshiftSQL)Operator\b"

@@ -50,6 +50,30 @@ def test_a_look_on_demand_takes_what_is_new_and_is_audited(
     assert ("dags", "remote_one.py") in requested
 
 
+def test_a_reload_says_what_came_and_what_the_gate_thinks_of_it(
+    api_server: ApiServer, store: Store, server: GitServer
+) -> None:
+    client, headers = api_server.client("admin"), {"X-Requested-With": "tests"}
+    url = "/api/git-remote/reload"
+    first = client.post(url, headers=headers).json()
+    assert (first["result"], first["passed"]) == ("ok", True), first
+    server.commit("central.git", {"remote_one.py": None, "remote_bad.py": "def f(:\n"})
+
+    told = client.post(url, headers=headers).json()
+
+    assert told["before"] == first["local"] != told["local"]
+    assert told["changes"] == {"remote_bad.py": "added", "remote_one.py": "deleted"}
+    assert told["passed"] is False
+    assert [(each["path"], each["code"]) for each in told["problems"]][0] == ("remote_bad.py", "syntax")
+    assert client.post(url, headers=headers).json()["changes"] == {}
+    again = client.post(url, params={"since": first["local"]}, headers=headers).json()
+    assert again["changes"] == told["changes"]
+    assert client.post(url, params={"since": "0" * 40}, headers=headers).status_code == 404
+    assert api_server.client("viewer").post(url, headers=headers).status_code == 403
+    server.commit("central.git", {"remote_bad.py": None})
+    assert client.post(url, headers=headers).json()["changes"] == {"remote_bad.py": "deleted"}
+
+
 def test_a_remote_that_does_not_answer_holds_nobody_up(
     api_server: ApiServer, store: Store, server: GitServer
 ) -> None:

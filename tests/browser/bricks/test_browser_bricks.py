@@ -19,9 +19,7 @@ Open = Callable[..., Page]
 def open_page(api_server: ApiServer, new_page: Callable[..., Page]) -> Open:
     def open_as(path: str, account: str = "dev", **options: object) -> Page:
         page = new_page(**options)
-        page.context.add_cookies(
-            [{"name": "_token", "value": api_server.token(account), "url": api_server.root, "httpOnly": True}]
-        )
+        api_server.log_in(page, account)
         page.goto(f"{api_server.url}/couture{path}")
         return page
 

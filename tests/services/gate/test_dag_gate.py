@@ -91,6 +91,7 @@ def test_a_sound_file_passes_and_its_graph_is_told() -> None:
         (DAG + "import nowhere.at_all\n", "import", 3, "No module named 'nowhere'"),
         (DAG + "1 / 0\n", "import", 3, "ZeroDivisionError"),
         (DAG + "raise SystemExit(3)\n", "import", 3, "SystemExit"),
+        (DAG + "raise KeyboardInterrupt\n", "ended", 3, "KeyboardInterrupt"),
         (dag("x", "EmptyOperator(task_id='a')", "EmptyOperator(task_id='a')"), "duplicate-task", 5, "'a'"),
         (dag("x", "EmptyOperator()"), "import", 4, "task_id"),
         (DAG + "with DAG(schedule=None): pass\n", "import", 3, "dag_id"),
@@ -120,6 +121,19 @@ def test_what_cannot_run_is_an_error_at_its_line(source: str, code: str, line: i
     assert (problem.code, problem.path) == (code, "a.py")
     assert words in problem.message
     assert problem.line == line
+
+
+def test_of_warnings_what_is_deprecated_is_a_note() -> None:
+    source = (
+        DAG + "from airflow.decorators import dag\nimport warnings\nwarnings.warn('strange: 1: x')\n"
+        "warnings.warn('old', DeprecationWarning)\n"
+    )
+
+    report = check({"a.py": source})
+
+    kinds = ("parse-warning", "deprecated")
+    told = [(each.level, each.code, each.line) for each in report.problems if each.code in kinds]
+    assert told == [("warning", "parse-warning", 5), ("note", "deprecated", 3), ("note", "deprecated", 6)]
 
 
 def test_an_error_in_a_module_is_told_once_with_its_own_line() -> None:
@@ -258,7 +272,7 @@ def test_a_file_that_needs_the_value_of_an_unknown_variable_is_a_warning() -> No
     report = check({"a.py": source}, known=Known())
 
     assert report.passed
-    assert found(report) == [("needs-variable", "a.py", 4)]
+    assert found(report) == [("needs-variable", "a.py", 4), ("variable-at-load", "a.py", 4)]
 
 
 def test_only_variables_that_the_files_name_are_shown_to_them() -> None:
@@ -348,7 +362,7 @@ def test_without_parsing_only_the_text_is_looked_at() -> None:
 
 def test_examples_pass() -> None:
     folder = Path(__file__).parents[3] / "examples" / "dags"
-    files = {path.name: path.read_text() for path in folder.glob("*.py")}
+    files = {path.name: path.read_text() for path in folder.glob("*.*") if path.is_file()}
 
     report = check(files)
 

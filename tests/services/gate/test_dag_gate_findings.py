@@ -547,3 +547,14 @@ def test_lint_of_a_folder_finds_templates_that_are_not_there(tmp_path: Path) -> 
     report = folders.read([tmp_path], root=None).check(parse=True)
 
     assert [(each.code, each.path) for each in report.warnings] == [("missing-template", "a.py")]
+
+
+def test_an_sla_that_is_no_time_is_an_error_and_one_that_is_passes() -> None:
+    def errors(sla: str) -> list[str]:
+        found = problems({"a.py": bash(f"bash_command='ls', sla={sla}")})
+        assert not [each for each in found if "SLA feature is removed" in each.message]
+        return [each.message for each in found if each.level == "error"]
+
+    assert errors("__import__('datetime').timedelta(hours=1)") == []
+    (message,) = errors("60")
+    assert "The SLA of the task a is '60'. Give a timedelta" in message

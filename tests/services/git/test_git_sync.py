@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -234,6 +235,47 @@ def test_a_submodule_cannot_reach_into_this_machine(store: Store, server: GitSer
     state = git_sync.synchronise(store)
     assert state.result == "error"
     assert store.dags.head() is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["..", ".git", ".GIT"])
+@pytest.mark.parametrize("where", ["central.git", "team.git"], ids=["own", "submodule"])
+def test_a_tree_cannot_lead_out_of_its_folder(store: Store, server: GitServer, name: str, where: str) -> None:
+    before = git(server.root / "central.git", "rev-parse", "main")
+    connect(store, server, FOLLOW)
+    assert git_sync.synchronise(store).result == "ok"
+    if where != "central.git":
+        server.repository(where)
+    crafted = _made_by_hand(server.root / where, name)
+    if where != "central.git":
+        server.add_submodule("central.git", "evil", f"../{where}", crafted)
+
+    state = git_sync.synchronise(store)
+
+    assert state.result == "error"
+    assert f"{name}/evil.py" in state.message
+    assert store.dags.head() == before
+
+
+def _made_by_hand(repository: Path, name: str) -> str:
+    """Commit a folder of a name that git itself refuses, on the main branch."""
+
+    def written(*arguments: str, content: bytes) -> str:
+        command = ["git", "hash-object", "-w", "--stdin", *arguments]
+        return (
+            subprocess.run(command, cwd=repository, input=content, capture_output=True)
+            .stdout.decode()
+            .strip()
+        )
+
+    blob = written(content=b"evil = 1\n")
+    tree = ("-t", "tree", "--literally")
+    inner = written(*tree, content=b"100644 evil.py\0" + bytes.fromhex(blob))
+    outer = written(*tree, content=b"40000 %b\0%b" % (name.encode(), bytes.fromhex(inner)))
+    parents = ["-p", "main"] if git(repository, "branch", "--list", "main") else []
+    commit = git(repository, "commit-tree", outer, *parents, "-m", "by hand")
+    git(repository, "update-ref", "refs/heads/main", commit)
+    return commit
 
 
 @pytest.mark.slow

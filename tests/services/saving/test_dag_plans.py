@@ -84,6 +84,7 @@ def test_example_is_copied_with_its_data_under_an_id_of_its_own() -> None:
     assert (master.count(b'dag_id="stock_order_copy"'), b'"stock_order"' in master) == (2, False)
     notebook = dag_examples.copies(["penguin_notebook.py"], folder="examples")
     assert {"examples/notebooks/penguins.ipynb", "examples/data/penguins.csv"} < set(notebook)
+    assert "dags/penguin_containers.env" in dag_examples.copies(["penguin_containers.py"])
     with pytest.raises(NotFoundError):
         dag_examples.copies(["../jobs/penguins.py"])
     with pytest.raises(InvalidNameError):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from couture_workflow.services.upgrade import apart
 from couture_workflow.services.upgrade.upgrading import (
     looks_old,
     upgrade,
@@ -242,6 +243,25 @@ CASES = {
         "def f(row):\n    return row['execution_date'], data['execution_date']\n",
         "def f(row):\n    return row['execution_date'], data['execution_date']\n",
     ),
+    # containers
+    "docker": (
+        "from airflow.operators.docker_operator import DockerOperator\n"
+        "DockerOperator(task_id='a', image='i', auto_remove=True, volumes=['/in:/data:ro', 'kept:/out'])\n",
+        "from airflow.providers.docker.operators.docker import DockerOperator\n"
+        "DockerOperator(task_id='a', image='i', auto_remove=\"force\", "
+        'mounts=[{"type": "bind", "source": "/in", "target": "/data", "read_only": True}, '
+        '{"type": "volume", "source": "kept", "target": "/out"}])\n',
+    ),
+    "kubernetes": (
+        "from airflow.contrib.operators.kubernetes_pod_operator import KubernetesPodOperator\n"
+        "KubernetesPodOperator(\n    task_id='a',\n    is_delete_operator_pod=True,\n"
+        "    resources={'request_memory': '1Gi', 'limit_cpu': 2},\n    node_selectors={'disk': 'ssd'},\n)\n",
+        "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator\n"
+        "from kubernetes.client import models as k8s\n"
+        "KubernetesPodOperator(\n    task_id='a',\n    on_finish_action=\"delete_pod\",\n"
+        "    node_selector={'disk': 'ssd'},\n    container_resources=k8s.V1ResourceRequirements("
+        'requests={"memory": \'1Gi\'}, limits={"cpu": 2}),\n)\n',
+    ),
     # text
     "typographic": (
         "# it\u2019s\n"
@@ -262,54 +282,48 @@ def test_old_becomes_new(old: str, new: str) -> None:
     assert again(old).source == new
 
 
+TASK_SLA = "from couture_workflow.operators import task_sla\n"
+
+
 @pytest.mark.parametrize(
-    ("source", "left", "said"),
+    ("old", "new"),
     [
         pytest.param(
-            OLD_BASH + "BashOperator(task_id='late', bash_command='x', sla=timedelta(hours=1))\n",
-            "# TODO: the task 'late' had sla=timedelta(hours=1), which Airflow 3 does not have.",
-            "2: THE TIME LIMIT IS LOST: the task 'late' had sla=timedelta(hours=1)",
+            OLD_BASH + "t = BashOperator(\n    task_id='late',\n    sla=timedelta(hours=1),  # an hour\n)\n",
+            "t = task_sla(BashOperator(\n    task_id='late',  # an hour\n), timedelta(hours=1))\n",
             id="task",
         ),
         pytest.param(
-            "default_args = {\n    'owner': 'me',\n    'sla': timedelta(hours=1),  # an hour\n"
-            "    'retries': 1,\n}\n",
-            "# TODO: each task of the DAG had sla=timedelta(hours=1), which",
-            "3: THE TIME LIMIT IS LOST: each task of the DAG had sla=timedelta(hours=1)",
-            id="default-args",
-        ),
-        pytest.param(
-            "from airflow import DAG\nd = dict(sla=x)\nDAG('x', default_args=d, schedule_interval=None)\n",
-            "# TODO: each task of the DAG had sla=x",
-            "2: THE TIME LIMIT IS LOST",
-            id="default-args-by-another-name",
-        ),
-        pytest.param(
-            "from airflow import DAG\nDAG('x', schedule_interval=None, sla_miss_callback=f)\n",
-            "# TODO: this DAG had sla_miss_callback=f, which",
-            "2: THE TIME LIMIT IS LOST: this DAG had sla_miss_callback=f",
-            id="callback",
-        ),
-        pytest.param(
-            "default_args = {}\ndefault_args['sla'] = x\n",
-            "default_args['sla'] = x",
-            "2: THE TIME LIMIT IS LOST: an SLA is set here",
-            id="assigned",
-        ),
-        pytest.param(
-            "from airflow.decorators import task\n@task(sla=timedelta(1))\ndef f(): pass\n",
-            "# TODO: this task had sla=timedelta(1)",
-            "2: THE TIME LIMIT IS LOST",
-            id="decorator",
+            OLD_BASH + "BashOperator(task_id='late', sla=timedelta(hours=1)) >> other\n",
+            "task_sla(BashOperator(task_id='late'), timedelta(hours=1)) >> other\n",
+            id="expression",
         ),
     ],
 )
-def test_a_time_limit_is_never_lost_in_silence(source: str, left: str, said: str) -> None:
+def test_an_sla_of_a_task_is_said_with_task_sla(old: str, new: str) -> None:
+    done = again(old)
+
+    assert TASK_SLA in done.source
+    assert done.source.endswith(new)
+    assert not done.notes
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "default_args = {\n    'owner': 'me',\n    'sla': timedelta(hours=1),  # an hour\n}\n",
+        "from airflow.sdk import DAG\n\nd = dict(sla=x)\nDAG('x', default_args=d, schedule=None)\n",
+        "from airflow.sdk import DAG\n\nDAG('x', schedule=None, sla_miss_callback=f)\n",
+        "default_args = {}\ndefault_args['sla'] = x\n",
+        "from airflow.sdk import task\n\n\n@task(sla=timedelta(1))\ndef f(): pass\n",
+        BASH + "BashOperator.partial(task_id='a', sla=timedelta(1)).expand(bash_command=['ls'])\n",
+    ],
+)
+def test_an_sla_that_counts_here_as_it_stands_stays(source: str) -> None:
     done = again(source)
 
-    assert left in done.source
-    assert said in notes(done)
-    assert "DAG(deadline=DeadlineAlert(...))" in notes(done)
+    assert done.source == source
+    assert not any("SLA" in note.message for note in done.notes)
 
 
 @pytest.mark.parametrize(
@@ -351,6 +365,11 @@ def test_a_time_limit_is_never_lost_in_silence(source: str, left: str, said: str
         (
             "from airflow.utils.dates import days_ago\nx = days_ago(1)\n",
             "2: A start date that moves every day",
+        ),
+        (
+            "from airflow.operators.docker_operator import DockerOperator\n"
+            "DockerOperator(task_id='a', volumes=[f'{HERE}:/data'])\n",
+            "2: DockerOperator: volumes= is gone",
         ),
         ("dag.concurrency_reached\nfrom airflow.api.auth.backend import basic_auth\n", ""),
     ],
@@ -432,11 +451,11 @@ def test_bytes_that_are_no_text_come_back_with_a_note(content: bytes) -> None:
 
 
 def test_lines_of_the_old_and_of_the_new_file_are_told() -> None:
-    done = upgrade(OLD_BASH + "BashOperator(task_id='a', bash_command='x', sla=y)\n")
+    done = upgrade(OLD_BASH + "xcom_pull(key=None)\n")
 
-    [lost] = done.notes
-    assert (lost.line, lost.new_line) == (2, 3)
-    assert done.source.splitlines()[lost.new_line - 1].startswith("BashOperator(")
+    [told] = [note for note in done.notes if "xcom_pull(key=None)" in note.message]
+    assert told.line == 2
+    assert done.source.splitlines()[told.new_line - 1].startswith("xcom_pull(")
 
 
 def test_a_name_that_only_ruff_knows_is_moved_too() -> None:
@@ -531,3 +550,11 @@ def test_a_line_that_may_be_either_is_named() -> None:
 )
 def test_an_old_file_is_told_at_a_glance(source: str, old: bool) -> None:
     assert looks_old(source) is old
+
+
+def test_of_more_files_than_are_remembered_each_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "_MOST_KNOWN", 1)
+    files = [("a.py", OLD_BASH), ("b.py", BASH), ("c.py", OLD_PYTHON)]
+
+    assert apart.would_change(files) == [True, False, True]
+    assert apart.would_change(files) == [True, False, True]

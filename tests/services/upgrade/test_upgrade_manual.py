@@ -55,6 +55,7 @@ def load(path: Path) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:Setting email")
+@pytest.mark.filterwarnings("ignore:The SLA feature is removed")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", DAGS)
 def test_an_example_of_the_manual_loads(name: str, upgraded: Callable[[str], Path]) -> None:

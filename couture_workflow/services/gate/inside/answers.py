@@ -6,7 +6,7 @@ a DAG file needs of one at parse time is that it exists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from couture_workflow.patches import dag_parsing
@@ -18,19 +18,21 @@ UNKNOWN = "1"
 class Answers:
     """A secrets backend over the question."""
 
-    def __init__(self, question: Mapping[str, Any]) -> None:
+    def __init__(self, question: Mapping[str, Any], told: Callable[[str, str], None]) -> None:
+        self._told = told
         self._variables: Mapping[str, str] | None = question.get("variables")
         self._connections: list[str] | None = question.get("connections")
         self._complete = bool(question.get("complete", True))
-        self.asked: dict[str, list[str]] = {"variables": [], "connections": [], "made_up": []}
+        self.asked: dict[str, dict[str, None]] = {"variables": {}, "connections": {}, "made_up": {}}
 
     def get_variable(self, key: str, team_name: str | None = None) -> str | None:
         """Return the value of a variable, None if there is none."""
-        self.asked["variables"].append(str(key))
+        self.asked["variables"][str(key)] = None
+        self._told("variable", str(key))
         if self._variables is not None and key in self._variables:
             return self._variables[key]
         if self._variables is None or not self._complete:
-            self.asked["made_up"].append(str(key))
+            self.asked["made_up"][str(key)] = None
             return UNKNOWN
         return None
 
@@ -38,7 +40,8 @@ class Answers:
         """Return a connection without contents, None if there is none of that name."""
         from airflow.sdk import Connection
 
-        self.asked["connections"].append(str(conn_id))
+        self.asked["connections"][str(conn_id)] = None
+        self._told("connection", str(conn_id))
         if self._connections is None or conn_id in self._connections or not self._complete:
             return Connection(conn_id=conn_id, conn_type="generic", host="not-shown-while-parsing")
         return None
@@ -52,8 +55,11 @@ class _NoSupervisor:
         raise RuntimeError(f"{type(message).__name__} is not answered while a DAG file is checked.")
 
 
-def install(question: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Answer from now on; the lists that are returned grow with what is asked for."""
-    answers = Answers(question)
+def install(question: Mapping[str, Any], told: Callable[[str, str], None]) -> dict[str, dict[str, None]]:
+    """Answer from now on; the names that are returned grow with what is asked for.
+
+    :param told: is called with "variable" or "connection", and the name that is asked for.
+    """
+    answers = Answers(question, told)
     dag_parsing.answer(answers, _NoSupervisor())
     return answers.asked

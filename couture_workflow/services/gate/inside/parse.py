@@ -38,6 +38,7 @@ PRELOADED = (
     "couture_workflow.operators.dag",
     "couture_workflow.operators.jupyter",
     "couture_workflow.operators.spark",
+    "airflow.utils.dag_version_inflation_checker",
     "couture_workflow.services.gate.inside.answers",
     "couture_workflow.services.gate.inside.findings",
     "couture_workflow.services.gate.inside.graph",
@@ -133,34 +134,38 @@ def _parse(tree: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
 
     recorder = Recorder(tree)
     recorder.install()
-    asked = answers.install(question)
-    with warnings.catch_warnings(record=True) as caught:
+    asked = answers.install(question, recorder.loading.asked)
+    with warnings.catch_warnings(record=True) as caught, recorder.loading:
         warnings.simplefilter("default")
         bag = _bag(recorder, str(Path(tree, path)), tree, str(question.get("bundle", "dags")))
     found: list[dict[str, Any]] = []
-    for dag in bag.dags.values():
+    for dag in bag.dags.values() if bag is not None else ():
         try:
             found.append(_described(dag, recorder, path=path))
         except Exception as error:  # noqa: BLE001 (whatever the file's own objects raise)
             recorder.errors.append(recorder.told(error, dag))
-    if not recorder.errors:  # found by Airflow after the file was run: cycles, wrong settings
+    if (
+        bag is not None and not recorder.errors
+    ):  # found by Airflow after the file was run: cycles, wrong settings
         for text in bag.import_errors.values():
             kind, _, message = text.partition(": ")
             place = recorder.dag_place(kind, message)
             recorder.errors.append({"type": kind, "message": message[:LONGEST], **place})
+    kept = [text for texts in bag.captured_warnings.values() for text in texts] if bag is not None else []
     registered = {id(dag): dag for dag in [*recorder.registered, *_of_module(str(Path(tree, path)))]}
     return {
         "dags": found,
         "repeated": [*findings.repeated([*registered.values()], recorder)],
         "errors": recorder.errors,
-        "warnings": list(recorder.warnings(caught)),
+        "warnings": list(recorder.warnings(caught, kept)),
         "reads": sorted(path for path in recorder.reads if "__pycache__" not in path),
-        "asked": asked,
+        "asked": {kind: list(names) for kind, names in asked.items()},
+        "loading": recorder.loading.found(path),
     }
 
 
 def _bag(recorder: Recorder, file: str, tree: str, bundle: str) -> Any:
-    """Return Airflow's bag of a file."""
+    """Return Airflow's bag of a file, None if the file ends Airflow's process that loads it."""
     from airflow.dag_processing.dagbag import BundleDagBag
 
     from couture_workflow.services.gate.inside import templates
@@ -172,7 +177,10 @@ def _bag(recorder: Recorder, file: str, tree: str, bundle: str) -> Any:
                 recorder.texts[id(dag)] = templates.texts(dag)  # files take the place of names below
             super().bag_dag(dag)
 
-    return Bag(dag_folder=file, bundle_path=Path(tree), bundle_name=bundle, load_op_links=False)
+    try:
+        return Bag(dag_folder=file, bundle_path=Path(tree), bundle_name=bundle, load_op_links=False)
+    except KeyboardInterrupt:  # the one that Airflow lets through; the recorder has noted its place
+        return None
 
 
 def _of_module(file: str) -> list[Any]:

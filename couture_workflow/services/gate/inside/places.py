@@ -63,6 +63,16 @@ class Places:
             chosen += [each for each in given if any(text in found for found in _texts(each.value))]
         return file.place(next(iter(chosen), call.func))
 
+    def module(self, path: str) -> ast.Module | None:
+        """Return what Python reads in a file, None if it cannot."""
+        file = self._file(path)
+        return file.module if file is not None else None
+
+    def of(self, path: str, node: ast.expr) -> Place | None:
+        """Return where a part of a file is."""
+        file = self._file(path)
+        return file.place(node) if file is not None else None
+
     def failed(self, path: str, span: Span | None, message: str) -> Place | None:
         """Return what an error is about: the argument that it names, else what was running."""
         if span is None or (file := self._file(path)) is None:
@@ -89,7 +99,8 @@ class _File:
         self._lines = source.split("\n")
         self._calls: dict[tuple[int, int], ast.Call] = {}
         self._functions: dict[str, list[ast.expr]] = {}
-        for node in ast.walk(ast.parse(source)):
+        self.module = ast.parse(source)
+        for node in ast.walk(self.module):
             if isinstance(node, ast.Call):
                 _, line, _, column = _span_of(node)
                 self._calls[line, column] = node

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from couture_workflow.patches import dag_parsing
+from couture_workflow.services.gate.inside.loading import Loading
 from couture_workflow.services.gate.inside.places import Place, Places, Span
 
 _FRAMES = 20
+#: A warning as Airflow keeps it: file, line, kind, message. It is raised once more as a ``UserWarning``.
+_WARNING = re.compile(r"(.*?):(\d+): ([\w.]+): (.*)", re.DOTALL)
 #: Characters of a message that are told.
 LONGEST = 2000
 
@@ -30,6 +34,7 @@ class Recorder:
         self._places: dict[int, tuple[str, int]] = {}
         self._spans: dict[int, Span | None] = {}
         self._source = Places(tree)
+        self.loading = Loading(self.tree, self._source)
         self._kept: list[object] = []  # so that no id is used twice
 
     def install(self) -> None:
@@ -156,14 +161,23 @@ class Recorder:
     def _shown(self, text: str) -> str:
         return text.replace(self.tree, "")[:LONGEST]
 
-    def warnings(self, caught: list[warnings.WarningMessage]) -> Iterator[dict[str, Any]]:
-        """Iterate over the warnings that the tree itself is the cause of."""
+    def warnings(
+        self, caught: list[warnings.WarningMessage], kept: Iterable[str]
+    ) -> Iterator[dict[str, Any]]:
+        """Iterate over the warnings that the tree itself is the cause of.
+
+        :param kept: what Airflow keeps of them, where it says of which kind each is.
+        """
+        told = [found.groups() for text in kept if (found := _WARNING.fullmatch(text))]
+        kinds = {(path, int(line), message): kind for path, line, kind, message in told}
         for each in caught[:200]:
             if each.filename.startswith(self.tree):
+                place = (each.filename, each.lineno, str(each.message))
+                kind = kinds.get(place, each.category.__name__).rpartition(".")[2]
                 yield {
                     "path": self._relative(each.filename),
                     "line": each.lineno,
-                    "type": each.category.__name__,
+                    "type": kind,
                     "message": self._shown(str(each.message)),
                 }
 

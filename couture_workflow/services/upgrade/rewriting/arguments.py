@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,6 @@ import libcst as cst
 
 from couture_workflow.services.upgrade.rewriting.document import Document, is_none, keyword, text_of
 from couture_workflow.services.upgrade.table import TASK_DROPPED, TASK_RENAMED, TRIGGER_RULES
-
-SLA_ADVICE = (
-    "Watch the whole run with DAG(deadline=DeadlineAlert(...)) of airflow.sdk, or let the task fail with "
-    "execution_timeout=."
-)
 
 
 @dataclass(frozen=True)
@@ -110,17 +104,14 @@ def _given(items: Sequence[cst.CSTNode]) -> Iterator[Given]:
             yield Given(name, item, item.key, item.value)
 
 
-def task_arguments(arguments: Arguments, *, task: str) -> None:
-    """Bring the arguments that every task takes up to date.
-
-    :param task: how a comment calls the task, or all tasks of the DAG.
-    """
+def task_arguments(arguments: Arguments) -> None:
+    """Bring the arguments that every task takes up to date."""
     for name in sorted(TASK_DROPPED):
         arguments.drop(name, because="it is implied or has no effect now")
     for old, new in TASK_RENAMED.items():
         arguments.rename(old, new)
     _trigger_rule(arguments)
-    _sla(arguments, task)
+    _sla(arguments)
 
 
 def _trigger_rule(arguments: Arguments) -> None:
@@ -137,28 +128,12 @@ def _trigger_rule(arguments: Arguments) -> None:
         document.changed(value, f"trigger rule {value.attr.value} is now {new.upper()}")
 
 
-def _sla(arguments: Arguments, task: str) -> None:
+def _sla(arguments: Arguments) -> None:
+    """Take out an SLA of None. Another one stays: it counts here, see ``services.sla``."""
     given = arguments.given.get("sla")
-    if given is None:
-        return
-    if is_none(given.value):
+    if given is not None and is_none(given.value):
         arguments.drop("sla", because="None says nothing")
-        return
-    arguments.drop("sla", because="Airflow 3 has no SLA of tasks: see the note")
-    lost(arguments.document, given, f"{task} had sla=")
-
-
-def lost(document: Document, given: Given, words: str) -> None:
-    """Say loudly, in a note and in the source, that a time limit is gone."""
-    value = re.sub(r"\s+", " ", document.code(given.value))
-    document.comment(
-        given.node, f"TODO: {words}{value}, which Airflow 3 does not have. DAG(deadline=...) watches a run."
-    )
-    document.note(
-        given.node,
-        f"THE TIME LIMIT IS LOST: {words}{value}, and Airflow 3 has no SLA of tasks.",
-        SLA_ADVICE,
-    )
+        del arguments.given["sla"]
 
 
 def of_dict(node: cst.CSTNode) -> Sequence[cst.CSTNode] | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.rewriting.arguments import Arguments, lost, of_dict
+from couture_workflow.services.upgrade.rewriting.arguments import Arguments, of_dict
 from couture_workflow.services.upgrade.rewriting.callables import parameters, value_of
 from couture_workflow.services.upgrade.rewriting.document import Document, is_none, keyword, text_of
 from couture_workflow.services.upgrade.table import (
@@ -70,8 +70,8 @@ def upgrade_dag(call: cst.Call, document: Document, *, old: bool, done: set[int]
 
 _HIDDEN = "DAG(**...): the text does not show which arguments it is given, and some are gone in Airflow 3."
 _HIDDEN_ADVICE = (
-    "Look for schedule_interval (now schedule), concurrency (now max_active_tasks), default_view, "
-    "orientation and sla_miss_callback (gone)."
+    "Look for schedule_interval (now schedule), concurrency (now max_active_tasks), default_view "
+    "and orientation (gone)."
 )
 
 
@@ -159,14 +159,10 @@ def _name_positional(call: cst.Call, document: Document) -> set[str]:
 
 
 def _sla_callback(arguments: Arguments) -> None:
+    """Take out a callback of None. Another one stays: it is called here, see ``services.sla``."""
     given = arguments.given.get("sla_miss_callback")
-    if given is None:
-        return
-    if is_none(given.value):
+    if given is not None and is_none(given.value):
         arguments.drop("sla_miss_callback", because="None says nothing")
-        return
-    arguments.drop("sla_miss_callback", because="Airflow 3 never calls it: see the note")
-    lost(arguments.document, given, "this DAG had sla_miss_callback=")
 
 
 def _write_schedule(call: cst.Call, arguments: Arguments) -> None:

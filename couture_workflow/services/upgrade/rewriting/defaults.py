@@ -6,13 +6,8 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from couture_workflow.services.upgrade.rewriting.arguments import (
-    SLA_ADVICE,
-    Arguments,
-    of_dict,
-    task_arguments,
-)
-from couture_workflow.services.upgrade.rewriting.document import Document, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.arguments import Arguments, of_dict, task_arguments
+from couture_workflow.services.upgrade.rewriting.document import Document, keyword
 from couture_workflow.services.upgrade.rewriting.sql import SqlTasks
 
 
@@ -32,7 +27,7 @@ def default_arguments(document: Document, sql: SqlTasks) -> None:
                     f"{name} in default_args never had an effect: it is an argument of the DAG.",
                     "Give it to DAG(...) if it is meant, else remove it.",
                 )
-        task_arguments(arguments, task="each task of the DAG")
+        task_arguments(arguments)
         arguments.finish()
 
 
@@ -64,12 +59,12 @@ class _Dicts(cst.CSTVisitor):
     def visit_Assign(self, node: cst.Assign) -> None:
         """Look at an assignment."""
         for each in node.targets:
-            self._assigned(each.target, node.value, node)
+            self._assigned(each.target, node.value)
 
     def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
         """Look at an assignment with a type."""
         if node.value is not None:
-            self._assigned(node.target, node.value, node)
+            self._assigned(node.target, node.value)
 
     def visit_Call(self, node: cst.Call) -> None:
         """Look at ``default_args.update(...)``."""
@@ -79,26 +74,7 @@ class _Dicts(cst.CSTVisitor):
                 items = of_dict(node.args[0].value)
                 self.found.append(node.args if items is None else items)
 
-    def _assigned(self, target: cst.CSTNode, value: cst.CSTNode, node: cst.CSTNode) -> None:
+    def _assigned(self, target: cst.CSTNode, value: cst.CSTNode) -> None:
         if isinstance(target, cst.Name) and target.value in self.names:
             if (items := of_dict(value)) is not None:
                 self.found.append(items)
-        elif self._is_sla(target):
-            self.document.note(
-                node,
-                "THE TIME LIMIT IS LOST: an SLA is set here, and Airflow 3 has none of tasks.",
-                SLA_ADVICE,
-            )
-
-    def _is_sla(self, target: cst.CSTNode) -> bool:
-        """Tell whether a target is ``default_args["sla"]``, or the attribute ``sla`` of something."""
-        if isinstance(target, cst.Attribute):
-            return target.attr.value == "sla"
-        if not isinstance(target, cst.Subscript) or not isinstance(target.value, cst.Name):
-            return False
-        index = target.slice[0].slice
-        return (
-            target.value.value in self.names
-            and isinstance(index, cst.Index)
-            and text_of(index.value) == "sla"
-        )

@@ -177,7 +177,7 @@ class Document:
         at = 0
         kept: list[tuple[int, int]] = []  # end of a part that stays, in the old text, and how far it moved
         moved = 0
-        for edit in sorted(self.edits, key=lambda each: (each.start, each.end > each.start, -each.end)):
+        for edit in sorted(self.edits, key=_order):
             if edit.start < at:
                 continue
             out += [self.text[at : edit.start], edit.new]
@@ -196,6 +196,11 @@ class Document:
             offset = begin + len(self.indent(begin))
             new = offset + kept[min(bisect_right(ends, offset), len(kept) - 1)][1]
             yield max(bisect_right(starts, min(max(new, 0), len(text))), 1)
+
+
+def _order(edit: Edit) -> tuple[int, bool, int, bool]:
+    """Return what edits are sorted by; of insertions in one place those of whole lines come first."""
+    return edit.start, edit.end > edit.start, -edit.end, not edit.new.endswith(("\n", "\r"))
 
 
 def keyword(argument: cst.Arg) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import libcst as cst
 
 from couture_workflow.services.upgrade.rewriting.arguments import Arguments, of_dict, task_arguments
-from couture_workflow.services.upgrade.rewriting.document import Document, is_none, keyword, text_of
+from couture_workflow.services.upgrade.rewriting.containers import container_arguments
+from couture_workflow.services.upgrade.rewriting.document import Document, is_none, keyword
 from couture_workflow.services.upgrade.rewriting.sql import SqlTasks
 from couture_workflow.services.upgrade.rewriting.strings import PULLS_ADVICE
 from couture_workflow.services.upgrade.rewriting.xcoms import RESULT, XComs, task_ids_of
@@ -91,7 +92,7 @@ class Tasks(cst.CSTVisitor):
         called = _last_name(base)
         own = _own_arguments(self.classes[called]) if called in self.classes else frozenset()
         arguments = Arguments(self.document, node.args, what=called, leave=own)
-        task_arguments(arguments, task=f"each {self._inside[-1].name.value}")
+        task_arguments(arguments)
         if spec := self.sql.spec(base):
             self.sql.task(node, called, spec, arguments, write=False)
         arguments.finish()
@@ -109,17 +110,28 @@ class Tasks(cst.CSTVisitor):
         document = self.document
         own = _own_arguments(self.classes[called]) if called in self.classes else frozenset()
         arguments = Arguments(document, node.args, what=called, leave=own)
-        task_id = arguments.given.get("task_id")
-        shown = f"the task {text_of(task_id.value)!r}" if task_id and text_of(task_id.value) else "this task"
-        task_arguments(arguments, task=shown)
+        task_arguments(arguments)
+        self._sla(node, called, arguments)
         if called not in _OURS and called not in self.classes:
             self._description(arguments)
         if spec := self.sql.spec(node.func):
             self.sql.task(node, called, spec, arguments, write=True)
         if called == "TriggerDagRunOperator":
             self._trigger(node, arguments)
+        container_arguments(document, node, called, arguments)
         self._reserved(arguments)
         arguments.finish()
+
+    def _sla(self, node: cst.Call, called: str, arguments: Arguments) -> None:
+        """Write ``task_sla(task, ...)`` for ``sla=``, where the call makes the task by itself."""
+        given = arguments.given.get("sla")
+        is_class = called.endswith(("Operator", "Sensor")) or called in self.classes
+        if given is None or not is_class or isinstance(self.document.parent(node), cst.Decorator):
+            return  # it counts here all the same
+        self.document.insert(self.document.start(node), "task_sla(")
+        self.document.insert(self.document.end(node), f", {self.document.code(given.value)})")
+        self.document.imports.add(f"from {OURS} import task_sla")
+        arguments.drop("sla", because="task_sla(task, ...) says it")
 
     def _description(self, arguments: Arguments) -> None:
         if "description" in arguments.given and not {"doc", "doc_md"} & set(arguments.given):

@@ -75,6 +75,7 @@ def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     assert [each for each in left if each.status() != psutil.STATUS_ZOMBIE] == []
 
 
+@pytest.mark.always
 @pytest.mark.slow
 def test_a_dag_file_is_told_as_data() -> None:
     parsed = run("d = DAG('hello', schedule='@daily', tags=['x'])\n")
@@ -84,6 +85,7 @@ def test_a_dag_file_is_told_as_data() -> None:
     assert parsed.walls >= {"landlock", "seccomp"}
 
 
+@pytest.mark.always
 @EITHER
 @pytest.mark.parametrize(
     ("body", "refused"),
@@ -173,6 +175,7 @@ def test_no_process_can_be_signalled(how: str, target: str, without: tuple[str, 
             victim.kill()
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("wall", ["seccomp", "landlock"])
 def test_the_server_is_safe_from_signals_without_one_of_the_walls(wall: str) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as victim:
@@ -184,6 +187,7 @@ def test_the_server_is_safe_from_signals_without_one_of_the_walls(wall: str) -> 
             victim.kill()
 
 
+@pytest.mark.always
 @pytest.mark.slow
 @EITHER
 def test_an_endless_loop_is_stopped_and_told(without: tuple[str, ...]) -> None:
@@ -227,6 +231,7 @@ def test_what_does_not_want_to_end_is_killed(stubborn: str, without: tuple[str, 
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.always
 @EITHER
 @pytest.mark.parametrize(
     "body",
@@ -248,6 +253,7 @@ def test_ten_gigabytes_are_refused(without: tuple[str, ...]) -> None:
     assert outcome("return len(bytearray(10 * 2**30))", without=without) == "MemoryError None"
 
 
+@pytest.mark.always
 @pytest.mark.slow
 @EITHER
 def test_memory_grows_to_the_limit_only(without: tuple[str, ...]) -> None:
@@ -258,6 +264,7 @@ def test_memory_grows_to_the_limit_only(without: tuple[str, ...]) -> None:
     assert parsed.why == "ended" or parsed.found["errors"][0]["type"] == "MemoryError"
 
 
+@pytest.mark.always
 @pytest.mark.slow
 @EITHER
 def test_a_thread_bomb_is_stopped(without: tuple[str, ...]) -> None:
@@ -326,6 +333,7 @@ def test_an_answer_of_too_many_dags_is_not_looked_at() -> None:
     assert "too large" in problem.message and problem.advice == "Split the file."
 
 
+@pytest.mark.always
 def test_a_forged_answer_tells_nothing_of_other_files() -> None:
     dag = {
         **dict.fromkeys(("dag_id", "path", "schedule"), "b.py"),
@@ -389,6 +397,7 @@ def test_the_disk_cannot_be_filled(without: tuple[str, ...]) -> None:
     assert parsed.why == "scratch" or parsed.found["errors"][0]["errno"] == 28
 
 
+@pytest.mark.always
 @EITHER
 def test_temporary_files_work_and_are_removed(without: tuple[str, ...]) -> None:
     body = (
@@ -416,6 +425,7 @@ def test_a_folder_that_is_hard_to_remove_is_removed() -> None:
     assert not tree._root.exists()
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("without", [(), CONTAINER, ("seccomp",), ("namespaces", "seccomp")], ids=str)
 def test_secrets_cannot_be_read(store: Any, tmp_path: Path, without: tuple[str, ...]) -> None:
     from airflow.configuration import AIRFLOW_CONFIG, AIRFLOW_HOME
@@ -437,6 +447,7 @@ def test_the_product_s_state_cannot_be_read_without_landlock(store: Any) -> None
     assert outcome(f"return open({path!r}).read()", without=("landlock",)) == "FileNotFoundError 2"
 
 
+@pytest.mark.always
 @pytest.mark.parametrize(
     "without", [(), CONTAINER, ("landlock",), ("namespaces", "landlock"), ("seccomp",)], ids=str
 )
@@ -484,6 +495,7 @@ def test_a_link_out_of_the_scratch_folder_leads_nowhere(tmp_path: Path, without:
     assert outcome(body, without=without) in ("PermissionError 13", "FileNotFoundError 2")
 
 
+@pytest.mark.always
 @EITHER
 def test_the_tree_is_read_only_and_other_checks_are_out_of_sight(without: tuple[str, ...]) -> None:
     with Tree({"other.py": b"secret"}) as other:
@@ -554,6 +566,7 @@ def test_paths_that_lead_out_are_refused(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.always
 def test_an_ordinary_user_is_walled_in_too(tmp_path: Path) -> None:
     """Root has other powers to lose; so the same once more as nobody."""
     if os.geteuid() != 0:

@@ -1,0 +1,1 @@
+"""What all DAGs of the providers use."""

@@ -1,0 +1,1 @@
+"""What several DAGs of the team share."""
