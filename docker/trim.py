@@ -1,8 +1,8 @@
 """``python3 trim.py ENVIRONMENT``: take out of a virtual environment what no container of ours ever uses.
 
 That is: pip and what came with it, the packages' own tests, headers and sources of compiled modules, Spark's
-examples, the native libraries of other systems inside Spark's jars, and the locales that Flask-AppBuilder has
-no translation for. Everything that a job could import stays.
+examples, OpenVINO's devices other than the CPU, the native libraries of other systems inside Spark's jars,
+and the locales that Flask-AppBuilder has no translation for. Everything that a job could import stays.
 """
 
 import platform
@@ -31,7 +31,17 @@ FOLDERS = (
     "pyspark/examples",
     "pyspark/data",
 )
-FILES = ("distutils-precedence.pth", "**/*.pyx", "**/*.pxd", "**/*.pxi", "sqlalchemy/**/*.c")
+FILES = (
+    "distutils-precedence.pth",
+    "**/*.pyx",
+    "**/*.pxd",
+    "**/*.pxi",
+    "sqlalchemy/**/*.c",
+    # Models run on the CPU.
+    "openvino/libs/cache.json",
+    "openvino/libs/libopenvino_intel_gpu_plugin.so",
+    "openvino/libs/libopenvino_intel_npu_plugin.so",
+)
 LOCALES = re.compile(r"(root|de|en|es|fr|ja|ko|nl|pl|pt|ru|sl|zh)(_\w+)?\.dat")
 
 #: Native libraries inside jars, by the system that they are for.

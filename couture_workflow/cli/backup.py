@@ -18,7 +18,16 @@ def backup(arguments: argparse.Namespace) -> int:
     """Write a backup of everything into one file, also while the services run."""
     from couture_workflow.services.backup import backup as service
     from couture_workflow.services.backup import keys as backup_keys
+    from couture_workflow.services.workbench import (
+        airflow_settings,
+        embedded,
+        server_address,
+        server_database,
+    )
 
+    layout = airflow_settings.Layout(embedded.existing_root(arguments.home))
+    if layout.config.is_file() and (address := server_address.wanted(layout, os.environ)):
+        server_database.check_backup(address)
     file = None if arguments.FILE == STREAM else path(arguments.FILE)
     say = report if file else _aside
     passphrase = _passphrase(arguments)

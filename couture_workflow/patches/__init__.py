@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 CELERY_PROVIDER = "apache-airflow-providers-celery"
 FAB_PROVIDER = "apache-airflow-providers-fab"
+STANDARD_PROVIDER = "apache-airflow-providers-standard"
 
 #: What to do about a patch that finds nothing to patch.
 REMEDY = "Install the versions that this release is made for, or a newer release of Couture Workflow."
 
 _SUPERVISOR = "airflow.sdk.execution_time.supervisor"
+_DAG_PROCESSOR = "airflow.dag_processing.manager"
 _FAB = "airflow.providers.fab.auth_manager.fab_auth_manager:FabAuthManager"
 _CELERY = "airflow.providers.celery.executors.celery_executor_utils"
 
@@ -159,6 +161,44 @@ PATCHES = (
         where="processes that parse DAG files, run tasks, triggers and callbacks",
     ),
     Patch(
+        name="callback-of-version",
+        module="dag_processor",
+        changes=(
+            Target(f"{_DAG_PROCESSOR}:DagFileInfo.bundle_version"),
+            Target(f"{_DAG_PROCESSOR}:DagFileProcessorManager._file_stats", uses=("defaultdict",)),
+            Target(
+                f"{_DAG_PROCESSOR}:DagFileProcessorManager.prepare_file_queue",
+                parameters=("self", "known_files"),
+                uses=("file_stats_by_presence_key", "presence_key", "_file_stats", "last_finish_time"),
+            ),
+        ),
+        does="A DAG file is parsed when it is due, also after a callback of one of its runs.",
+        why="Airflow takes the time of a callback for that of the file, and parses it each second for ever.",
+        without="After a callback of a run, the DAG processor parses the file of its DAG without end.",
+        since="Airflow 3.3.2",
+        ends_with="none known",
+        where="DAG processor",
+    ),
+    Patch(
+        name="quiet-python",
+        module="external_python",
+        changes=(
+            Target(
+                "airflow.providers.standard.operators.python:"
+                "ExternalPythonOperator._is_pendulum_installed_in_target_env",
+                parameters=("self",),
+                uses=("python", "import pendulum", "expect_pendulum"),
+            ),
+        ),
+        does="A task in a Python without Pendulum that expects none asks for it quietly.",
+        why="Airflow imports it there to see whether it is there, and the traceback goes to the task's log.",
+        without="The log of each task of `@task.external_python` may begin with a traceback about Pendulum.",
+        since="Airflow's standard provider 1.21.0",
+        ends_with="none known",
+        where="processes that run such tasks",
+        distribution=STANDARD_PROVIDER,
+    ),
+    Patch(
         name="failure-reason",
         module="scheduler",
         changes=(
@@ -187,6 +227,24 @@ PATCHES = (
         ends_with="none known",
         where="scheduler with the Celery executor",
         distribution=CELERY_PROVIDER,
+    ),
+    Patch(
+        name="task-output",
+        module="local_executor",
+        changes=(
+            Target(
+                "airflow.executors.base_executor:BaseExecutor.run_workload",
+                parameters=("workload", "server", "dry_run", "subprocess_logs_to_stdout", "proctitle"),
+                uses=("supervise_task", "subprocess_logs_to_stdout"),
+            ),
+            Target("airflow.executors.local_executor:_run_worker", uses=("run_workload",)),
+        ),
+        does="What tasks print stays in their own logs.",
+        why="The LocalExecutor repeats it in the scheduler's output, and nobody takes the secrets out there.",
+        without="Secrets that a task prints stand in logs/scheduler.log.",
+        since="Airflow 3.3.2",
+        ends_with="none known",
+        where="processes of the LocalExecutor",
     ),
     Patch(
         name="signing-key",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import shutil
 import subprocess
 import tarfile
 import threading
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.images import NAMES, ROOT, Docker, Images, build
-from tests.support.stack import Stack
+from tests.support.stack import LONG_RUNNING, Stack
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(2400)]
 
@@ -37,8 +37,9 @@ backed_up()
 """
 #: Airflow before the one whose database the present one has.
 OLD_AIRFLOW = "3.2.2"
-#: The first version of the product that was an image.
-FIRST_IMAGE = "556e804"
+#: A version from before the services that LONG_RUNNING has and it has not, whose stack passed all tests.
+PREVIOUS = "f097841"
+PREVIOUS_SERVICES = tuple(name for name in LONG_RUNNING if name not in ("jupyter", "serving"))
 
 
 def couture(stack: Stack, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -197,27 +198,33 @@ def test_a_new_stack_takes_over_with_its_own_passwords(
 
 
 @pytest.fixture(scope="module")
-def previous(docker: Docker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The image of the first version that there was an image of; COUTURE_PREVIOUS_IMAGE names another."""
-    if name := os.environ.get("COUTURE_PREVIOUS_IMAGE"):
-        return name
+def previous(docker: Docker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The image of an earlier version, and the compose file of that version."""
     folder = tmp_path_factory.mktemp("previous")
-    packed = subprocess.run(["git", "archive", FIRST_IMAGE], cwd=ROOT, capture_output=True)
+    packed = subprocess.run(["git", "archive", PREVIOUS], cwd=ROOT, capture_output=True)
     if packed.returncode != 0:
         pytest.skip("needs the history of the repository")
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tar:
         tar.extractall(folder, filter="data")
     # The layers before the package are those of today, where both are alike.
-    return build(docker, images.base, name="couture-workflow:previous", folder=folder)
+    image = build(docker, images.base, name="couture-workflow:previous", folder=folder)
+    return image, folder / "docker-compose.yml"
 
 
 def test_the_volumes_of_the_previous_image_are_upgraded(
-    another: Callable[..., Stack], previous: str, tmp_path: Path
+    another: Callable[..., Stack], previous: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is taken back to the Airflow before, too, so that there is something to migrate."""
-    stack = another("upgraded", settings={"COUTURE_IMAGE": previous})
+    image, compose_file = previous
+    stack = another("upgraded", settings={"COUTURE_IMAGE": image})
+    monkeypatch.delitem(stack.docker.variables, "COUTURE_IMAGE")  # which is before what .env says
+    shutil.copy(compose_file, stack.folder)
+    stack.services = PREVIOUS_SERVICES
     stack.up()
+    assert {each["Config"]["Image"] for each in stack.containers("worker")} == {image}
     fill(stack)
+    shutil.copy(ROOT / "docker-compose.yml", stack.folder)
+    stack.services = LONG_RUNNING
     stack.compose("stop", *SERVICES)
     stack.close()
     airflow(stack, "db", "downgrade", "--to-version", OLD_AIRFLOW, "--yes")

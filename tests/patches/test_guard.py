@@ -147,12 +147,14 @@ handler.emit = lambda record: said.append(record.args[0])
 logging.getLogger("couture_workflow.patches.guard").addHandler(handler)
 
 from airflow.configuration import conf
+from airflow.dag_processing import manager
 from airflow.dag_processing.importers import python_importer
 from airflow.executors.base_executor import BaseExecutor
 from airflow.models.log import Log
 from airflow.sdk import DAG, TaskGroup
 from airflow.sdk.execution_time import supervisor, task_runner
 from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
+from airflow.providers.standard.operators.python import ExternalPythonOperator
 from celery.backends.database.models import Task
 from sqlalchemy import event
 
@@ -162,22 +164,28 @@ def state():
         supervisor.ensure_secrets_backend_loaded, supervisor._fork_main,
         vars(task_runner).get("SUPERVISOR_COMMS"),
         FabAuthManager.serialize_user, FabAuthManager.deserialize_user,
-        BaseExecutor.heartbeat, Task.to_dict, DAG.__init__, DAG.check_cycle, TaskGroup.add,
+        manager.DagFileProcessorManager.prepare_file_queue,
+        ExternalPythonOperator._is_pendulum_installed_in_target_env,
+        BaseExecutor.heartbeat, BaseExecutor.run_workload,
+        Task.to_dict, DAG.__init__, DAG.check_cycle, TaskGroup.add,
         python_importer.importlib, python_importer.signal, conf.get("api_auth", "jwt_secret", fallback=None),
     ]
 
 before = state()
 from couture_workflow import celery_config
 from couture_workflow.patches import (
-    account_permissions, celery_worker, client_address, dag_parsing, descriptors, ended_tokens, log_out,
-    signing_key, single_writer, static_files,
+    account_permissions, celery_worker, client_address, dag_parsing, dag_processor, descriptors,
+    ended_tokens, external_python, local_executor, log_out, signing_key, single_writer, static_files,
 )
 from couture_workflow.task_logs import LOGGING_CONFIG
 celery_worker.preload()
 celery_worker.end_with_supervisor()
 client_address.listen()
+dag_processor.before_fork()
 descriptors.before_fork()
 ended_tokens.end()
+external_python.apply()
+local_executor.keep_output_in_logs()
 signing_key.keep()
 assert not single_writer.needed()
 app = SimpleNamespace(middleware_stack="theirs")

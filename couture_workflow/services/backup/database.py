@@ -1,8 +1,9 @@
-"""The database in a backup: an SQLite file, or the tables of a MySQL server as JSON lines, each one snapshot.
+"""The database in a backup: an SQLite file, or the tables of a server, each one snapshot.
 
-MySQL's rows are written as the text that MySQL itself makes of them, and read back by it, so that every
-type keeps its value; contents that are no text are in hexadecimal. Tables come with the statement that makes
-them. Nothing in it is a script: a restore only executes single statements that make a table or insert rows.
+PostgreSQL has a module of its own (``postgresql``). MySQL's rows are JSON lines, written as the text that
+MySQL itself makes of them, and read back by it, so that every type keeps its value; contents that are no
+text are in hexadecimal. Tables come with the statement that makes them. Nothing in it is a script: a
+restore only executes single statements that make a table or insert rows.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from couture_workflow.exceptions import ArchiveError, StorageError
+from couture_workflow.services.backup import postgresql
 from couture_workflow.services.backup.place import Place
 from couture_workflow.store import atomic
 from couture_workflow.store.backup_archives import Writer
@@ -103,6 +105,8 @@ def dump(place: Place, writer: Writer, folder: Path) -> dict[str, Any]:
     """
     if place.kind == "sqlite":
         return _dump_sqlite(place.database, writer, folder)
+    if place.kind == "postgresql":
+        return postgresql.dump(place.url, writer.add_bytes, SCHEMA, ROWS)
     with errors("The database cannot be read"), connect(place.url) as connection:
         return _dump_mysql(connection, writer)
 
@@ -111,6 +115,8 @@ def size(place: Place) -> int:
     """Return about how many bytes the database takes."""
     if place.kind == "sqlite":
         return sum(path.stat().st_size for path in place.database.parent.glob(f"{place.database.name}*"))
+    if place.kind == "postgresql":
+        return postgresql.size(place.url)
     with errors("The database cannot be read"), connect(place.url) as connection:
         query = "SELECT SUM(data_length) FROM information_schema.tables WHERE table_schema = DATABASE()"
         return int(connection.exec_driver_sql(query).scalar() or 0)

@@ -27,7 +27,7 @@ HOME = "home/"
 REPOSITORIES = "repositories/"
 
 #: Folders of the home that hold no state of their own, or another part of the backup.
-KEPT = frozenset({"airflow", "logs", "cache", "imports", "submissions"})
+KEPT = frozenset({"airflow", "logs", "cache", "imports", "submissions", "models"})
 #: File with keys that a restore could not put in place.
 RESTORED_KEYS = "restored-keys.json"
 #: Files of the home that are of the moment.

@@ -1,7 +1,8 @@
 """Which installation a backup is of, or goes to: its home, its database, its keys.
 
-An embedded workbench has all of it below its home. Any other one is what this process's Airflow is
-configured with; in a container its keys are files on volumes of their own.
+An embedded workbench has all of it below its home, but for a database server that it may use. Any other one
+is what this process's Airflow is configured with; in a container its keys are files on volumes of their
+own.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from pathlib import Path
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.services.containers import secrets as container_secrets
 from couture_workflow.services.workbench import airflow_settings as embedded_settings
-from couture_workflow.services.workbench import embedded
+from couture_workflow.services.workbench import embedded, server_address
 from couture_workflow.services.workbench.airflow_settings import Layout
 
 #: Key -> where a container has it.
 CONTAINER_KEYS = {"fernet_key": "airflow/fernet_key", "secret_key": "worker/secret_key"}
 
-_DRIVERS = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
+_DRIVERS = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql", "postgresql": "postgresql"}
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class Place:
 
     @property
     def kind(self) -> str:
-        """Return "sqlite" or "mysql"."""
+        """Return "sqlite", "mysql" or "postgresql"."""
         driver = self.url.partition(":")[0].partition("+")[0]
         if driver not in _DRIVERS:
             raise InvalidError(
                 f"A database of the kind {driver} is backed up by its own tools: couture-workflow backup and "
-                "restore know SQLite and MySQL."
+                "restore know SQLite, MySQL and PostgreSQL."
             )
         return _DRIVERS[driver]
 
@@ -62,6 +63,10 @@ class Place:
         found = (
             embedded_settings.environment(self.layout, base=os.environ) if self.embedded else dict(os.environ)
         )
+        if self.server:
+            found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS"] = (
+                "couture_workflow.settings.SERVER_CONNECT_ARGS"
+            )
         return found | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url or self.url}
 
     def keys(self) -> dict[str, str]:
@@ -72,6 +77,11 @@ class Place:
         else:
             fernet = _configured("core", "fernet_key")
         return {"fernet_key": fernet, "secret_key": _configured("couture_workflow", "secret_key") or fernet}
+
+    @property
+    def server(self) -> server_address.Address | None:
+        """Return the address of an embedded workbench's database server."""
+        return server_address.parse(self.url) if self.embedded and self.kind != "sqlite" else None
 
     def key_files(self) -> dict[str, Path]:
         """Return where the keys are kept, as far as they are files that may be replaced."""
@@ -85,7 +95,7 @@ def existing(home: Path | None) -> Place:
     """Return the installation that a command is called for; it must be there."""
     root = embedded.existing_store(home).root
     if Layout(root).config.is_file():
-        return Place(root, f"sqlite:///{Layout(root).database}", embedded=True)
+        return _embedded(root)
     return Place(root, _configured("database", "sql_alchemy_conn"), embedded=False)
 
 
@@ -105,8 +115,14 @@ def target(home: Path | None, *, embedded_backup: bool) -> Place:
         root = home or embedded.default_home()
     if Layout(root).config.is_file() or (embedded_backup and not from_airflow) or not _has_airflow():
         embedded_settings.use(Layout(root))
-        return Place(root, f"sqlite:///{Layout(root).database}", embedded=True)
+        return _embedded(root)
     return Place(root, _configured("database", "sql_alchemy_conn"), embedded=False)
+
+
+def _embedded(root: Path) -> Place:
+    address = server_address.wanted(Layout(root), os.environ)
+    url = address.text if address else f"sqlite:///{Layout(root).database}"
+    return Place(root, url, embedded=True)
 
 
 def _has_airflow() -> bool:

@@ -26,14 +26,14 @@ from couture_workflow.services.backup import restore_plan
 from couture_workflow.services.backup.backup import Report, alone, check_free
 from couture_workflow.services.backup.home import RESTORED_KEYS, is_state
 from couture_workflow.services.backup.place import Place
-from couture_workflow.services.backup.restore_database import Schemas, check_revisions, migrate
+from couture_workflow.services.backup.restore_database import check_revisions, migrate, schemas_of
 from couture_workflow.services.backup.restore_plan import Move, Plan
 from couture_workflow.services.backup.restore_staging import FOLDER, Staging
 from couture_workflow.services.git import watch as git_watch
 from couture_workflow.services.workbench import airflow_settings as embedded_settings
 from couture_workflow.services.workbench import checks as embedded_checks
 from couture_workflow.services.workbench import database as embedded_database
-from couture_workflow.services.workbench import doctor
+from couture_workflow.services.workbench import doctor, server_address, server_database
 from couture_workflow.store import atomic, backup_archives
 from couture_workflow.store.backup_archives import Backup, Visitor
 from couture_workflow.store.blobs import CHUNK
@@ -138,12 +138,12 @@ def _check_fits(backup: Backup, place: Place) -> None:
             "Upgrade Couture Workflow, then restore."
         )
     check_revisions(revisions, airflow)
-    here = "sqlite" if place.kind == "sqlite" else _server(place)
+    here = _server(place) if place.kind == "mysql" else place.kind
     if kind != here:
         raise ArchiveError(
             f"The backup is of a database of the kind {kind}, and the database here is {here}: one cannot be "
-            "made "
-            "of the other. Export and import carry DAGs, configurations and files from one to the other."
+            "made of the other (COUTURE_DATABASE names the one of an embedded workbench). "
+            "Export and import carry DAGs, configurations and files from one to the other."
         )
 
 
@@ -162,6 +162,10 @@ def _stopped(place: Place, report: Report) -> Iterator[None]:
         stack.enter_context(alone(place.home))
         if place.embedded:
             stack.enter_context(embedded_checks.locked(place.layout))
+            if address := place.server:
+                claim = server_database.Claim(address)
+                claim.take()
+                stack.callback(claim.release)
         else:
             _check_services(place, report)
         yield
@@ -170,7 +174,7 @@ def _stopped(place: Place, report: Report) -> Iterator[None]:
 def _check_services(place: Place, report: Report) -> None:
     """Refuse services that run. One that was killed shows no further sign of life while it is waited for."""
     first = _signs(place)
-    connected = Schemas(place).users() if place.kind == "mysql" else []
+    connected = schemas_of(place).users() if place.kind != "sqlite" else []
     if first and not connected:
         report(f"Waiting up to {ALIVE} s for {', '.join(sorted(first))}, to see whether they have ended.")
     now = first
@@ -194,11 +198,17 @@ def _signs(place: Place) -> dict[str, object]:
         "WHERE state = 'running' AND latest_heartbeat > :since"
     )
     found: dict[str, object] = {
-        f"{kind} on {host}": str(sign) for kind, host, sign in _ask(place, query, {"since": str(since)})
+        f"{kind} on {host}": str(sign)
+        for kind, host, sign in _ask(place, query, {"since": _moment(place, since)})
     }
     if sign := git_watch.last_sign(Store(place.home)):
         found["couture-workflow dags sync"] = sign
     return found
+
+
+def _moment(place: Place, moment: datetime) -> str:
+    """Return a moment in UTC as the database compares it: PostgreSQL would take it for its own time zone."""
+    return f"{moment}+00" if place.kind == "postgresql" else str(moment)
 
 
 def _ask(place: Place, query: str, values: dict[str, Any] | None = None) -> list[Any]:
@@ -263,7 +273,7 @@ def _prepare(context: _Context, unpack: Callable[[Visitor], object]) -> Plan:
         if place.kind == "sqlite":
             moves += _sqlite_moves(context, staging)
         else:
-            schemas = Schemas(place)
+            schemas = schemas_of(place)
             schemas.load(staging)
             migrate(schemas.address(schemas.new), place, context.work / "migration.log")
             tables = schemas.tables()
@@ -281,9 +291,9 @@ def _discard(place: Place, work: Path) -> None:
     for path in [*parts, *place.key_files().values()]:
         for leftover in path.parent.glob(f".restore-{path.name}*"):
             leftover.unlink(missing_ok=True)
-    if place.kind == "mysql":
+    if place.kind != "sqlite":
         with contextlib.suppress(CoutureError):
-            Schemas(place).clean()
+            schemas_of(place).clean()
 
 
 def _make_embedded(place: Place) -> None:
@@ -374,9 +384,11 @@ def _carry_out(plan: Plan, context: _Context) -> None:
         with atomic.storage_errors(Path(move.target)):
             move.make()
     if plan.tables:
-        schemas = Schemas(context.place)
+        schemas = schemas_of(context.place)
         schemas.swap(set(plan.tables))
         schemas.clean()
+    if context.place.embedded:
+        server_address.keep(context.place.layout, context.place.server)
     for path in restore_plan.end(plan, context.place.home):
         context.report(f"{path} has what was there before; this account may not remove all of it.")
 

@@ -1,7 +1,8 @@
 """The database of a backup, made complete beside the one that is there, and put in its place in one step.
 
-SQLite: a file beside the file. MySQL: a schema of its own (``<name>_restore``); one ``RENAME TABLE`` moves
-the tables that are there into ``<name>_restore_old`` and the new ones to where they were.
+PostgreSQL has a module of its own (``restore_postgresql``). SQLite: a file beside the file. MySQL: a schema
+of its own (``<name>_restore``); one ``RENAME TABLE`` moves the tables that are there into
+``<name>_restore_old`` and the new ones to where they were.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from couture_workflow.exceptions import ArchiveError, StartError
 from couture_workflow.services.backup.database import connect, errors, prepare_session, quoted
 from couture_workflow.services.backup.place import Place
+from couture_workflow.services.backup.restore_postgresql import PostgresqlSchemas
 from couture_workflow.services.backup.restore_staging import Staging
 from couture_workflow.services.containers import secrets as container_secrets
 
@@ -78,6 +80,11 @@ def migrate(url: str, place: Place, log: Path) -> None:
             f"({lines[-1] if lines else 'no message'}). "
             f"Nothing was changed. The whole story is in {log}."
         )
+
+
+def schemas_of(place: Place) -> Schemas | PostgresqlSchemas:
+    """Return the schemas of a restore on the server of an installation."""
+    return PostgresqlSchemas(place) if place.kind == "postgresql" else Schemas(place)
 
 
 class Schemas:

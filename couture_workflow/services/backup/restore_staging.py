@@ -87,6 +87,10 @@ class Staging:
         """Return the files with the rows of a table, by its number in ``tables``."""
         return sorted((self.database / "rows" / f"{number:04}").glob("*.jsonl"))
 
+    def pieces(self, number: int) -> list[Path]:
+        """Return the same of a backup of PostgreSQL."""
+        return sorted((self.database / "rows" / f"{number:04}").glob("*.copy"))
+
 
 def _make_repository(path: Path, about: bytes, pack: Path) -> None:
     """Make a repository from its references and its pack, which git checks."""

@@ -6,6 +6,7 @@ lets one at a time do it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from couture_workflow.exceptions import StartError
+from couture_workflow.exceptions import CoutureError, StartError
 from couture_workflow.services.containers import secrets
+from couture_workflow.services.mail import configuration as mail_configuration
+from couture_workflow.services.models import serving
 from couture_workflow.services.workbench.database import ADMIN, create_user
 from couture_workflow.store import atomic
 from couture_workflow.store.home import Store
@@ -23,6 +26,16 @@ from couture_workflow.store.home import Store
 PATIENCE = 120.0
 
 Report = Callable[[str], None]
+
+#: Setting of the mail server -> the variable that names it.
+MAIL_VARIABLES = {
+    "host": "COUTURE_SMTP_HOST",
+    "port": "COUTURE_SMTP_PORT",
+    "security": "COUTURE_SMTP_SECURITY",
+    "user": "COUTURE_SMTP_USER",
+    "password": "COUTURE_SMTP_PASSWORD",
+    "sender": "COUTURE_SMTP_FROM",
+}
 
 PASSWORD_COMMAND = "docker compose run --rm --no-deps init couture-workflow container password"  # noqa: S105
 
@@ -42,7 +55,22 @@ def initialize(*, report: Report, root: Path = secrets.ROOT) -> None:
             _make_result_database(connection, root)
         _migrate(report)
         _make_admin(root, report)
+        take_over_mail(home, report)
+        serving.prepare(serving.config_of(home.root))  # the model server cannot write it, and starts with it
     report(f"Ready. User: {ADMIN}   Password: type {PASSWORD_COMMAND}")
+
+
+def take_over_mail(home: Store, report: Report) -> None:
+    """Save the mail server that the variables name, if any; what is wrong with it stops no start."""
+    given = {name: os.environ.get(variable, "").strip() for name, variable in MAIL_VARIABLES.items()}
+    if not given["host"]:
+        return
+    typed = given.pop("password")
+    try:
+        if mail_configuration.take_over(home, given, typed=typed, user=ADMIN, message="Set in .env"):
+            report(f"Mails go through {given['host']} now.")
+    except CoutureError as error:
+        report(f"The mail server of .env is not used: {error}")
 
 
 def connect(url: str, **options: Any) -> Any:

@@ -1,3 +1,14 @@
-"""What jobs need beside Airflow's environment: Spark, Java, Jupyter, class-data archives, system packages."""
+"""What jobs and tasks need beside Airflow's environment: Spark, Java, Jupyter, archives of class data, system
+packages, environments of tasks.
+"""
 
-__all__ = ["class_data", "install", "installed", "joined", "progress", "python_ldap", "system_packages"]
+__all__ = [
+    "class_data",
+    "install",
+    "installed",
+    "joined",
+    "progress",
+    "python_ldap",
+    "system_packages",
+    "task_environments",
+]

@@ -7,10 +7,13 @@ that they started with; an installation that was broken off is continued by the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +26,13 @@ INSTALL_COMMAND = "couture-workflow install"
 _PINS = Path(__file__).parents[2] / "runtimes"
 PINS = _PINS / "spark.txt"
 JUPYTER_PINS = _PINS / "jupyter.txt"
+SERVING_PINS = _PINS / "serving.txt"
+#: What makes the runtime of the model server, which is no part of the usual installation.
+SERVING_COMMAND = f"{INSTALL_COMMAND} --serving"
 
 _STAMP = ".complete"
 #: Disk that making a runtime takes, in bytes.
-_NEEDED_BYTES = {"spark": 2 << 30, "jupyter": 2 << 30}
+_NEEDED_BYTES = {"spark": 2 << 30, "jupyter": 2 << 30, "serving": 1 << 30}
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,9 @@ class _Kind:
 
 _SPARK = _Kind("spark", "Spark", 450)
 _JUPYTER = _Kind("jupyter", "Jupyter", 330)
+#: MB that the runtime of the model server downloads.
+SERVING_DOWNLOAD = 110
+_SERVING = _Kind("serving", "model server's", SERVING_DOWNLOAD)
 
 
 def install_jupyter(
@@ -51,6 +60,34 @@ def install_jupyter(
 ) -> Path:
     """Make sure of the runtime ``jupyter``; the parameters are those of ``install_spark``."""
     return _ensure(_JUPYTER, progress, folder or settings.runtimes_path(), pins, python)
+
+
+def install_serving(
+    *,
+    progress: Progress,
+    folder: Path | None = None,
+    pins: Path = SERVING_PINS,
+    python: str = sys.executable,
+) -> Path:
+    """Make sure of the runtime ``serving``; the parameters are those of ``install_spark``."""
+    return _ensure(_SERVING, progress, folder or settings.runtimes_path(), pins, python)
+
+
+def has_serving(folder: Path | None = None) -> bool:
+    """Tell whether the runtime ``serving`` was made once, so that it shall be kept up to date."""
+    return (folder or settings.runtimes_path()).joinpath("serving").is_symlink()
+
+
+def serving_under_way() -> tuple[str, float | None] | None:
+    """Return how far the making of the runtime ``serving`` is, and its share; None if nobody is at it."""
+    parent = settings.runtimes_path()
+    if not atomic.is_locked(_lock(_SERVING, parent)):
+        return None
+    try:
+        found = json.loads(_how_far(_SERVING, parent).read_bytes())
+        return str(found["detail"]), None if found["share"] is None else float(found["share"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def install_spark(
@@ -76,7 +113,8 @@ def is_outdated(folder: Path) -> bool:
     Environments that somebody made by hand are left alone.
     """
     spark, jupyter = folder / "spark", folder / "jupyter"
-    made = {link: pins for link, pins in ((spark, PINS), (jupyter, JUPYTER_PINS)) if link.is_symlink()}
+    known = ((spark, PINS), (jupyter, JUPYTER_PINS), (folder / "serving", SERVING_PINS))
+    made = {link: pins for link, pins in known if link.is_symlink()}
     return (spark in made and not jupyter.exists()) or any(
         not _current(link, folder / f"{link.name}-{_fingerprint(pins, sys.executable)}")
         for link, pins in made.items()
@@ -98,15 +136,44 @@ def _make(kind: _Kind, progress: Progress, parent: Path, pins: Path, python: str
         return _keep_own(link, pins, progress)
     parent.mkdir(parents=True, exist_ok=True)
     busy = f"Another installation of the {kind.title} runtime is under way; waiting for it."
-    with atomic.locked(parent / f".{kind.name}.lock", waiting=lambda: progress.report(busy)):
+    with atomic.locked(_lock(kind, parent), waiting=lambda: progress.report(busy)):
         if _current(link, wanted):
             progress.doing("looking", result="made by the other installation")
         else:
             _check_disk(kind, parent)
-            _install(kind, wanted, pins, python, progress)
+            with _told(progress, _how_far(kind, parent)):
+                _install(kind, wanted, pins, python, progress)
             _turn(link, wanted)
             _remove_older(kind, parent, wanted)
     return link
+
+
+def _lock(kind: _Kind, parent: Path) -> Path:
+    return parent / f".{kind.name}.lock"
+
+
+def _how_far(kind: _Kind, parent: Path) -> Path:
+    return parent / f".{kind.name}.making"
+
+
+@contextlib.contextmanager
+def _told(progress: Progress, file: Path) -> Iterator[None]:
+    """Tell other processes, too, how far it is; a file that cannot be written breaks nothing off."""
+    before = progress.told
+
+    def tell(detail: str, share: float | None) -> None:
+        before(detail, share)
+        with contextlib.suppress(OSError):
+            fresh = file.with_name(f"{file.name}.new")
+            fresh.write_text(json.dumps({"detail": detail, "share": share}))
+            fresh.replace(file)
+
+    progress.told = tell
+    try:
+        yield
+    finally:
+        progress.told = before
+        file.unlink(missing_ok=True)
 
 
 def _fingerprint(pins: Path, python: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from couture_workflow import settings
 from couture_workflow.exceptions import RuntimeMissingError
-from couture_workflow.services.runtimes.install import INSTALL_COMMAND
+from couture_workflow.services.runtimes.install import INSTALL_COMMAND, SERVING_COMMAND
 
 _CORE_JAR = re.compile(r"spark-core_\d+\.\d+-(.+)\.jar")
 _RUNTIME_VERSION = re.compile(r'^JAVA_RUNTIME_VERSION="([^"]+)"', re.MULTILINE)
@@ -68,6 +68,16 @@ def jupyterlab() -> str:
     raise RuntimeMissingError(
         f"The Jupyter runtime in {Path(python).parents[1]} has no JupyterLab. Type: {INSTALL_COMMAND}"
     )
+
+
+def serving() -> str:
+    """Return the Python that serves models; RuntimeMissingError says what to type."""
+    runtime = settings.runtimes_path() / "serving"
+    packages = ("openvino", "openvino_tokenizers", "onnxruntime", "grpc", "httptools", "orjson", "uvloop")
+    lacking = [each for each in packages if not any(runtime.glob(f"lib/python3.*/site-packages/{each}"))]
+    if not lacking and (runtime / "bin" / "python").is_file():
+        return str(runtime / "bin" / "python")
+    raise RuntimeMissingError(f"There is no complete model server in {runtime}. Type: {SERVING_COMMAND}")
 
 
 def data() -> str:

@@ -24,6 +24,8 @@ INTERVAL = 15.0
 #: Environment variable, between our own programs only: how many steps the outer one did before.
 BEFORE_VARIABLE = "_INSTALL_STEPS_BEFORE"
 
+#: How much of an installation is done when all packages are collected.
+_COLLECTED = 0.8
 _NAME = re.compile(r"(?:Collecting|Requirement already satisfied:) +([A-Za-z0-9][A-Za-z0-9._-]*)")
 _INSTALLING = re.compile(r"Installing collected packages: (.*)")
 _BUILDING = re.compile(r"(?:Building wheel for|Preparing metadata|Getting requirements)")
@@ -49,6 +51,8 @@ class Progress:
         self.done = int(before) if before.isdecimal() else 0
         self.total = self.done + total
         self.title = ""
+        #: Is given what the step is at, and how much of it is done, for others to read.
+        self.told: Callable[[str, float | None], None] = lambda detail, share: None
         self._stream = sys.stdout if stream is None else stream
         self._rewrites = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._pause = 1.0 if self._rewrites else interval
@@ -79,13 +83,15 @@ class Progress:
         """Return the step that is under way, such as "Step 2 of 5: Spark"."""
         return f"Step {self.done} of {self.total}: {self.title}"
 
-    def doing(self, detail: str, *, result: str = "") -> None:
+    def doing(self, detail: str, *, result: str = "", share: float | None = None) -> None:
         """Tell what the step is at; it is shown with the next line.
 
         :param result: what is shown at the end if this is the last that the step does.
+        :param share: how much of it is done, between 0 and 1, for who draws that.
         """
         with self._lock:
             self._detail, self._result = detail, result
+        self.told(detail, share)
 
     def report(self, line: str) -> None:
         """Print a line that is no step."""
@@ -135,15 +141,20 @@ class Pip:
             self._progress.report(f"pip: {text}")
         elif found := _NAME.match(text):
             self._seen.add(_canonical(found[1]))
-            self._progress.doing(self._collected())
+            self._progress.doing(self._collected(), share=self._share())
         elif found := _DOWNLOADING.match(text):
             if ".metadata" not in text:
-                self._progress.doing(f"{self._collected()}, downloading {found[1]} ({found[2]})")
+                doing = f"{self._collected()}, downloading {found[1]} ({found[2]})"
+                self._progress.doing(doing, share=self._share())
         elif _BUILDING.match(text):
-            self._progress.doing(f"{self._collected()}, building")
+            self._progress.doing(f"{self._collected()}, building", share=self._share())
         elif found := _INSTALLING.match(text):
             number = len(found[1].split(","))
-            self._progress.doing(f"installing {number} packages", result=f"{number} packages installed")
+            done = f"{number} packages installed"
+            self._progress.doing(f"installing {number} packages", result=done, share=_COLLECTED)
+
+    def _share(self) -> float | None:
+        return _COLLECTED * len(self._seen & self._pinned) / len(self._pinned) if self._pinned else None
 
     def _collected(self) -> str:
         if not self._pinned:

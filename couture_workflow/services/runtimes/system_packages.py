@@ -86,6 +86,10 @@ SASL_HEADERS = Program("SASL's headers", ("libsasl2-dev",), _header("sasl/sasl.h
 
 POSTGRESQL = Program("PostgreSQL's server", ("postgresql",), _has_postgresql, is_service=True)
 MARIADB = Program("MariaDB's server", ("mariadb-server",), _in_sbin("mariadbd"), is_service=True)
+MARIADB_HEADERS = Program(
+    "MariaDB's headers", ("libmariadb-dev",), lambda: bool(shutil.which("mariadb_config"))
+)
+REDIS = Program("Redis", ("redis-server",), _on_path("redis-server"), is_service=True)
 
 #: What the workbench needs, and what its tests need beside that.
 FOR_RUNNING = (JAVA, GIT)
@@ -93,7 +97,7 @@ FOR_TESTS = (
     *(JAVA, GIT, JDK, MAVEN, CHROMIUM, CURL, DOCKER),
     *(KINIT, KDC, KADMIN, FAKETIME),
     *(SLAPD, LDAP_UTILS, LDAP_HEADERS, SASL_HEADERS),
-    *(POSTGRESQL, MARIADB),
+    *(POSTGRESQL, MARIADB, MARIADB_HEADERS, REDIS),
 )
 
 

@@ -20,6 +20,7 @@ import json
 import os
 import secrets
 import shlex
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from couture_workflow.services.dags.examples import examples_folder
 AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
 REPOSITORY_BUNDLE = "couture_workflow.bundles.DagRepositoryBundle"
+XCOM_BACKEND = "couture_workflow.xcom.CoutureXCom"
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not bound to)
 
 
@@ -61,9 +63,24 @@ class Layout:
         return self.airflow / "airflow.db.migrated"
 
     @property
+    def migrated_server(self) -> Path:
+        """Return the same for a database server."""
+        return self.airflow / "server.migrated"
+
+    @property
     def keys(self) -> Path:
         """Return the folder of the generated keys."""
         return self.airflow / "keys"
+
+    @property
+    def server(self) -> Path:
+        """Return the file with the address of a database server, if the database is not the SQLite file."""
+        return self.keys / "sql_alchemy_conn"
+
+    @property
+    def server_async(self) -> Path:
+        """Return the file with the same address for the driver that does not wait."""
+        return self.keys / "sql_alchemy_conn_async"
 
     @property
     def former_dags(self) -> Path:
@@ -132,8 +149,17 @@ def use(layout: Layout) -> None:
     for name in _dropped() & set(os.environ):
         del os.environ[name]
     os.environ["AIRFLOW_HOME"] = str(layout.airflow)
-    if (layout.keys / "fernet_key").is_file():  # an airflow.cfg of an earlier version may have another one
-        os.environ["AIRFLOW__CORE__FERNET_KEY_CMD"] = _key_command(layout, "fernet_key")
+    os.environ.update(key_of(layout))
+
+
+def key_of(layout: Layout) -> dict[str, str]:
+    """Return the variable by which Airflow reads the key of a home, nothing where the home has none.
+
+    An ``airflow.cfg`` of an earlier version may have another key.
+    """
+    if not (layout.keys / "fernet_key").is_file():
+        return {}
+    return {"AIRFLOW__CORE__FERNET_KEY_CMD": _key_command(layout, "fernet_key")}
 
 
 def has_keys_apart(layout: Layout) -> bool:
@@ -180,14 +206,11 @@ def options(
             # Nothing is there: every process has this folder before a run's own version in its import path.
             "dags_folder": str(layout.airflow / "dags"),
             "load_examples": "False",
+            "xcom_backend": XCOM_BACKEND,
             "parallelism": str(max(4, 2 * (os.cpu_count() or 1))),
             "execution_api_server_url": f"http://{local_address(host)}:{port}/execution/",
         },
-        "database": {
-            "sql_alchemy_conn": f"sqlite:///{layout.database}",
-            "sql_alchemy_connect_args": "couture_workflow.settings.SQLITE_CONNECT_ARGS",
-            "sql_alchemy_connect_args_async": "couture_workflow.settings.SQLITE_CONNECT_ARGS",
-        },
+        "database": _database(layout),
         "api": {
             "host": host,
             "port": str(port),
@@ -211,10 +234,30 @@ def options(
             "dag_processor_child_process_log_directory": str(layout.airflow / "logs" / "dag_processor"),
             "colored_console_log": "False",
         },
+        # A function that is told of missed SLAs and never ends would keep a slot of the executor for ever.
+        "callbacks": {"callback_execution_timeout": "300"},
+        # Reads the server that *Admin > Mail* saved, when a mail is sent.
+        "email": {"email_backend": "couture_workflow.services.mail.backend.send_email"},
         # An account or a role that is taken away counts at once in Airflow's own pages too, not after 30 s.
         "fab": {"cache_ttl": "0"},
         "usage_data_collection": {"enabled": "False"},
         "couture_workflow": {"home": str(layout.home)},
+    }
+
+
+def _database(layout: Layout) -> dict[str, str]:
+    if layout.server.is_file():
+        return {
+            "sql_alchemy_conn_cmd": f"cat {shlex.quote(str(layout.server))}",
+            "sql_alchemy_conn_async_cmd": f"cat {shlex.quote(str(layout.server_async))}",
+            # A connection that a restart of the server has cut is found at once, not by what gets it.
+            "sql_alchemy_pool_pre_ping": "True",
+            "sql_alchemy_pool_recycle": "1500",
+        }
+    return {
+        "sql_alchemy_conn": f"sqlite:///{layout.database}",
+        "sql_alchemy_connect_args": "couture_workflow.settings.SQLITE_CONNECT_ARGS",
+        "sql_alchemy_connect_args_async": "couture_workflow.settings.SQLITE_CONNECT_ARGS",
     }
 
 
@@ -268,10 +311,13 @@ def environment(layout: Layout, *, base: Mapping[str, str]) -> dict[str, str]:
 
     :param base: environment of the caller.
     """
-    dropped = {*_dropped(), "COUTURE_ADMIN_PASSWORD"}
+    dropped = {*_dropped(), "COUTURE_ADMIN_PASSWORD", "COUTURE_DATABASE"}
     found = {name: value for name, value in base.items() if name not in dropped}
     ignored = [f"ignore:{text}" for text in QUIET_WARNINGS]
+    # Last: who has a Python on the path keeps it; `@task.virtualenv` finds one where there is none.
+    path = os.pathsep.join([found.get("PATH") or os.defpath, str(Path(sys.prefix) / "bin")])
     return found | {
+        "PATH": path,
         "AIRFLOW_HOME": str(layout.airflow),
         "COUTURE_HOME": str(layout.home),
         "PYTHONUNBUFFERED": "1",

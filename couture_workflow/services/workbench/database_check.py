@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from couture_workflow.exceptions import InvalidError, StartError
+from couture_workflow.services.workbench import server_address, server_database
 from couture_workflow.services.workbench.airflow_settings import Layout
 from couture_workflow.services.workbench.doctor import Finding
+from couture_workflow.services.workbench.server_address import Address
 
 RESTORE = (
     "Stop the workbench, move the file away and restore a backup: couture-workflow restore FILE --replace."
@@ -27,14 +30,11 @@ _MOST = 5
 _TIMEOUT = 30
 
 _AIRFLOW = "Airflow"
-#: Whose revision -> the query for it, and where the revisions are below the package ``airflow``.
-_REVISIONS = {
-    _AIRFLOW: ("SELECT version_num FROM alembic_version", "migrations/versions"),
-    "Airflow's FAB provider": (
-        "SELECT version_num FROM alembic_version_fab",
-        "providers/fab/migrations/versions",
-    ),
-}
+#: Whose schema, the table with its revision, and where the revisions are below the package ``airflow``.
+SCHEMAS = (
+    (_AIRFLOW, "alembic_version", "migrations/versions"),
+    ("Airflow's FAB provider", "alembic_version_fab", "providers/fab/migrations/versions"),
+)
 #: What may be encrypted -> the query for its names and contents. ``key`` is a word of MySQL.
 _ENCRYPTED = {
     "password of the connection": (
@@ -74,6 +74,25 @@ def check_file(layout: Layout, *, running: bool, keys: list[str]) -> Iterator[Fi
             )
     except sqlite3.Error as error:
         yield Finding(path, f"The database is damaged or cannot be read: {error}.", RESTORE)
+
+
+def check_server(address: Address, *, keys: list[str]) -> Iterator[Finding]:
+    """Look at the database of a server: whether it can be used, its version and its secrets."""
+    from sqlalchemy import text
+
+    remedy = "couture-workflow run says the same."
+    try:
+        server_address.check_drivers(address)
+        server_database.check(address, began=False)
+        with server_database.connected(address) as connection:
+
+            def ask(query: str) -> list[Any]:
+                with connection.begin():  # one that fails must not spoil the next
+                    return list(connection.execute(text(query)).all())
+
+            yield from check_contents(ask, name=f"database {address.shown}", keys=keys)
+    except (StartError, InvalidError) as error:
+        yield Finding(f"database {address.shown}", str(error), remedy)
 
 
 def problem_at_start(layout: Layout) -> Finding | None:
@@ -120,8 +139,8 @@ def _open(path: Path, *, running: bool) -> sqlite3.Connection:
 
 def check_contents(ask: Ask, *, name: Path | str, keys: list[str]) -> Iterator[Finding]:
     """Look at the version of a database of any kind, and at what is encrypted in it."""
-    for owner, (query, folder) in _REVISIONS.items():
-        revisions = [str(row[0]) for row in _rows(ask, query)]
+    for owner, table, folder in SCHEMAS:
+        revisions = [str(row[0]) for row in _rows(ask, f"SELECT version_num FROM {table}")]  # noqa: S608
         if owner == _AIRFLOW and not revisions:
             yield Finding(name, "The database has no tables of Airflow.", RESTORE)
             return

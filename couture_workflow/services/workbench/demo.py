@@ -24,6 +24,7 @@ import httpx
 
 from couture_workflow.exceptions import DemoError
 from couture_workflow.services.dags.examples import examples_folder
+from couture_workflow.services.workbench import server_address
 from couture_workflow.services.workbench.database import ADMIN
 from couture_workflow.services.workbench.demo_day import Day, Report
 
@@ -93,7 +94,9 @@ class _Demo:
     @contextlib.contextmanager
     def workbench(self) -> Iterator[None]:
         """Run the workbench in the temporary home."""
-        environment = {**os.environ, "COUTURE_ADMIN_PASSWORD": self.password}
+        # Its database goes with its home, whichever one the caller's own workbench has.
+        given = {"COUTURE_ADMIN_PASSWORD": self.password, server_address.VARIABLE: server_address.SQLITE}
+        environment = {**os.environ, **given}
         command = [sys.executable, "-P", "-m", "couture_workflow.cli", "run"]
         self.report(f"The workbench of the demo is at http://localhost:{self.port} in {self.home}")
         with self.home.with_name("console").open("wb") as console:

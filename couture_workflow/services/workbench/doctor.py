@@ -29,7 +29,7 @@ from couture_workflow.patches import guard as patch_guard
 from couture_workflow.services.archives import uploads as archive_uploads
 from couture_workflow.services.ldap import applied as ldap_applied
 from couture_workflow.services.ldap.document import PATH as LDAP_SETTINGS
-from couture_workflow.services.workbench import doctor_hadoop, doctor_kerberos
+from couture_workflow.services.workbench import doctor_hadoop, doctor_kerberos, doctor_models
 from couture_workflow.store import atomic, file_sets, pending_files
 from couture_workflow.store.blobs import CHUNK, LEFTOVER_AGE
 from couture_workflow.store.home import Store
@@ -49,7 +49,7 @@ _TOKEN = re.compile(rb"gAAAAA[\w-]{60,}={0,2}")
 class Finding:
     """Something that is not as it should be.
 
-    :param path: the file or folder at fault, or "patch", "keytab" or "Hadoop group" and the name of one.
+    :param path: the file or folder at fault, or which "patch", "keytab", "Hadoop group" or "model server".
     """
 
     path: Path | str
@@ -90,6 +90,11 @@ def check_patches() -> list[Finding]:
     return [
         Finding(f"patch {patch.name}", problem, patches.REMEDY) for patch, problem in patch_guard.misfits()
     ]
+
+
+def check_model_server() -> list[Finding]:
+    """Return a finding if the model server is a service of its own and does not answer."""
+    return [Finding(*each) for each in doctor_models.look()]
 
 
 def collect_garbage(store: Store, *, older_than: float = LEFTOVER_AGE) -> Garbage:

@@ -32,7 +32,15 @@ from couture_workflow.services.processes import private_folders
 from couture_workflow.services.processes import tree as process_tree
 from couture_workflow.services.runtimes import install as runtime_install
 from couture_workflow.services.runtimes import joined, system_packages
-from couture_workflow.services.workbench import checks, database, database_check, start, supervisor
+from couture_workflow.services.workbench import (
+    checks,
+    database,
+    database_check,
+    model_service,
+    server_address,
+    start,
+    supervisor,
+)
 from couture_workflow.services.workbench.airflow_settings import (
     Layout,
     environment,
@@ -40,6 +48,7 @@ from couture_workflow.services.workbench.airflow_settings import (
     use,
     write_config,
 )
+from couture_workflow.services.workbench.server_use import ServerUse
 from couture_workflow.store.home import Store
 
 Report = Callable[[str], None]
@@ -126,10 +135,12 @@ class _Workbench:
         self.password = ""
         self.steps = 1
         self.view = personal_view.of_environment(os.environ)
+        self.server: ServerUse | None = None
 
     def run(self, given: str | None, lock: int) -> int:
         """Prepare the home, run the services and end them."""
         variables = environment(self.layout, base=os.environ)
+        self._choose_database(variables)
         _ensure_runtimes(variables, self.report)
         joined.join(report=self.report, folder=Path(sys.prefix) / "runtimes")
         notebook_examples.place(self.layout.home)
@@ -160,16 +171,28 @@ class _Workbench:
             self._show_password()
             process_tree.end_all(grace=2.0)
 
+    def _choose_database(self, variables: dict[str, str]) -> None:
+        """Take the database that ``COUTURE_DATABASE`` names, or the one from before."""
+        before = server_address.of_home(self.layout)
+        address = server_address.wanted(self.layout, os.environ)
+        if address is not None:
+            self.server = ServerUse(self.layout, address)
+            self.server.begin()
+            variables |= address.variables
+        if before != address and (before is not None or self.layout.database.exists()):
+            name = before.shown if before else str(self.layout.database)
+            self.report(f"The database was {name} until now. It is left as it is; nothing of it is moved.")
+        server_address.keep(self.layout, address)
+
     def _prepare_database(self, given: str | None, variables: dict[str, str]) -> None:
-        if found := database_check.problem_at_start(self.layout):
-            raise StartError(f"The workbench cannot start. {found} {DOCTOR}")
         password = given or secrets.token_urlsafe(12)
-        if database.is_current(self.layout):
-            made = False
-        else:
-            verb = "migrating" if self.layout.database.exists() else "making"
-            with start.told(f"Step 1 of 2: {verb} the database in {self.layout.airflow}", self.report):
-                made = database.prepare(self.layout, environment=variables, password=password)
+        made = False
+        if step := self._database_step():
+            with start.told(f"Step 1 of 2: {step}", self.report):
+                if self.server:
+                    made = self.server.prepare(environment=variables, password=password)
+                else:
+                    made = database.prepare(self.layout, environment=variables, password=password)
             self.steps = 2
         if made:
             self.password = "" if given else password
@@ -178,21 +201,36 @@ class _Workbench:
         elif given:
             self.report(f"The user {database.ADMIN} exists: COUTURE_ADMIN_PASSWORD changes nothing.")
 
+    def _database_step(self) -> str:
+        """Return what has to be done with the database before the services start, in words."""
+        if self.server:
+            return self.server.step()
+        if found := database_check.problem_at_start(self.layout):
+            raise StartError(f"The workbench cannot start. {found} {DOCTOR}")
+        if database.is_current(self.layout):
+            return ""
+        verb = "migrating" if self.layout.database.exists() else "making"
+        return f"{verb} the database in {self.layout.airflow}"
+
     def _show_password(self) -> None:
         if self.password:
             self.report(f"User: {database.ADMIN}   Password: {self.password}   (shown only this once)")
             self.password = ""
 
     def _start_supervisor(self, variables: dict[str, str], lock: int) -> subprocess.Popen[bytes]:
+        home = self.layout.home
+        on_demand = model_service.on_demand_variables(home, variables)
         specification = supervisor.Specification(
-            services=commands(self.layout.home, variables),
+            services=commands(home, variables),
             log_folder=str(self.layout.logs),
             verbose=self.options.verbose,
+            database=self.server.address.text if self.server else "",
+            never_last=[model_service.NAME] if on_demand else [],
         )
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-m", supervisor.__name__],
             stdin=subprocess.PIPE,
-            env=variables,
+            env=variables | on_demand,
             cwd=self.layout.airflow,
             start_new_session=True,
             pass_fds=(lock,),
@@ -212,6 +250,8 @@ class _Workbench:
                 services.waiting_for(missing)
                 if ready := not missing:
                     self._show_ready()
+            if self.server:
+                self.server.claim.look(self.report)
             time.sleep(0.3)
         if code < 0:
             self.report(
@@ -233,6 +273,8 @@ class _Workbench:
         self.report(
             f"Home: {self.layout.home}   DAGs: {self.layout.home / 'dags.git'}   Logs: {self.layout.logs}"
         )
+        if self.server:
+            self.report(f"Database: {self.server.address.shown}")
         self.report("Press Ctrl-C to stop.")
         self.report("")
 
@@ -266,6 +308,8 @@ def commands(home: Path, variables: Mapping[str, str]) -> dict[str, list[str]]:
     }
     if variables.get(_HUB, "").strip():
         del found["jupyter"]  # people's servers are at a JupyterHub
+    if served := model_service.command(home, variables):
+        found[model_service.NAME] = served
     return found
 
 

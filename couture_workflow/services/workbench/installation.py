@@ -20,10 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-from couture_workflow.exceptions import CoutureError, SecretKeyError, StartError
+from couture_workflow.exceptions import CoutureError, InvalidError, SecretKeyError, StartError
 from couture_workflow.services.runtimes import installed
 from couture_workflow.services.runtimes.install import INSTALL_COMMAND
-from couture_workflow.services.workbench import checks, database_check
+from couture_workflow.services.workbench import checks, database_check, doctor_models, server_address
 from couture_workflow.services.workbench.airflow_settings import KEYS, Layout, local_address
 from couture_workflow.services.workbench.doctor import Finding
 from couture_workflow.store.home import RESTORE_PLAN, Store
@@ -55,8 +55,18 @@ def _check_embedded(layout: Layout) -> Iterator[Finding]:
     found = [*check_keys(layout)]
     yield from found
     keys = [] if found else [(layout.keys / "fernet_key").read_text(encoding="utf-8").strip()]
-    yield from database_check.check_file(layout, running=running, keys=keys)
+    try:
+        address = server_address.wanted(layout, os.environ)
+    except InvalidError as error:
+        yield Finding("database", str(error), "")
+    else:
+        if address is None:
+            yield from database_check.check_file(layout, running=running, keys=keys)
+        else:
+            yield from database_check.check_server(address, keys=keys)
     yield from check_port(layout, running=running)
+    if running:
+        yield from (Finding(*each) for each in doctor_models.look_at_own(layout))
 
 
 def _is_configured(store: Store) -> bool:
@@ -71,6 +81,15 @@ def _check_restore(store: Store) -> Iterator[Finding]:
     if (plan := store.root / RESTORE_PLAN).exists():
         remedy = "Type the same command again: couture-workflow restore FILE --replace finishes it."
         yield Finding(plan, "A restore was interrupted while it put everything in place.", remedy)
+
+
+def database_in_words(store: Store) -> str:
+    """Return which server has the database of an embedded workbench, "" for the file in its home."""
+    layout = Layout(store.root)
+    with contextlib.suppress(InvalidError):
+        if layout.config.is_file() and (address := server_address.wanted(layout, os.environ)):
+            return address.shown
+    return ""
 
 
 def is_running(layout: Layout) -> bool:
@@ -257,7 +276,8 @@ def _check_configured() -> Iterator[Finding]:
         with create_engine(url, poolclass=NullPool).connect() as connection:
 
             def ask(query: str) -> list[Any]:
-                return list(connection.execute(text(query)).all())
+                with connection.begin():  # PostgreSQL answers nothing more after one that failed
+                    return list(connection.execute(text(query)).all())
 
             yield from database_check.check_contents(ask, name=name, keys=keys)
             yield from _check_servers_clock(ask, url)
@@ -270,9 +290,12 @@ def _check_configured() -> Iterator[Finding]:
 
 
 def _check_servers_clock(ask: database_check.Ask, url: str) -> Iterator[Finding]:
-    if not url.startswith(("mysql", "mariadb")):
+    if url.startswith("postgres"):
+        (row,) = ask("SELECT EXTRACT(EPOCH FROM clock_timestamp())")
+    elif url.startswith(("mysql", "mariadb")):
+        (row,) = ask("SELECT UNIX_TIMESTAMP()")
+    else:
         return
-    (row,) = ask("SELECT UNIX_TIMESTAMP()")
     apart = abs(float(row[0]) - time.time())
     if apart > DRIFT:
         problem = f"The clock of its machine and the one of this machine are {apart:.0f} s apart."

@@ -26,6 +26,7 @@ from pathlib import Path
 import psutil
 
 from couture_workflow.services.processes import tree as process_tree
+from couture_workflow.services.workbench import server_address, server_database
 
 COLOURS = {
     "api-server": 35,
@@ -34,10 +35,15 @@ COLOURS = {
     "triggerer": 36,
     "dag-sync": 32,
     "jupyter": 95,
+    "serving": 94,
 }
 LOG_SIZE, LOG_COUNT = 10 * 2**20, 3
 TASK_GRACE, REPORT_GRACE, SERVICE_GRACE = 15.0, 15.0, 10.0
 STEADY = 60.0
+#: Seconds between two looks at a database that is away.
+DATABASE_LOOK = 2.0
+#: Seconds to the next start at most, of a service that does not end the workbench.
+LONGEST_PAUSE = 300.0
 #: Endings in the same way after which nobody tries again, and the seconds of life that make one another's.
 SAME, LONG = 4, 600.0
 MOST_SAID = 300
@@ -47,7 +53,9 @@ QUIET_LINE = re.compile(r"\[(info|debug) *\]|^(INFO|DEBUG)\b| (INFO|DEBUG) - ")
 #: start that only its authors can act on (Airflow's use of a property that Flask-AppBuilder deprecated).
 KNOWN_LINE = re.compile(r"\[(airflow\.)?task[.\]]|appbuilder\.app is deprecated")
 ERROR_LINE = re.compile(r"\[(error|critical) *\]|^(ERROR|CRITICAL)\b|^Traceback")
-LOUD_LINE = re.compile(r"\[(warning|error|critical) *\]|^(WARNING|ERROR|CRITICAL)\b|Traceback|Warning: ")
+LOUD_LINE = re.compile(
+    r"\[(warning|error|critical) *\]|^(NOTICE|WARNING|ERROR|CRITICAL)\b|Traceback|Warning: "
+)
 
 
 @dataclass(frozen=True)
@@ -58,12 +66,17 @@ class Specification:
     :param log_folder: folder of one log file per service.
     :param verbose: show every line on the console, not warnings and errors alone.
     :param restarts: how often in a row a service is started again.
+    :param database: address of the database server, "" if there is none; while it does not answer, no
+        service that ends is counted.
+    :param never_last: services that are started again for ever, because the others do not need them.
     """
 
     services: dict[str, list[str]]
     log_folder: str
     verbose: bool
     restarts: int = 5
+    database: str = field(default="", repr=False)
+    never_last: list[str] = field(default_factory=list)
 
     def dump(self) -> bytes:
         """Return the line."""
@@ -119,6 +132,8 @@ class Service:
     pump: threading.Thread | None = field(default=None, repr=False)
     said: str = ""
     way: tuple[int | None, str] | None = None
+    look: float = 0.0
+    waited: bool = False
     same: int = 0
 
     @property
@@ -160,6 +175,9 @@ class Supervisor:
         folder = Path(specification.log_folder)
         self.console = Console(verbose=specification.verbose)
         self.restarts = specification.restarts
+        self.database = server_address.parse(specification.database) if specification.database else None
+        self._away = False
+        self.never_last = frozenset(specification.never_last)
         self.log = _file_log("workbench", folder)
         self.services = [
             Service(name, command, _file_log(name, folder))
@@ -216,13 +234,16 @@ class Supervisor:
             if service.restarts and now - service.started > STEADY:
                 service.restarts = 0
             return True
+        if not service.due and self._waits_for_database(service, now):
+            return True
         if not service.due:
             service.note_end()
             code = service.process.returncode if service.process else None
-            if service.hopeless or service.restarts >= self.restarts:
+            too_often = service.hopeless or service.restarts >= self.restarts
+            if too_often and service.name not in self.never_last:
                 self.say(self._last_words(service, code))
                 return False
-            delay = 2.0**service.restarts
+            delay = min(2.0 ** min(service.restarts, 30), LONGEST_PAUSE)
             service.restarts += 1
             service.due = now + delay
             self.say(
@@ -232,6 +253,25 @@ class Supervisor:
         elif now >= service.due:
             self._start(service)
         return True
+
+    def _waits_for_database(self, service: Service, now: float) -> bool:
+        """Tell whether a service ended while the database is away: then it starts again when that is back."""
+        if self.database is None or now < service.look:
+            return self.database is not None
+        service.look = now + DATABASE_LOOK
+        away = not server_database.answers(self.database)
+        if away and not self._away:
+            self.say(f"The database {self.database.shown} does not answer; the services wait for it.")
+        if self._away and not away:
+            self.say(f"The database {self.database.shown} answers again.")
+        self._away = away
+        if away:
+            service.waited = True
+        elif service.waited:
+            service.waited, service.look = False, 0.0
+            self._start(service)
+            return True
+        return away
 
     def _last_words(self, service: Service, code: int | None) -> str:
         """Return the sentence with which the workbench stops."""

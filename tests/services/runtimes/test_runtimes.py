@@ -232,7 +232,7 @@ def test_the_shipped_pins_are_exact() -> None:
 
 def made_by(folder: Path, name: str, *, earlier: bool = False) -> None:
     """Make what the command leaves of a runtime: a complete folder of these or other pins, and a link."""
-    pins = install.PINS if name == "spark" else install.JUPYTER_PINS
+    pins = {"spark": install.PINS, "jupyter": install.JUPYTER_PINS, "serving": install.SERVING_PINS}[name]
     fingerprint = "0" * 12 if earlier else install._fingerprint(pins, sys.executable)
     whole = folder / f"{name}-{fingerprint}"
     whole.mkdir(parents=True)
@@ -265,6 +265,19 @@ def test_runtimes_of_an_earlier_version_are_noticed(
             made_by(tmp_path, name, earlier=how == "earlier")
 
     assert install.is_outdated(tmp_path) is outdated
+
+
+@pytest.mark.parametrize(("how", "outdated"), [("now", False), ("earlier", True), ("none", False)])
+def test_the_model_servers_runtime_is_kept_up_to_date_where_it_was_made(
+    tmp_path: Path, how: str, outdated: bool
+) -> None:
+    for name in ("spark", "jupyter"):
+        made_by(tmp_path, name)
+    if how != "none":
+        made_by(tmp_path, "serving", earlier=how == "earlier")
+
+    assert install.is_outdated(tmp_path) is outdated
+    assert install.has_serving(tmp_path) is (how != "none")
 
 
 def test_a_runtime_that_was_not_completed_is_outdated(tmp_path: Path) -> None:

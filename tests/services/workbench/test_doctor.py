@@ -242,3 +242,16 @@ def test_new_temporary_files_are_left_alone(filled: Store) -> None:
     assert findings(filled) == []
     assert doctor.collect_garbage(filled).paths == ()
     assert path.exists()
+
+
+def test_a_model_server_that_does_not_answer_is_named_unless_the_workbench_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__SERVING_URL", "http://serving.invalid:8501")
+    (finding,) = doctor.check_model_server()
+    monkeypatch.setenv("AIRFLOW__COUTURE_WORKFLOW__SERVING_URL", "http://127.0.0.1:9")
+
+    assert finding.path == "model server http://serving.invalid:8501"
+    assert finding.problem.startswith("The model server does not answer at http://serving.invalid:8501 (")
+    assert "docker compose up -d serving" in finding.remedy
+    assert doctor.check_model_server() == []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import signal
 import stat
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 
 from couture_workflow.services.workbench.airflow_settings import KEYS, Layout
 from couture_workflow.store.home import Store
+from tests.support.model_server import MODELS, python
 from tests.support.workbench import Workbench
 
 pytestmark = [pytest.mark.workbench, pytest.mark.slow]
@@ -109,6 +113,28 @@ def start_sleeper(workbench: Workbench, client: httpx.Client) -> str:
     return str(run["dag_run_id"])
 
 
+def upload_model(client: httpx.Client) -> None:
+    """Send a model; the workbench has no model server yet."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        tar.add(MODELS / "dense" / "1", "dense")
+    client.put("/api/models/tensorflow/dense", content=made.getvalue()).raise_for_status()
+
+
+def wait_until_the_model_answers(workbench: Workbench) -> None:
+    """Fail unless the workbench's own model server answers in time."""
+    address = f"http://127.0.0.1:{workbench.serving_port}/v1/models/dense/labels/stable:predict"
+    deadline = time.monotonic() + 120
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            answer = httpx.post(address, json={"instances": [[1.0, 2.0, 3.0, 4.0]]}, timeout=30)
+            if answer.status_code == 200:
+                assert answer.json().keys() == {"predictions"}
+                return
+        assert time.monotonic() < deadline, (workbench.home / "logs" / "serving.log").read_text()
+        time.sleep(0.2)
+
+
 def log_in(workbench: Workbench, password: str) -> httpx.Client:
     """Return a client of ``superadmin``."""
     answer = httpx.post(
@@ -122,6 +148,7 @@ def log_in(workbench: Workbench, password: str) -> httpx.Client:
 def test_a_workbench_ends_without_a_trace_and_starts_again_with_everything(
     make: Callable[..., Workbench],
 ) -> None:
+    python()
     workbench = make(variables={"COUTURE_ADMIN_PASSWORD": ""})
     workbench.start()
     first = workbench.console.read_text()
@@ -132,6 +159,8 @@ def test_a_workbench_ends_without_a_trace_and_starts_again_with_everything(
         assert_secrets_are_private(workbench)
         assert_home_is_its_owners(workbench)
         run_id = start_sleeper(workbench, client)
+        upload_model(client)
+        wait_until_the_model_answers(workbench)
     running = sleepers()
 
     # A terminal's Ctrl-C goes to the whole group of the command.
@@ -155,6 +184,7 @@ def test_a_workbench_ends_without_a_trace_and_starts_again_with_everything(
         path = f"/api/v2/dags/sleeper/dagRuns/{run_id}/taskInstances"
         assert [task["state"] for task in client.get(path).json()["task_instances"]] == ["failed"]
 
+    wait_until_the_model_answers(workbench)
     assert workbench.process is not None
     workbench.process.kill()
     workbench.process.wait()

@@ -110,6 +110,8 @@ def test_the_environment_carries_no_secret_and_no_stranger_s_settings(layout: La
         "COUTURE_HOME": str(layout.home),
         "AIRFLOW__CORE__PARALLELISM": "3",
     }
+    # Tasks that make environments find a Python, also on a machine that has none on its path.
+    assert found["PATH"].split(":") == ["/bin", str(Path(sys.executable).parent)]
     keys = [(layout.keys / name).read_text().strip() for name in KEYS]
     assert not [value for value in found.values() if any(key in value for key in [*keys, "a secret"])]
 

@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.exceptions import StartError
+from couture_workflow.services.models import waiting
 from couture_workflow.services.workbench import (
     airflow_settings,
     checks,
     database_check,
     embedded,
     installation,
+    model_service,
 )
 from couture_workflow.services.workbench.airflow_settings import Layout
 from couture_workflow.services.workbench.doctor import Finding
@@ -308,6 +310,21 @@ def test_a_running_workbench_must_answer_on_its_port(
 
     assert "nothing answers on its port" in finding.problem
     assert "api-server.log" in finding.remedy
+
+
+def test_why_a_running_workbench_has_no_model_server_is_named(
+    layout: Layout, listener: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow_settings.write_config(layout, host="127.0.0.1", port=listener, examples=False)
+    state = str(model_service.state_file(layout.home))
+    waiting.tell(state, waiting.FAILED, "It could not be installed.")
+    with checks.locked(layout):
+        (finding,) = findings(layout, monkeypatch)
+        waiting.tell(state, waiting.STARTED, "It is started.")
+        assert findings(layout, monkeypatch) == []
+
+    assert (finding.path, finding.problem) == ("model server", "It could not be installed.")
+    assert finding.remedy.endswith("serving.log tells more.")
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])

@@ -25,6 +25,7 @@ from couture_workflow.services.workbench.supervisor import Service, Specificatio
         pytest.param("2026-11-21T05:50:20Z [warning  ] Slow", False, True, id="warning"),
         pytest.param("2026-11-21T05:50:20Z [error    ] Broken", False, True, id="error"),
         pytest.param("2026-11-21T05:50:20Z [info     ] Fine again", True, False, id="info after an error"),
+        pytest.param("NOTICE It is installed", False, True, id="notice"),
         pytest.param("Traceback (most recent call last):", False, True, id="traceback"),
         pytest.param('  File "x.py", line 1', True, True, id="inside a traceback"),
         pytest.param('  File "x.py", line 1', False, False, id="indented text"),
@@ -40,11 +41,13 @@ def test_the_console_shows_warnings_errors_and_what_belongs_to_them(
 
 
 def start(
-    folder: Path, *, verbose: bool = False, restarts: int = 5, **services: str
+    folder: Path, *, verbose: bool = False, restarts: int = 5, never_last: str = "", **services: str
 ) -> subprocess.Popen[str]:
     """Run the supervisor over Python programs."""
     commands = {name: [sys.executable, "-u", "-c", code] for name, code in services.items()}
-    specification = Specification(commands, str(folder), verbose=verbose, restarts=restarts)
+    specification = Specification(
+        commands, str(folder), verbose=verbose, restarts=restarts, never_last=never_last.split()
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", supervisor.__name__],
         stdin=subprocess.PIPE,
@@ -85,6 +88,19 @@ def test_a_service_that_cannot_live_stops_all_with_a_sentence(tmp_path: Path) ->
         "workbench     | The one ended 2 times in a row (exit code 7), so the workbench stops. "
         f"couture-workflow doctor looks for the cause; its log tells more: {tmp_path / 'one.log'}\n"
     )
+
+
+@pytest.mark.slow
+def test_a_service_that_the_others_do_not_need_is_started_again_for_ever(tmp_path: Path) -> None:
+    process = start(tmp_path, restarts=0, never_last="one", one="raise SystemExit(7)")
+
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(3)]
+
+    assert [line.split("it starts again in ")[1].split(".")[0] for line in said] == ["1 s", "2 s", "4 s"]
+    assert process.poll() is None
+    process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 #: Ends each time with the same words but for the numbers.

@@ -105,6 +105,7 @@ def leftovers(home: Path) -> list[str]:
     ]
 
 
+@pytest.mark.always
 @pytest.mark.slow
 def test_everything_comes_back_in_a_new_home(template: Path, archive: Path, tmp_path: Path) -> None:
     done = couture("restore", archive, "--home", tmp_path / "nëw")
@@ -170,6 +171,7 @@ def test_every_command_has_the_keys_before_the_first_start(
     assert key in airflow.stdout, airflow.stderr
 
 
+@pytest.mark.always
 @pytest.mark.slow
 def test_a_home_that_is_not_empty_is_replaced_on_request_alone(home: Path, archive: Path) -> None:
     before = state(home)
@@ -219,6 +221,7 @@ def test_a_backup_through_standard_output_is_nothing_but_the_backup(home: Path, 
     assert state(tmp_path / "new") == state(home)
 
 
+@pytest.mark.always
 @pytest.mark.slow
 def test_keys_need_the_passphrase_that_they_were_encrypted_with(home: Path, tmp_path: Path) -> None:
     file, phrase = tmp_path / "b.tar.gz", tmp_path / "phrase"
@@ -277,6 +280,7 @@ def test_places_that_are_no_file_are_refused(home: Path, tmp_path: Path) -> None
     assert "There is no file" in missing.stderr
 
 
+@pytest.mark.always
 @pytest.mark.slow
 def test_a_running_workbench_is_not_replaced(home: Path, archive: Path) -> None:
     with (home / "workbench.lock").open("ab") as lock:
@@ -287,6 +291,7 @@ def test_a_running_workbench_is_not_replaced(home: Path, archive: Path) -> None:
     assert "A workbench runs on the home" in done.stderr
 
 
+@pytest.mark.always
 def test_a_damaged_backup_changes_nothing(home: Path, archive: Path, tmp_path: Path) -> None:
     before = state(home)
     content = bytearray(archive.read_bytes())
