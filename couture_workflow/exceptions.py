@@ -24,7 +24,9 @@ Every message names the thing, the rule that it breaks and the remedy; edges sho
     ├── RemoteError             a git remote cannot be reached or refuses
     ├── HadoopError             a cluster cannot be reached, or refuses
     ├── KerberosError           there is no ticket (``cause`` and ``remedy`` say why and what to do)
+    ├── MailError               a mail cannot be sent (``talk`` has what the server said)
     ├── EdaError                data cannot be read or profiled (``code`` for programs, ``field``)
+    ├── XComError               a value cannot be handed on from task to task, or is gone
     ├── StartError              the workbench cannot start (port in use, too little disk, ...)
     ├── DemoError               something in the demo is not as it must be
     ├── NotebookError           a notebook cannot be run, failed (last line: its error) or was killed
@@ -196,6 +198,19 @@ class KerberosError(CoutureError):
         self.remedy = remedy
 
 
+class MailError(CoutureError):
+    """A mail cannot be sent.
+
+    :param talk: what was said between us and the server, a line for each command and answer.
+    :param away: the server was not reached or fell silent: another mail would wait as long in vain.
+    """
+
+    def __init__(self, message: str, *, talk: Sequence[str] = (), away: bool = False) -> None:
+        super().__init__(message)
+        self.talk = tuple(talk)
+        self.away = away
+
+
 class EdaError(CoutureError):
     """Data cannot be read or profiled, or the process that does it was ended.
 
@@ -208,6 +223,18 @@ class EdaError(CoutureError):
     def __init__(self, message: str, *, code: str = "failed", field: str = "") -> None:
         super().__init__(message)
         self.code, self.field = code, field
+
+
+class XComError(CoutureError):
+    """A value cannot be handed on from one task to another, or is gone."""
+
+
+class ModelError(CoutureError):
+    """A trained model cannot be served."""
+
+
+class ModelServerError(ModelError):
+    """The model server does not answer, so nothing can be said of what it serves."""
 
 
 class StartError(CoutureError):

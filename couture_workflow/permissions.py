@@ -67,6 +67,8 @@ HADOOP_CONFIGURATION = "Hadoop Configuration"
 KERBEROS_CONFIGURATION = "Kerberos Configuration"
 LDAP_CONFIGURATION = "LDAP Configuration"
 EDA = "Exploratory Data Analysis"
+MODELS = "Trained Models"
+MAIL = "Mail"
 
 #: Resource -> actions that exist on it.
 RESOURCES: dict[str, tuple[str, ...]] = {
@@ -86,6 +88,8 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     KERBEROS_CONFIGURATION: (READ, EDIT),
     LDAP_CONFIGURATION: (READ, EDIT),
     EDA: (READ, CREATE, EDIT, DELETE),
+    MODELS: (READ, CREATE, EDIT, DELETE),
+    MAIL: (READ, EDIT),
 }
 
 HOOK = SharedSecret("the secret of the web hook")
@@ -113,6 +117,7 @@ ROLES: dict[str, tuple[Permission, ...]] = {
         Permission(READ, JUPYTER),
         *(Permission(action, NOTEBOOK_SCHEDULES) for action in (READ, CREATE, EDIT, DELETE)),
         *(Permission(action, EDA) for action in (READ, CREATE, EDIT, DELETE)),
+        *(Permission(action, MODELS) for action in (READ, CREATE, EDIT, DELETE)),
     ),
     DEPLOYER: (Permission(CREATE, DAG_IMPORTS),),
 }

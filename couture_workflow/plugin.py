@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
+
+#: What calls listeners in Airflow's services; a task has listeners of its own, and its process may have been
+#: forked off the scheduler.
+_OF_SERVICES = "airflow.listeners.listener"
+
+
+def model_path(reference: str) -> str:
+    """Return the path of a version of a trained model on this machine: its folder, or its file.
+
+    :param reference: ``name``, for the newest version, or ``name@3``.
+    """
+    from couture_workflow.services.models import jobs
+    from couture_workflow.store.home import Store
+
+    return str(jobs.path(Store.open(), reference))
 
 
 class CouturePlugin(AirflowPlugin):
     """The one plugin of this package."""
 
     name = "couture_workflow"
+    #: In templates: ``{{ macros.couture_workflow.model_path("penguins@3") }}``.
+    macros: list[Any] = [model_path]
 
     # Airflow makes an instance of this class; only the API server and `airflow plugins` read those below.
     # What they need is imported there: `tests/test_plugin.py` names what may be imported before.
@@ -33,6 +51,25 @@ class CouturePlugin(AirflowPlugin):
         from couture_workflow.web.personal.view import bar
 
         return [bar(view)]
+
+    @cached_property
+    def deadline_references(self) -> list[Any]:  # type: ignore[override]
+        """Return what deadlines of ours are counted from: processes read it that meet such a deadline."""
+        from couture_workflow.web.sla.due import IntervalEnd
+
+        return [IntervalEnd]
+
+    @property
+    def listeners(self) -> list[Any]:  # type: ignore[override]
+        """Return who hears what happens: in the scheduler the keeper of deadlines, where tasks run nobody.
+
+        Airflow leaves some of its short ways for tasks when anybody listens there.
+        """
+        if "airflow.jobs.scheduler_job_runner" not in sys.modules or not _is_asked_by(_OF_SERVICES):
+            return []
+        from couture_workflow.web.sla import ended
+
+        return [ended]
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
@@ -102,6 +139,14 @@ class CouturePlugin(AirflowPlugin):
             {"name": "Couture Workflow addresses", "middleware": AddressMiddleware},
             {"name": "Couture Workflow client address", "middleware": ClientAddressMiddleware},
         ]
+
+
+def _is_asked_by(module: str) -> bool:
+    """Tell whether what is run now was called from a module, however far away."""
+    frame: Any = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") != module:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _flask_app() -> Any:

@@ -1,7 +1,11 @@
-"""What Airflow reads of us as a provider: options and the database manager. Literals only."""
+"""What Airflow reads of us as a provider: options, types of connections, the database manager.
+
+Every process of Airflow imports this: literals only, and nothing is imported for them.
+"""
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import Any
 
 
@@ -120,9 +124,47 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "jupyter_hub_token": _option(
         "Token of the service that this installation is to the JupyterHub.", "", sensitive=True
     ),
+    "serving_url": _option(
+        "Address of the REST interface of the model server, which is asked what it serves.",
+        "http://127.0.0.1:8501",
+    ),
+    "serving_public_url": _option(
+        "The same address as people reach it, which pages show in lines to copy. Empty: serving_url.", ""
+    ),
+    "serving_grpc": _option(
+        "Host and port of the gRPC interface of the model server, as pages show it.", "127.0.0.1:8500"
+    ),
+    "serving_token_file": _option(
+        "File with the token that the model server wants with each request; empty: it wants none.", ""
+    ),
+    "serve_models": _option(
+        "Run the model server beside the embedded workbench's services, on ports 8500 and 8501 of 127.0.0.1: "
+        "``auto``, from the first model on and without ever ending the workbench; ``True``; or ``False``.",
+        "auto",
+    ),
     "status_poll_interval": _option(
         "Seconds between two looks at the state of a job that runs in cluster mode.", "1"
     ),
+    "smtp_host": _option(
+        "Mail server that all mails go through. Set here, it goes before what was saved on *Admin > Mail*. "
+        "Empty: what was saved there.",
+        "",
+        example="smtp.example.org",
+    ),
+    "smtp_port": _option(
+        "Port of the mail server. Empty: the usual one, 587 with STARTTLS, 465 with TLS, else 25.", ""
+    ),
+    "smtp_security": _option(
+        "How the connection to the mail server is encrypted: ``starttls``, ``tls`` (from the first byte on) "
+        "or ``none``.",
+        "starttls",
+    ),
+    "smtp_verify": _option("Refuse a mail server whose certificate this machine does not trust.", "True"),
+    "smtp_user": _option("Account to log in to the mail server with. Empty: no log-in.", ""),
+    "smtp_password": _option("Password of that account.", "", sensitive=True),
+    "smtp_from": _option("Address that mails come from.", "", example="Airflow <airflow@example.org>"),
+    "smtp_timeout": _option("Seconds to wait for an answer of the mail server.", "30"),
+    "sla_misses_kept": _option("Days for which misses of SLAs are kept, with their notes.", "365"),
     "eda_folders": _option(
         "Folders below which files may be sources of exploratory data analysis, separated by colons. Empty: "
         "none; files are uploaded.",
@@ -138,6 +180,98 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "statement is interrupted.",
         "3600",
     ),
+    "xcom_storage": _option(
+        "Where data frames and other large values between tasks are: the path of a folder, or an address "
+        "such as ``s3://bucket/folder``, ``webhdfs://namenode:9870/folder`` or ``redis://redis:6379/0``. "
+        "Empty: the folder ``xcoms`` of the home.",
+        "",
+        example="s3://bucket/xcoms",
+        sensitive=True,
+    ),
+    "xcom_connection": _option(
+        "Airflow's connection with the account of that storage. Empty: the account of the machine.",
+        "",
+        example="xcom_storage",
+    ),
+    "xcom_across_owners": _option(
+        "Let tasks read data frames and other large values of DAGs that have another owner.", "False"
+    ),
+    "xcom_database_limit": _option(
+        "Bytes up to which a value between tasks is in Airflow's database, as JSON, if it is no data frame. "
+        "Larger ones are beside the data frames.",
+        str(2**18),
+    ),
+    "xcom_preview_rows": _option(
+        "Rows of a data frame that people see in its place in Airflow. 0: none.", "5"
+    ),
+}
+
+_LOGIN = {"login": "A user that may only read", "password": "Kept by Airflow, encrypted"}
+
+#: Airflow's own package for a type of connection -> what its form shows where that package is not installed.
+CONNECTION_TYPES: dict[str, dict[str, Any]] = {
+    "apache-airflow-providers-postgres": {
+        "connection-type": "postgres",
+        "hook-class-name": "couture_workflow.hooks.PostgresqlHook",
+        "hook-name": "PostgreSQL",
+        "ui-field-behaviour": {
+            "hidden-fields": [],
+            "relabeling": {"schema": "Database"},
+            "placeholders": {"host": "db.example.org", "port": "5432", **_LOGIN},
+        },
+        "conn-fields": {
+            "sslmode": {
+                "label": "SSL mode",
+                "description": "How the connection is encrypted; nothing chosen: prefer.",
+                "schema": {
+                    "type": ["string", "null"],
+                    "enum": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+                },
+            },
+            "sslrootcert": {
+                "label": "SSL root certificate",
+                "description": "File that the server's certificate is checked with, on the machines of the "
+                "API server and of the workers.",
+                "schema": {"type": ["string", "null"]},
+            },
+        },
+    },
+    "apache-airflow-providers-mysql": {
+        "connection-type": "mysql",
+        "hook-class-name": "couture_workflow.hooks.MysqlHook",
+        "hook-name": "MySQL or MariaDB",
+        "ui-field-behaviour": {
+            "hidden-fields": [],
+            "relabeling": {"schema": "Database"},
+            "placeholders": {"host": "db.example.org", "port": "3306", **_LOGIN},
+        },
+        "conn-fields": {
+            "ssl_mode": {
+                "label": "SSL mode",
+                "description": 'How the connection is encrypted. Certificates stand in the key "ssl" of the '
+                'extra fields: {"ssl": {"ca": "/path/ca.pem"}}.',
+                "schema": {
+                    "type": ["string", "null"],
+                    "enum": ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"],
+                },
+            },
+            "unix_socket": {
+                "label": "Socket",
+                "description": "Path of the server's socket, instead of host and port.",
+                "schema": {"type": ["string", "null"]},
+            },
+        },
+    },
+    "apache-airflow-providers-sqlite": {
+        "connection-type": "sqlite",
+        "hook-class-name": "couture_workflow.hooks.SqliteHook",
+        "hook-name": "SQLite",
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema", "login", "password", "port", "extra"],
+            "relabeling": {"host": "Database file"},
+            "placeholders": {"host": "Absolute path, such as /data/sales.db"},
+        },
+    },
 }
 
 
@@ -148,6 +282,7 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Couture Workflow",
         "description": "A Spark and Hadoop workbench on Apache Airflow.",
         "db-managers": ["couture_workflow.web.roles.CoutureDBManager"],
+        "connection-types": [each for package, each in CONNECTION_TYPES.items() if not _installed(package)],
         "config": {
             "couture_workflow": {
                 "description": "Couture Workflow, the Spark and Hadoop workbench.",
@@ -155,3 +290,12 @@ def get_provider_info() -> dict[str, Any]:
             }
         },
     }
+
+
+def _installed(package: str) -> bool:
+    """Return whether Airflow finds a package, whose types of connections and hooks are the better ones."""
+    try:
+        metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

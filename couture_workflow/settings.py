@@ -17,6 +17,8 @@ USER_VARIABLE = "COUTURE_WORKFLOW_USER"
 #: Of the embedded workbench's SQLite: seconds to wait while another process writes. Its own 5 s are too few
 #: on a busy machine, where a call would end in "database is locked".
 SQLITE_CONNECT_ARGS = {"timeout": 30}
+#: What takes its place for a server while a home's ``airflow.cfg`` is still that of SQLite.
+SERVER_CONNECT_ARGS: dict[str, int] = {}
 
 
 def _text(option: str, fallback: str = "") -> str:
@@ -127,12 +129,45 @@ def max_notebook_files_size() -> int:
     return int(conf.getint(SECTION, "max_notebook_files_size", fallback=32 * 2**20))
 
 
-def mail_connection() -> str:
-    """Return the connection by which Airflow sends mails, "" if something else sends them."""
+def smtp_options() -> dict[str, str | bool]:
+    """Return what the options say of the mail server, "" for what they leave open; without the password."""
     from airflow.configuration import conf
 
-    own = "airflow.utils.email.send_email_smtp"
-    if (conf.get("email", "email_backend", fallback=own) or own) != own:
+    found: dict[str, str | bool] = {
+        name: _text(f"smtp_{name}") for name in ("host", "port", "security", "user", "timeout")
+    }
+    verify = bool(conf.getboolean(SECTION, "smtp_verify", fallback=True))
+    return {**found, "sender": _text("smtp_from"), "verify": verify}
+
+
+def smtp_password() -> str:
+    """Return the password of the mail server that the options name."""
+    from airflow.exceptions import AirflowConfigException
+
+    from couture_workflow.exceptions import MailError
+
+    try:
+        return _text("smtp_password")
+    except AirflowConfigException as error:
+        raise MailError(
+            "The password of the mail server cannot be read: the command that [couture_workflow] "
+            "smtp_password_cmd names failed. An administrator can run it to see why."
+        ) from error
+
+
+def mail_backend() -> str:
+    """Return the function that Airflow sends its mails with, as it is named in ``[email]``."""
+    from airflow.configuration import conf
+
+    return str(conf.get("email", "email_backend", fallback="") or "")
+
+
+def mail_connection() -> str:
+    """Return the connection that mails go by where no server is set, "" if something else sends them."""
+    from airflow.configuration import conf
+
+    own = ("", "airflow.utils.email.send_email_smtp", "couture_workflow.services.mail.backend.send_email")
+    if mail_backend() not in own:
         return ""
     return str(conf.get("email", "email_conn_id", fallback="") or "smtp_default")
 
@@ -224,6 +259,26 @@ def jupyter_walls() -> bool:
     return bool(conf.getboolean(SECTION, "jupyter_walls", fallback=True))
 
 
+def serving_url() -> str:
+    """Return the address of the model server's REST interface, without a slash at its end."""
+    return (_text("serving_url") or "http://127.0.0.1:8501").rstrip("/")
+
+
+def serving_public_url() -> str:
+    """Return the address of the model server's REST interface for people, without a slash at its end."""
+    return (_text("serving_public_url") or serving_url()).rstrip("/")
+
+
+def serving_grpc() -> str:
+    """Return host and port of the model server's gRPC interface."""
+    return _text("serving_grpc") or "127.0.0.1:8500"
+
+
+def serving_token_file() -> Path | None:
+    """Return the file with the token that the model server wants, None if it wants none."""
+    return Path(given).expanduser() if (given := _text("serving_token_file")) else None
+
+
 def eda_folders() -> tuple[Path, ...]:
     """Return the folders below which files may be sources of exploratory data analysis, none by default."""
     given = (each.strip() for each in _text("eda_folders").split(os.pathsep))
@@ -249,3 +304,51 @@ def eda_sql_seconds() -> int:
     from airflow.configuration import conf
 
     return max(1, int(conf.getint(SECTION, "eda_sql_seconds", fallback=3600)))
+
+
+def sla_misses_kept() -> int:
+    """Return the days for which misses of SLAs are kept, at least one."""
+    from airflow.configuration import conf
+
+    return max(1, int(conf.getint(SECTION, "sla_misses_kept", fallback=365)))
+
+
+def xcom_storage() -> str:
+    """Return where large values between tasks are: a folder or an address, "" for a folder of the home."""
+    from airflow.exceptions import AirflowConfigException
+
+    from couture_workflow.exceptions import XComError
+
+    try:
+        return _text("xcom_storage")
+    except AirflowConfigException as error:
+        raise XComError(
+            "The place of values between tasks cannot be read: the command that [couture_workflow] "
+            "xcom_storage_cmd names failed. An administrator can run it to see why."
+        ) from error
+
+
+def xcom_connection() -> str:
+    """Return the connection of Airflow that opens the storage of large values, "" for none."""
+    return _text("xcom_connection")
+
+
+def xcom_across_owners() -> bool:
+    """Tell whether a task may read large values of DAGs that have another owner."""
+    from airflow.configuration import conf
+
+    return bool(conf.getboolean(SECTION, "xcom_across_owners", fallback=False))
+
+
+def xcom_database_limit() -> int:
+    """Return the bytes up to which a value between tasks is in the database, if it is no data frame."""
+    from airflow.configuration import conf
+
+    return max(0, int(conf.getint(SECTION, "xcom_database_limit", fallback=2**18)))
+
+
+def xcom_preview_rows() -> int:
+    """Return how many rows of a data frame people see in its place, 0 for none."""
+    from airflow.configuration import conf
+
+    return max(0, int(conf.getint(SECTION, "xcom_preview_rows", fallback=5)))

@@ -37,15 +37,20 @@ _WRONG = "The user name or the password is wrong, or the token is not valid (any
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="Couture Workflow"'}
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
+#: Bytes of a body that FastAPI reads into memory and parses, where a route does not say otherwise.
+MOST_PARSED = 2**20
+
 _BASIC_SECONDS = 60.0
 _BASIC_ENTRIES = 1000
 
 
-def requires(permission: AnyPermission | SharedSecret) -> Any:
+def requires(permission: AnyPermission | SharedSecret, *, most: int = MOST_PARSED) -> Any:
     """Declare the permission of a route and get the caller: ``user: User = requires(Permission(READ, ...))``.
 
     ``Guard`` refuses whoever lacks it before FastAPI reads the body. An ``AirflowPermission`` is asked
     for the DAG in the path's ``dag_id``.
+
+    :param most: bytes of a body that FastAPI parses; a route that reads its body itself counts itself.
     """
 
     def caller(request: Request) -> BaseUser | None:
@@ -53,6 +58,7 @@ def requires(permission: AnyPermission | SharedSecret) -> Any:
         return user
 
     caller.permission = permission  # type: ignore[attr-defined]
+    caller.most = most  # type: ignore[attr-defined]
     return Depends(caller)
 
 
@@ -64,6 +70,14 @@ def declared(route: Any) -> AnyPermission | SharedSecret | None:
         if permission := getattr(dependency.call, "permission", None):
             return permission  # type: ignore[no-any-return]
     return None
+
+
+def _most(route: Any) -> int | None:
+    """Return the bytes that a body may have, None for a route that reads its body itself."""
+    if not isinstance(route, APIRoute) or route.body_field is None:
+        return None
+    found = (getattr(each.call, "most", None) for each in route.dependant.dependencies)
+    return next((most for most in found if most is not None), MOST_PARSED)
 
 
 class Guard:
@@ -79,21 +93,20 @@ class Guard:
             await self.app(scope, receive, send)
             return
         try:
-            await self._admit(scope)
+            route = await self._admit(scope)
         except HTTPException as error:
             response = refusal(error)
             await response(scope, receive, send)
             return
         user = scope.get(_USER_KEY)
         account = str(user.get_name()) if user else ""
-        await bodies.streamed(self.app, scope, receive, send, account=account)
+        await bodies.streamed(self.app, scope, receive, send, account=account, most=_most(route))
 
-    async def _admit(self, scope: Scope) -> None:
-        if any(
-            isinstance(declared(route), SharedSecret) and route.matches(scope)[0] is Match.FULL
-            for route in self._routes()
-        ):
-            return  # the route compares the secret before it does anything
+    async def _admit(self, scope: Scope) -> Any:
+        """Return the route that serves the call, None if there is none."""
+        for route in self._routes():
+            if isinstance(declared(route), SharedSecret) and route.matches(scope)[0] is Match.FULL:
+                return route  # it compares the secret before it does anything
         user = await _authenticate(Request(scope))
         if user is None:
             sent = b"authorization" in dict(scope["headers"])
@@ -103,7 +116,8 @@ class Guard:
             match, found = route.matches(scope)
             if match is Match.FULL:
                 await to_thread.run_sync(_authorise, user, route, found.get("path_params", {}))
-                return
+                return route
+        return None
 
 
 def refusal(error: HTTPException) -> Any:

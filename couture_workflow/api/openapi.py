@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,6 +16,12 @@ from couture_workflow.web.errors import STATUS
 from couture_workflow.web.paths import APIS
 
 PATH = "/openapi.json"
+
+#: Bytes, as a schema, and as the content of a body or of an answer.
+BINARY = {"type": "string", "format": "binary"}
+BINARY_CONTENT = {"application/octet-stream": {"schema": BINARY}}
+#: Content of a body that is a JSON object.
+OBJECT_CONTENT = {"application/json": {"schema": {"type": "object"}}}
 
 _SCHEMES = {
     "bearer": {
@@ -55,6 +61,15 @@ _REFUSALS = {
 }
 #: What FastAPI describes errors with; ours look otherwise.
 _FOREIGN = ("HTTPValidationError", "ValidationError")
+
+
+def body_of(content: Mapping[str, Any], *, description: str = "") -> dict[str, Any]:
+    """Return what the description of a route says of a body that it reads by itself.
+
+    :param content: media type -> schema.
+    """
+    told = {"description": description} if description else {}
+    return {"requestBody": {"required": True, **told, "content": dict(content)}}
 
 
 def add_description(app: FastAPI, noun: str) -> None:

@@ -7,6 +7,7 @@ Each module of this package holds some commands and their table ``COMMANDS``; a 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +19,12 @@ from couture_workflow.cli import (
     backup,
     container,
     dags,
+    dags_generate,
+    dags_reload,
     dags_sync,
+    dags_test,
     dags_upgrade,
+    models,
     spark,
     workbench,
 )
@@ -32,17 +37,21 @@ COMMANDS: dict[str, Command] = {
     **archives.COMMANDS,
     **auth.COMMANDS,
     **container.COMMANDS,
+    **dags_generate.COMMANDS,
     **dags.COMMANDS,
+    **dags_reload.COMMANDS,
     **dags_sync.COMMANDS,
+    **dags_test.COMMANDS,
     **dags_upgrade.COMMANDS,
     **spark.COMMANDS,
+    **models.COMMANDS,
 }
 
 #: First word of the commands that have two -> what they are about.
 GROUPS: dict[str, str] = {
     "auth": "How people log in, from the shell.",
     "container": "What the services of docker-compose.yml run beside Airflow.",
-    "dags": "Check, upgrade and synchronise DAG files.",
+    "dags": "Check, make, try out, upgrade and deliver DAG files.",
     "spark": "Check Spark jobs.",
 }
 
@@ -75,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = chosen.function(chosen)
     except CoutureError as error:
         sys.stderr.write(f"couture-workflow: {error}\n")
+        return 1
+    except BrokenPipeError:  # whoever reads the answer, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return 130

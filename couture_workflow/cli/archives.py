@@ -32,7 +32,8 @@ def export(arguments: argparse.Namespace) -> int:
     if target.is_dir():
         raise InvalidError(f"{target} is a folder. Name a file, such as {target / f'{noun}.tar.gz'}.")
     with contextlib.ExitStack() as stack:
-        if remote := _remote(arguments):
+        if arguments.url:
+            remote = remote_of(arguments)
             pieces = remote.download(noun, progress=stack.enter_context(_progress(f"Export of {noun}")))
         else:
             made = import_export.export(existing_store(arguments.home), noun)
@@ -105,9 +106,7 @@ def _import_here(arguments: argparse.Namespace) -> tuple[dict[str, Any], Couture
 def _import_there(arguments: argparse.Namespace) -> tuple[dict[str, Any], CoutureError | None]:
     from couture_workflow.services.archives import import_export
 
-    remote = _remote(arguments)
-    if remote is None:
-        raise InvalidError("The address of the workbench is missing. Add --url.")
+    remote = remote_of(arguments)
     choices = {
         "dry_run": arguments.dry_run,
         "on_conflict": arguments.on_conflict,
@@ -121,9 +120,8 @@ def _import_there(arguments: argparse.Namespace) -> tuple[dict[str, Any], Coutur
         )
 
 
-def _remote(arguments: argparse.Namespace) -> Remote | None:
-    if not arguments.url:
-        return None
+def remote_of(arguments: argparse.Namespace) -> Remote:
+    """Return the workbench elsewhere that the arguments ``THERE`` name."""
     from couture_workflow.services.archives.remote import Remote
 
     token = os.environ.get("COUTURE_TOKEN", "")
@@ -182,7 +180,8 @@ def _show(plan: Mapping[str, Any]) -> None:
 
 
 _NOUN = Option(("NOUN",), {"choices": NOUNS, "help": "configs, dependencies or dags"})
-_THERE = (
+#: How a workbench elsewhere is named.
+THERE = (
     Option(("--url",), {"metavar": "ADDRESS", "help": "a workbench elsewhere instead of a home"}),
     Option(("--user",), {"metavar": "NAME", "help": "account there; COUTURE_PASSWORD, or it is asked for"}),
 )
@@ -190,7 +189,7 @@ _THERE = (
 COMMANDS: dict[str, Command] = {
     "export": Command(
         export,
-        (_NOUN, Option(("FILE",), {"type": path, "help": "archive to write"}), HOME, *_THERE),
+        (_NOUN, Option(("FILE",), {"type": path, "help": "archive to write"}), HOME, *THERE),
     ),
     "import": Command(
         import_,
@@ -209,7 +208,7 @@ COMMANDS: dict[str, Command] = {
             Option(("--upgrade",), {"action": "store_true", "help": "rewrite DAGs of an older Airflow"}),
             Option(("--message",), {"default": "", "metavar": "TEXT", "help": "why; for the history"}),
             HOME,
-            *_THERE,
+            *THERE,
         ),
     ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from couture_workflow import __version__
@@ -47,8 +48,11 @@ def doctor(arguments: argparse.Namespace) -> int:
         _collect(existing_store(arguments.home))
     store = Store(embedded.existing_root(arguments.home))
     findings = [*service.check(store), *installation.check(store), *service.check_patches()]
+    findings += service.check_model_server()
     for finding in findings:
         report(str(finding))
+    if server := installation.database_in_words(store):
+        report(f"Its database: {server}")
     report(f"{store.root}: {len(findings)} problem(s) found." if findings else f"{store.root}: all is well.")
     return 1 if findings else 0
 
@@ -73,6 +77,39 @@ def _collect(store: Store) -> None:
         report(f"Removed the folders of {len(versions)} version(s) of the DAGs that no run needs.")
     if runs:
         report(f"Removed the outputs of {runs} run(s) of notebooks, as their tasks say what is kept.")
+    _collect_environments(store)
+    _collect_values()
+
+
+def _collect_environments(store: Store) -> None:
+    from couture_workflow.services.runtimes import task_environments
+
+    folder, since = store.root / "cache" / "environments", time.time() - task_environments.UNUSED
+    if not task_environments.unused(folder, since=since):
+        return
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from couture_workflow.web.runs import under_way
+
+    try:
+        began = under_way.since()
+    except SQLAlchemyError as error:
+        report(f"Environments of tasks were not looked at: {str(error).splitlines()[0]}")
+        return
+    # A task that is under way may use what nobody else has used since it began.
+    since = min(since, began.timestamp()) if began else since
+    if swept := task_environments.sweep(folder, since=since):
+        report(f"Removed {swept} environment(s) that no task has used for 30 days.")
+
+
+def _collect_values() -> None:
+    from couture_workflow.web.xcoms import keeping
+
+    try:
+        if values := keeping.sweep(whole=True):
+            report(f"Removed {values} value(s) between tasks that no run needs.")
+    except keeping.FAILURES as error:
+        report(f"Values between tasks were not looked at: {str(error).splitlines()[0]}")
 
 
 def install(arguments: argparse.Namespace) -> int:
@@ -81,7 +118,8 @@ def install(arguments: argparse.Namespace) -> int:
     from couture_workflow.services.runtimes.progress import Progress
 
     programs = system_packages.FOR_TESTS if arguments.tests else system_packages.FOR_RUNNING
-    progress = Progress(4 if arguments.tests else 3)
+    serving = arguments.serving or arguments.tests or install.has_serving()
+    progress = Progress(3 + bool(arguments.tests) + serving)
     try:
         with progress.step(system_packages.in_words(programs)):
             progress.doing("looking", result="all of it is there")
@@ -91,6 +129,8 @@ def install(arguments: argparse.Namespace) -> int:
                 python_ldap.install(progress, sys.executable)
         install.install_spark(progress=progress)
         install.install_jupyter(progress=progress)
+        if serving:
+            install.install_serving(progress=progress)
         joined.join(report=progress.report)
     except KeyboardInterrupt:
         progress.report(f"Stopped in {progress.name}. Type {install.INSTALL_COMMAND!r} to go on from there.")
@@ -157,6 +197,13 @@ COMMANDS: dict[str, Command] = {
     "install": Command(
         install,
         (
+            Option(
+                ("--serving",),
+                {
+                    "action": "store_true",
+                    "help": "also the runtime of the model server, which serve-models needs",
+                },
+            ),
             Option(
                 ("--tests",),
                 {

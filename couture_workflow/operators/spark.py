@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -11,10 +12,14 @@ from airflow.sdk import BaseOperator
 from couture_workflow.operators.links import RunDetailsLink, SparkUILink
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow.sdk import Context
 
+    from couture_workflow.services.spark.job_requests import Brought
     from couture_workflow.services.spark.jobs import JobRequest, Origin, SparkJob
     from couture_workflow.services.spark.tracking import Tracking
+    from couture_workflow.store.home import Store
 
 _LEVELS = {"WARN": "warning", "ERROR": "error", "FATAL": "error", "DEBUG": "debug", "TRACE": "debug"}
 
@@ -38,6 +43,8 @@ class CoutureSparkOperator(BaseOperator):
         page; None as a value removes one (templated)
     :param jars: uploaded dependencies in place of the page's jars (templated)
     :param py_files: uploaded dependencies in place of the page's py-files (templated)
+    :param models: trained models for driver and executors, such as ``["penguins@3"]``, which they find as
+        ``SparkFiles.get("penguins")`` (templated)
     :param hadoop_group: the Hadoop group that leads to the job's cluster, such as ``"reporting"``; None for
         the default group, False for none (templated)
     """
@@ -52,6 +59,7 @@ class CoutureSparkOperator(BaseOperator):
         "spark_configurations",
         "jars",
         "py_files",
+        "models",
         "hadoop_group",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -77,6 +85,7 @@ class CoutureSparkOperator(BaseOperator):
         spark_configurations: Mapping[str, object] | None = None,
         jars: Sequence[str] | str | None = None,
         py_files: Sequence[str] | str | None = None,
+        models: Sequence[str] | str | None = None,
         hadoop_group: str | bool | None = None,
         **kwargs: Any,
     ) -> None:
@@ -93,6 +102,7 @@ class CoutureSparkOperator(BaseOperator):
         self.spark_configurations = spark_configurations
         self.jars = jars
         self.py_files = py_files
+        self.models = models
         self.hadoop_group = hadoop_group
         self.tracking_url = ""
         self._job: SparkJob | None = None
@@ -140,6 +150,7 @@ class CoutureSparkOperator(BaseOperator):
             jars=_names(self.jars),
             py_files=_names(self.py_files),
             hadoop_group=_group(self.hadoop_group),
+            bring=_models(self.models),
             python=self.python_conf or None,
         )
 
@@ -203,6 +214,14 @@ def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
         return None
     parts = given.split(",") if isinstance(given, str) else given
     return tuple(name for part in parts if (name := str(part).strip()))
+
+
+def _models(given: Sequence[str] | str | None) -> Callable[[Store, Path], Brought] | None:
+    if not (references := _names(given)):
+        return None
+    from couture_workflow.services.models import jobs
+
+    return partial(jobs.bring, references)
 
 
 def _group(given: object) -> str | None:

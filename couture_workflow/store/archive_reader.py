@@ -59,14 +59,23 @@ class Archive:
     ignored: tuple[str, ...] = ()
 
 
-def read(source: BinaryIO, *, limits: Limits, visit: Visitor | None = None) -> Archive:
+def read(
+    source: BinaryIO,
+    *,
+    limits: Limits,
+    visit: Visitor | None = None,
+    gzipped: bool = True,
+    foreign: bool = False,
+) -> Archive:
     """Check an archive from start to end and return what it holds, or raise ``ArchiveError``.
 
+    :param gzipped: whether it is a gzip tar, or a plain one.
+    :param foreign: it is of another program: names have any printable characters, and none is a manifest.
     :param visit: is called for each file, in the archive's order, before the archive as a whole is known to
         be sound; it need not read the content to its end.
     """
-    unpacked = Unpacked(source, limits)
-    reading = _Reading(unpacked, limits, visit)
+    unpacked = Unpacked(source, limits, gzipped=gzipped)
+    reading = _Reading(unpacked, limits, visit, foreign)
     try:
         with tarfile.open(fileobj=unpacked, mode="r:", errorlevel=2) as tar:
             while (header := tar.next()) is not None:
@@ -89,6 +98,7 @@ class _Reading:
     unpacked: Unpacked
     limits: Limits
     visit: Visitor | None
+    foreign: bool = False
     count: int = 0
     members: list[Member] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
@@ -114,7 +124,7 @@ class _Reading:
         if header.size > self.limits.size:
             raise self.unpacked.too_large()
         content = self.unpacked.content(header.size)
-        if path == MANIFEST:
+        if path == MANIFEST and not self.foreign:
             self._keep_manifest(header, content)
         else:
             self._add_file(self._checked(path), content)
@@ -137,7 +147,8 @@ class _Reading:
 
     def _checked(self, path: str) -> str:
         """Return the path in composed form; refuse one that breaks the rule or meets another one."""
-        path = _checked_path(path, pushed=self.manifest is not None and self.manifest.noun == "dags")
+        pushed = self.manifest is not None and self.manifest.noun == "dags"
+        path = _checked_path(path, pushed=pushed or self.foreign)
         key = _folded(path)
         if (other := self.seen.get(key)) is not None:
             twice = "twice" if other == path else f"and {quote(other)}: names must differ in more than case"

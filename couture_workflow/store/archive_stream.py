@@ -49,11 +49,14 @@ def broken(why: str) -> ArchiveError:
 
 
 class Unpacked(io.RawIOBase):
-    """The tar as a file."""
+    """The tar as a file.
 
-    def __init__(self, source: BinaryIO, limits: Limits) -> None:
+    :param gzipped: whether it comes in a gzip.
+    """
+
+    def __init__(self, source: BinaryIO, limits: Limits, *, gzipped: bool = True) -> None:
         self._packed = _Counted(source)
-        self._gzip = gzip.GzipFile(fileobj=self._packed, mode="rb")
+        self._gzip = gzip.GzipFile(fileobj=self._packed, mode="rb") if gzipped else self._packed
         self._limits = limits
         self._position = 0
         self._header = b""

@@ -55,6 +55,7 @@ class Store:
         self.dependencies = Files(root / "files", "dependencies")
         self.artifacts = Files(root / "files", "artifacts")
         self.data = Files(root / "files", "data")
+        self.models = Files(root / "files", "models")
         self.secrets = Secrets(root / "secrets", secret_key)
         self.runs = root / "runs"
         self.outputs = root / "outputs"
@@ -86,7 +87,7 @@ class Store:
     @property
     def kinds(self) -> tuple[Files, ...]:
         """Every kind of file."""
-        return (self.dependencies, self.artifacts, self.data)
+        return (self.dependencies, self.artifacts, self.data, self.models)
 
     @property
     def repositories(self) -> tuple[Repository, ...]:

@@ -18,7 +18,7 @@ from couture_workflow.store import atomic
 from couture_workflow.store.blobs import is_sha256
 
 #: Every kind of file, in the order in which locks are taken.
-KINDS = ("dependencies", "artifacts", "data")
+KINDS = ("dependencies", "artifacts", "data", "models")
 
 SUFFIX = ".json"
 #: Folder of the manifests of deleted files, below that of the kind.

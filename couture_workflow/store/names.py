@@ -75,7 +75,7 @@ def check_pushed_path(path: str) -> str:
         return path
     raise InvalidNameError(
         f"The path {quote(path)} is refused: control characters, .. and .git are not allowed in it. Rename "
-        "the file in git.",
+        "the file where it comes from.",
         field="path",
     )
 

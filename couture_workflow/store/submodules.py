@@ -121,6 +121,11 @@ def contents(parts: Iterable[Part], paths: Collection[str] | None = None) -> Ite
                 yield f"{part.prefix}{entry.path}", entry.mode, content
 
 
+def folders_of(text: str) -> tuple[str, ...]:
+    """Return the folders that a ``.gitmodules`` file names."""
+    return tuple(_addresses(text))
+
+
 def _below(
     git: Git,
     commit: str,

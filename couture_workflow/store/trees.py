@@ -5,11 +5,12 @@ Each question takes one git process, however many files there are.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from couture_workflow.exceptions import InvalidError
+from couture_workflow.exceptions import InvalidError, InvalidNameError
 from couture_workflow.store.git_process import Git
 from couture_workflow.store.names import quote
 
@@ -18,6 +19,9 @@ FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
 
 #: Seconds after which a search is given up.
 SEARCH_TIMEOUT = 20.0
+
+#: Names that git never makes and that would lead elsewhere when the tree is written to a disk.
+_ELSEWHERE = re.compile(rb"(?:^|/)(?:\.|\.\.|\.git|)(?:/|$)", re.IGNORECASE)
 
 #: From so many contents on one process for all is faster than one for each.
 _MANY = 6
@@ -49,11 +53,20 @@ class Match:
 
 
 def entries(git: Git, commit: str, *, sizes: bool = True) -> tuple[Entry, ...]:
-    """Return every entry of a commit's tree, folders aside, in git's order."""
+    """Return every entry of a commit's tree, folders aside, in git's order.
+
+    Raises ``InvalidNameError`` for a tree that was made by hand to lead out of its folder.
+    """
     found = []
     for record in git.run("ls-tree", "-r", *(("-l",) if sizes else ()), "-z", commit).split(b"\0"):
         if record:
             fields, _, path = record.partition(b"\t")
+            if _ELSEWHERE.search(path):
+                shown = quote(path.decode("utf-8", "backslashreplace"))
+                raise InvalidNameError(
+                    f"The commit {commit[:12]} has the path {shown}, which leads out of the repository or to "
+                    "git's own files. Remove it there."
+                )
             mode, _, blob, *size = fields.decode().split()
             length = int(size[0]) if size and size[0].isdigit() else 0
             found.append(Entry(path.decode("utf-8", "surrogateescape"), mode, blob, length))

@@ -22,6 +22,8 @@ from couture_workflow.views.jupyter.lab import JupyterNotebookPage
 from couture_workflow.views.jupyter.servers import JupyterServersPage
 from couture_workflow.views.kerberos.configuration import KerberosConfigurationPage
 from couture_workflow.views.ldap.configuration import LdapConfigurationPage
+from couture_workflow.views.mail.settings import MailPage
+from couture_workflow.views.models.trained import TrainedModelsPage
 from couture_workflow.views.review.review import DagReviewPage
 from couture_workflow.views.runs.compare import CompareRunsPage
 from couture_workflow.views.runs.details import RunsPage
@@ -29,6 +31,7 @@ from couture_workflow.views.runs.listing import RunListPage
 from couture_workflow.views.runs.output import RunOutputPage
 from couture_workflow.views.runs.zoom import ZoomPage
 from couture_workflow.views.schedules.pages import NotebookSchedulesPage
+from couture_workflow.views.sla.misses import SlaMissesPage
 from couture_workflow.views.spark.configuration import SparkConfigurationPage
 
 PAGES: tuple[type[CouturePage], ...] = (
@@ -50,11 +53,14 @@ PAGES: tuple[type[CouturePage], ...] = (
     EdaHistoryPage,
     EdaComparePage,
     EdaReportPage,
+    TrainedModelsPage,
     HadoopConfigurationPage,
     ImportExportPage,
     KerberosConfigurationPage,
     LdapConfigurationPage,
+    MailPage,
     RunListPage,
+    SlaMissesPage,
     RunsPage,
     RunOutputPage,
     CompareRunsPage,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote as percent_encode
+from urllib.parse import urlencode
 
-from flask import Response, g, request
+from flask import Response, g, request, url_for
 from flask_appbuilder import BaseView
 from flask_appbuilder import expose as fab_expose
 
@@ -72,6 +73,12 @@ def number_asked(name: str, default: Default, *, least: int = 0) -> int | Defaul
     """Return a number of the address, within what git and databases count with; else the default."""
     found = request.args.get(name, type=int)
     return default if found is None else min(max(found, least), LARGEST)
+
+
+def address_of(endpoint: str, given: Mapping[str, Any], **news: Any) -> str:
+    """Return the address of a page with what it was asked for and other values; an empty one is left out."""
+    values = {name: value for name, value in {**given, **news}.items() if value}
+    return url_for(endpoint) + (f"?{urlencode(values)}" if values else "")
 
 
 def sent() -> dict[str, Any]:

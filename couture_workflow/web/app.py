@@ -18,6 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from couture_workflow.services.dags.uploads import MOST_SENT
 from couture_workflow.web import bodies
 from couture_workflow.web.assets import Assets
+from couture_workflow.web.models.background import background
 from couture_workflow.web.paths import ASSETS
 from couture_workflow.web.roles import seed_roles
 from couture_workflow.web.security import user_of_token
@@ -69,9 +70,14 @@ async def _nothing() -> Message:
 
 @asynccontextmanager
 async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """Seed the roles at start-up; Airflow enters this for every mounted FastAPI application."""
+    """Seed the roles at start-up, work on uploads of models; Airflow enters this for every application."""
     await to_thread.run_sync(seed_roles)
-    yield
+    models = background()
+    models.start()
+    try:
+        yield
+    finally:
+        models.stop()
 
 
 def pages_app(make_flask_app: Callable[[], Any]) -> FastAPI:

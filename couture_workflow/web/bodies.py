@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from couture_workflow.exceptions import TooLargeError
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.errors import plain
 from couture_workflow.web.paths import is_ours, route_path
@@ -35,6 +37,11 @@ MOST_HELD = 256 * 2**20
 
 #: Bytes of a body that is small enough to wait for without being counted: nobody can keep others from these.
 SMALL = 64 * 2**10
+
+#: Values of a JSON body that is parsed at once, told by its commas and brackets: 1 MiB can hold 350,000, and
+#: to refuse each of these takes the event loop two seconds.
+MOST_VALUES = 60_000
+_MARKS = (b",", b"[", b"{")
 
 _IN_MEMORY = 2**20
 _PIECE = 2**18
@@ -68,6 +75,22 @@ def announced(scope: Scope) -> int:
     """Return the bytes that a request announces, 0 if it does not tell."""
     length = dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
+
+
+async def read(request: Request, *, most: int, refusal: str) -> bytes:
+    """Return the body of a request, or raise ``TooLargeError`` as soon as it is known to be larger.
+
+    :param most: bytes.
+    :param refusal: the sentence of the error.
+    """
+    content = bytearray()
+    if announced(request.scope) > most:
+        raise TooLargeError(refusal)
+    async for piece in request.stream():
+        content += piece
+        if len(content) > most:
+            raise TooLargeError(refusal)
+    return bytes(content)
 
 
 def _is_small(scope: Scope) -> bool:
@@ -112,6 +135,7 @@ class Paced:
     The application behind it is told that the caller is gone, and what it still answers is dropped.
 
     :param most: bytes, None: whoever reads it counts.
+    :param values: of JSON, None: whoever reads it counts.
     """
 
     def __init__(
@@ -121,13 +145,14 @@ class Paced:
         send: Send,
         *,
         most: int | None = None,
+        values: int | None = None,
         grace: float = GRACE,
         rate: float = RATE,
     ) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._most, self._grace, self._rate = most, grace, rate
+        self._most, self._values, self._grace, self._rate = most, values, grace, rate
         self._waited = 0.0
-        self._size = 0
+        self._size = self._marks = 0
         self._started = False
         self.whole = False
         self.refused = False
@@ -146,11 +171,22 @@ class Paced:
                 f"bring {self._rate} bytes for each second more. Nothing was stored; send it again.",
             ) from None
         self._waited += loop.time() - began
-        self._size += len(message.get("body", b""))
-        if self._most is not None and self._size > self._most:
-            raise too_large(self._most)
+        self._count(message.get("body", b""))
         self.whole = message["type"] != "http.request" or not message.get("more_body", False)
         return message
+
+    def _count(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._most is not None and self._size > self._most:
+            raise too_large(self._most)
+        if self._values is not None:
+            self._marks += sum(map(piece.count, _MARKS))
+            if self._marks > self._values:
+                raise Refusal(
+                    413,
+                    f"A body for this address has at most {self._values:,} commas and brackets. Send less "
+                    "at once.",
+                )
 
     async def receive(self) -> Message:
         """Return the next message, as ASGI has it."""
@@ -187,7 +223,7 @@ async def streamed(
 ) -> None:
     """Let an application read a body as it arrives; it counts as under way until it is whole.
 
-    :param most: bytes, None: the application counts.
+    :param most: bytes of a body that the application parses as JSON, None: it reads and counts by itself.
     """
     if not has_body(scope):
         await app(scope, receive, send)
@@ -201,7 +237,8 @@ async def streamed(
     except Refusal as refusal:
         await refusal.answer(scope, receive, send)
         return
-    paced = Paced(scope, receive, send, most=most)
+    values = None if most is None else MOST_VALUES
+    paced = Paced(scope, receive, send, most=most, values=values)
 
     async def following() -> Message:
         nonlocal held

@@ -23,7 +23,10 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.RemoteError: (502, "remote"),
     errors.HadoopError: (502, "hadoop"),
     errors.KerberosError: (502, "kerberos"),
+    errors.MailError: (502, "mail"),
     errors.EdaError: (422, "eda"),
+    errors.ModelServerError: (503, "model_server"),
+    errors.ModelError: (422, "model"),
     errors.JupyterError: (503, "jupyter"),
     errors.RuntimeMissingError: (500, "runtime_missing"),
     errors.SecretKeyError: (500, "secret_key"),
@@ -41,7 +44,8 @@ PLAIN: dict[int, tuple[str, str, str]] = {
     401: (
         "not_authenticated",
         "You are not logged in",
-        "Your session has ended, or you have not logged in yet.",
+        "Your session has ended, or you have not logged in yet. Log in (in another tab if something of this "
+        "page is not saved yet), then try again.",
     ),
     403: (
         "not_allowed",
@@ -92,7 +96,7 @@ def describe(error: errors.CoutureError) -> Report:
     status, code = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     extra = {
         name: list(value) if isinstance(value, tuple) else value
-        for name in ("field", "member", "users", "paths", "base", "theirs", "problems")
+        for name in ("field", "member", "users", "paths", "base", "theirs", "problems", "talk")
         if (value := getattr(error, name, None))
     }
     return Report(status, code, PLAIN[status][1], str(error), extra)

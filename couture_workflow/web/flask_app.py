@@ -118,10 +118,17 @@ def _caller() -> Any:
 
 
 def _bind_account() -> None:
-    """Put the account on the request; what another account left in the browser's session is dropped."""
+    """Put the account on the request; what another account left in the browser's session is dropped.
+
+    A request of nobody drops the messages alone: who logs in again, as the same person, can save what an open
+    page still holds.
+    """
     user = _caller()
     g.user = user or Anonymous()
-    account = user.get_id() if user else None
+    if user is None:
+        session.pop("_flashes", None)
+        return
+    account = user.get_id()
     if session.get("account") != account:
         session.clear()
         session["account"] = account

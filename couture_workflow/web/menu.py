@@ -17,6 +17,8 @@ from couture_workflow.permissions import (
     JUPYTER,
     KERBEROS_CONFIGURATION,
     LDAP_CONFIGURATION,
+    MAIL,
+    MODELS,
     NOTEBOOK_SCHEDULES,
     SPARK_CONFIGURATION,
     SPARK_DEPENDENCIES,
@@ -52,9 +54,12 @@ def entries() -> list[dict[str, Any]]:
         _framed("Jupyter Servers", "jupyter-servers", JUPYTER, **{paths.NAV_ACTION: EDIT}),
         _framed("Notebook Schedules", "notebook-schedules", NOTEBOOK_SCHEDULES),
         _framed("Exploratory Data Analysis", "exploratory-data-analysis", EDA),
+        _framed("Trained Models", "trained-models", MODELS),
         _entry("LDAP Configuration", "ldap-configuration", LDAP_CONFIGURATION, "ldap", category="admin"),
+        _entry("Mail", "mail", MAIL, "mail", category="admin"),
         # Who may open the hub finds it there; the others may read runs too.
         _entry("Spark Jobs and Notebooks", "runs", paths.NAV_OUTSIDE_HUB, "runs", category="browse"),
+        _entry("SLA Misses", "sla-misses", paths.NAV_READS_RUNS, "sla", category="browse"),
         _entry(
             "Edit",
             "edit-dag",

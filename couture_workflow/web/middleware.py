@@ -27,6 +27,8 @@ from couture_workflow.web.jupyter.proxy import proxy as jupyter_proxy
 from couture_workflow.web.paths import is_ours, route_path
 from couture_workflow.web.runs import children as child_runs
 from couture_workflow.web.security import user_of_request
+from couture_workflow.web.sla import keeper as slas
+from couture_workflow.web.xcoms import keeping as xcoms
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class StartMiddleware:
             await self.app(scope, receive, send)
             return
 
-        keeper = child_runs.Keeper()
+        keepers = (child_runs.Keeper(), slas.Keeper(), xcoms.Keeper())
 
         async def started(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
@@ -96,9 +98,11 @@ class StartMiddleware:
                 await to_thread.run_sync(partial(selftest.run, root, entries=self._entries))
                 shared = private_folders.shared_place(settings.home())
                 await to_thread.run_sync(private_folders.sweep_private_folders, shared)
-                keeper.start()
+                for keeper in keepers:
+                    keeper.start()
             elif message["type"] == "lifespan.shutdown.complete":
-                await to_thread.run_sync(keeper.stop)
+                for keeper in keepers:
+                    await to_thread.run_sync(keeper.stop)
             await send(message)
 
         await self.app(scope, receive, started)

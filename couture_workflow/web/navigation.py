@@ -16,7 +16,14 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 
 from couture_workflow.permissions import DEVELOPER_HUB, METHODS, READ, RUNS, Permission
-from couture_workflow.web.paths import NAV_ACTION, NAV_EVERYBODY, NAV_OUTSIDE_HUB, NAV_RESOURCE, PAGES
+from couture_workflow.web.paths import (
+    NAV_ACTION,
+    NAV_EVERYBODY,
+    NAV_OUTSIDE_HUB,
+    NAV_READS_RUNS,
+    NAV_RESOURCE,
+    PAGES,
+)
 from couture_workflow.web.security import allowed
 
 log = logging.getLogger(__name__)
@@ -96,6 +103,8 @@ def _may_open(entry: dict[str, Any], user: BaseUser | None) -> bool:
         return not _closed and user is not None
     if resource == NAV_OUTSIDE_HUB:
         return not _closed and allowed(user, RUNS) and not allowed(user, Permission(READ, DEVELOPER_HUB))
+    if resource == NAV_READS_RUNS:
+        return not _closed and allowed(user, RUNS)
     action = entry.get(NAV_ACTION, READ)
     if not isinstance(resource, str) or action not in METHODS:
         return False

@@ -20,6 +20,9 @@ APIS["kerberos"] = "/api/kerberos"
 APIS["git_remote"] = "/api/git-remote"
 APIS["ldap"] = "/api/ldap"
 APIS["eda"] = "/api/eda"
+APIS["models"] = "/api/models"
+APIS["mail"] = "/api/mail"
+APIS["sla"] = "/api/sla"
 
 #: Prefix of people's own JupyterLab: their server's addresses are below ``/jupyter/<folder>/``.
 JUPYTER = "/jupyter"
@@ -47,3 +50,6 @@ def route_path(scope: Mapping[str, Any]) -> str:
 
 #: In its place: the entry is for accounts that may read runs but not open the hub, which leads there too.
 NAV_OUTSIDE_HUB = "-"
+
+#: In its place: the entry is for accounts that may read the runs of any DAG.
+NAV_READS_RUNS = "~"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from couture_workflow.api.archives.upload import receive_archive
 from couture_workflow.api.auth import User, requires
+from couture_workflow.api.openapi import BINARY, body_of
 from couture_workflow.exceptions import ConflictError, CoutureError, GateError, InvalidError
 from couture_workflow.services.archives import import_export as service
 from couture_workflow.services.archives import uploads as archive_uploads
@@ -24,27 +25,23 @@ from couture_workflow.web.errors import describe
 from couture_workflow.web.state import store
 
 _PIECE = 2**18
-_BINARY = {"type": "string", "format": "binary"}
 
 #: For OpenAPI: the routes read the body themselves, so that it is streamed.
-BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "The archive, as a form (curl --form sources=@x.tar.gz) or as the body itself.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["sources"],
-                    "properties": {"sources": {**_BINARY, "description": "A gzip tar."}},
-                }
-            },
-            "application/gzip": {"schema": _BINARY},
+BODY = body_of(
+    {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["sources"],
+                "properties": {"sources": {**BINARY, "description": "A gzip tar."}},
+            }
         },
-    }
-}
+        "application/gzip": {"schema": BINARY},
+    },
+    description="The archive, as a form (curl --form sources=@x.tar.gz) or as the body itself.",
+)
 _EXPORTED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "A gzip tar.", "content": {"application/gzip": {"schema": _BINARY}}},
+    200: {"description": "A gzip tar.", "content": {"application/gzip": {"schema": BINARY}}},
     304: {"description": "Nothing changed since the version that If-None-Match names."},
 }
 

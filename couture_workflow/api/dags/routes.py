@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, Field
 
 from couture_workflow.api.auth import User, requires
+from couture_workflow.api.dags.body import DagWrite, dag_write
+from couture_workflow.api.if_match import conflict, tag_of
+from couture_workflow.api.openapi import body_of
 from couture_workflow.exceptions import ConflictError, InvalidError, NotFoundError
 from couture_workflow.permissions import CREATE, DAG_FILES, DELETE, READ, Permission
 from couture_workflow.services.dags import repository as dag_repository
@@ -17,7 +20,6 @@ from couture_workflow.services.saving.save import Saved
 from couture_workflow.store.names import quote
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.dags.saving import save_dags
-from couture_workflow.web.errors import describe
 from couture_workflow.web.state import store
 
 router = APIRouter()
@@ -30,6 +32,8 @@ _IF_MATCH = Header(
     description="ETag of the content that was read: refused with 412 if it is another one now."
 )
 IfMatch = Annotated[str | None, _IF_MATCH]
+Sent = Annotated[DagWrite, Depends(dag_write)]
+_BODY = body_of({"application/json": {"schema": DagWrite.model_json_schema()}})
 Override = Annotated[bool, Query(description="Save in spite of errors that the save gate finds.")]
 
 
@@ -55,14 +59,6 @@ class DagContent(DagFileModel):
     commit: str | None = Field(description="The version that it was read from.")
     content: str = Field(description="The content.")
     encoding: str = Field(description="utf-8, or base64 for what is no text.")
-
-
-class DagWrite(BaseModel):
-    """What to save."""
-
-    content: str = Field(description="The whole new content.")
-    encoding: Literal["utf-8", "base64"] = Field("utf-8", description="How the content is written.")
-    message: str = Field("", max_length=2000, description="Why; for the history.")
 
 
 class DagSaved(BaseModel):
@@ -94,9 +90,9 @@ def read_file(path: str, _user: Reader) -> JSONResponse:
     return JSONResponse(body.model_dump(), headers={"ETag": f'"{file.blob}"'})
 
 
-@router.put("/files/{path:path}", response_model=DagSaved)
+@router.put("/files/{path:path}", response_model=DagSaved, openapi_extra=_BODY)
 def save_file(
-    path: str, body: DagWrite, user: Writer, if_match: IfMatch = None, override: Override = False
+    path: str, body: Sent, user: Writer, if_match: IfMatch = None, override: Override = False
 ) -> JSONResponse:
     """Save one file through the save gate; to change a file that exists needs can edit too."""
     (path,) = store().dags.checked({path: _content(body)})
@@ -128,14 +124,14 @@ def _save(
             wrong = error
         else:
             return _saved(saved)
-    return JSONResponse(describe(wrong).json(), status_code=412 if if_match else 409)
+    return conflict(wrong, if_match)
 
 
 def _mismatch(path: str, head: str | None, if_match: str | None) -> ConflictError | None:
     """Return why what If-Match names is not there, None if it is or nothing is named."""
     if if_match is None:
         return None
-    wanted = if_match.strip().removeprefix("W/").strip('"')
+    wanted = tag_of(if_match)
     present = next((file.blob for file in _files(head) if file.path == path), "")
     if (wanted == "*" and present) or (wanted and wanted == present):
         return None

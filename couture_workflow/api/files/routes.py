@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 
 from couture_workflow.api.auth import User, requires
 from couture_workflow.api.files.upload import Begin, receive_body, receive_form
+from couture_workflow.api.openapi import BINARY, BINARY_CONTENT, body_of
 from couture_workflow.permissions import CREATE, DELETE, EDIT, READ, Permission
 from couture_workflow.services.files import kinds as file_kinds
 from couture_workflow.services.files.kinds import FileKind, Received, Reception, Sort
@@ -31,19 +32,18 @@ from couture_workflow.web.state import store
 
 MOST_FILES = 1000
 
-_BINARY = {"type": "string", "format": "binary"}
 # Airflow compresses every answer but application/zip and a few others; a jar, egg or wheel is a zip.
 _ZIP, _PYTHON = "application/zip", "text/x-python"
 _CONTENT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The content; of a Python file as text.",
-        "content": {_ZIP: {"schema": _BINARY}, _PYTHON: {"schema": {"type": "string"}}},
+        "content": {_ZIP: {"schema": BINARY}, _PYTHON: {"schema": {"type": "string"}}},
     }
 }
 _FORM = {
     "type": "object",
     "required": ["sources"],
-    "properties": {"sources": {"type": "array", "items": _BINARY, "description": "One or more files."}},
+    "properties": {"sources": {"type": "array", "items": BINARY, "description": "One or more files."}},
 }
 _DOWNLOAD_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
 
@@ -79,11 +79,6 @@ class Restore(BaseModel):
     """What to restore."""
 
     version: int = Field(description="Number of the version whose content becomes current.", ge=1, le=LARGEST)
-
-
-def _body(content: dict[str, Any]) -> dict[str, Any]:
-    """Describe a body for OpenAPI: the routes read it themselves, so that it is streamed."""
-    return {"requestBody": {"required": True, "content": content}}
 
 
 def make_router(kind: FileKind) -> APIRouter:
@@ -137,7 +132,7 @@ def _add_reading(router: APIRouter, kind: FileKind) -> None:
 def _add_uploading(router: APIRouter, kind: FileKind) -> None:
     creator = requires(Permission(CREATE, kind.resource))
 
-    @router.put("/files/{name}", openapi_extra=_body({"application/octet-stream": {"schema": _BINARY}}))
+    @router.put("/files/{name}", openapi_extra=body_of(BINARY_CONTENT))
     async def upload(name: str, request: Request, user: User = creator) -> JSONResponse:
         """Store the body as a new file, or as a new version of one that exists, which needs can edit too."""
         begin = await to_thread.run_sync(_beginner, kind, user)
@@ -146,7 +141,7 @@ def _add_uploading(router: APIRouter, kind: FileKind) -> None:
         return JSONResponse(_received(received), status_code=201 if received.outcome == "created" else 200)
 
     @router.post("/files/", include_in_schema=False)
-    @router.post("/files", openapi_extra=_body({"multipart/form-data": {"schema": _FORM}}))
+    @router.post("/files", openapi_extra=body_of({"multipart/form-data": {"schema": _FORM}}))
     async def upload_form(request: Request, user: User = creator) -> JSONResponse:
         """Store each file of a form."""
         begin = await to_thread.run_sync(_beginner, kind, user)

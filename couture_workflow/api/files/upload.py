@@ -24,6 +24,8 @@ PIECE = 2**20
 #: Form field of the files in a multipart body.
 FIELD = "sources"
 _HEADER_BYTES = 16 * 2**10
+#: Refused files of a form that are told, each with its sentence; a form can have a hundred thousand.
+_MOST_TOLD = 100
 
 Result = TypeVar("Result", covariant=True)
 
@@ -133,10 +135,10 @@ class FormResult:
 
     @property
     def problem(self) -> dict[str, Any]:
-        """The first error as every answer has it, and all of them by name of the file."""
+        """The first error as every answer has it, and the first hundred by name of the file."""
         if not self.errors:
             return {}
-        reports = [{"name": name, **describe(error).json()} for name, error in self.errors]
+        reports = [{"name": name, **describe(error).json()} for name, error in self.errors[:_MOST_TOLD]]
         return {**describe(self.errors[0][1]).json(), "errors": reports}
 
 

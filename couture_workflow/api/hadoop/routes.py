@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
+from couture_workflow.api.history import Limit, Skip, Version
+from couture_workflow.api.if_match import IfMatch, base_of, conflict
+from couture_workflow.api.openapi import body_of
 from couture_workflow.exceptions import ConflictError
 from couture_workflow.permissions import EDIT, HADOOP_CONFIGURATION, READ, Permission
 from couture_workflow.services.hadoop import documents, files, groups, pages
 from couture_workflow.services.hadoop.groups import Group
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.bodies import announced
-from couture_workflow.web.errors import describe
 from couture_workflow.web.hadoop import groups as web_groups
-from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.state import store
 
 router = APIRouter()
 
 Reader = Annotated[User, requires(Permission(READ, HADOOP_CONFIGURATION))]
 Editor = Annotated[User, requires(Permission(EDIT, HADOOP_CONFIGURATION))]
-IfMatch = Annotated[str | None, Header(description="ETag of the version that was edited.")]
 
 _XML = "application/xml"
 _CONTENT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file, secrets masked.", "content": {_XML: {"schema": {"type": "string"}}}}
 }
-_BODY = {"requestBody": {"required": True, "content": {_XML: {"schema": {"type": "string"}}}}}
+_BODY = body_of({_XML: {"schema": {"type": "string"}}})
 
 
 class GroupModel(BaseModel):
@@ -89,13 +88,8 @@ class SavedFile(BaseModel):
     remarks: list[str] = Field(description="What Hadoop does not do as it looks in the file.")
 
 
-class GroupVersion(BaseModel):
+class GroupVersion(Version):
     """One save of a file of a group."""
-
-    commit: str = Field(description="Version.")
-    author: str = Field(description="User who saved it.")
-    when: datetime = Field(description="When it was saved, with its time zone.")
-    message: str = Field(description="Why.")
 
 
 class StepModel(BaseModel):
@@ -177,14 +171,11 @@ def group_history(
     _user: Reader,
     group: str,
     file: Annotated[str, Query(description="Of this file alone.")] = "",
-    limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
-    skip: Annotated[int, Query(ge=0, le=LARGEST, description="How many of the newest to leave out.")] = 0,
+    limit: Limit = 50,
+    skip: Skip = 0,
 ) -> list[GroupVersion]:
     """Return who saved files of a group when and why, newest first."""
-    return [
-        GroupVersion(commit=entry.id, author=entry.author, when=entry.when, message=entry.message)
-        for entry in files.history(store(), group, file, limit=limit, skip=skip)
-    ]
+    return [GroupVersion.of(entry) for entry in files.history(store(), group, file, limit=limit, skip=skip)]
 
 
 @router.get("/groups/{group}/files/{file}", responses=_CONTENT, response_class=Response)
@@ -216,7 +207,7 @@ async def save_file(
 ) -> Response:
     """Save a file; a mask stands for the secret that is here. 412 if If-Match names an old version."""
     content = await _body(request, file)
-    base = _base(if_match)
+    base = base_of(if_match)
     return await to_thread.run_sync(_save, user, group, file, content, base, message)
 
 
@@ -231,7 +222,7 @@ def _save(user: User, group: str, file: str, content: bytes, base: str | None, m
     try:
         commit = web_groups.save_files(group, {file: content}, user, base=base, message=message)
     except ConflictError as error:
-        return JSONResponse(describe(error).json(), status_code=412 if base else 409)
+        return conflict(error, base)
     body = SavedFile(file=file, commit=commit.id, remarks=list(draft.remarks))
     return JSONResponse(body.model_dump(), headers={"ETag": f'"{commit.id}"'})
 
@@ -239,16 +230,11 @@ def _save(user: User, group: str, file: str, content: bytes, base: str | None, m
 async def _body(request: Request, name: str) -> bytes:
     """Return the body, as large as a file may be."""
     documents.check_size(announced(request.scope), name)
-    content = b""
+    content = bytearray()
     async for piece in request.stream():
         content += piece
         documents.check_size(len(content), name)
-    return content
-
-
-def _base(if_match: str | None) -> str | None:
-    tag = (if_match or "").strip().removeprefix("W/").strip('"')
-    return tag if tag not in ("", "*") else None
+    return bytes(content)
 
 
 def _model(group: Group) -> GroupModel:

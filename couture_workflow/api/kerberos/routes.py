@@ -7,19 +7,20 @@ from functools import partial
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from couture_workflow.api.auth import User, requires
+from couture_workflow.api.history import Limit, Skip
+from couture_workflow.api.if_match import IfMatch, conflict, edited
 from couture_workflow.api.kerberos import models
-from couture_workflow.exceptions import ConflictError, TooLargeError
+from couture_workflow.api.openapi import BINARY_CONTENT, body_of
+from couture_workflow.exceptions import ConflictError
 from couture_workflow.permissions import EDIT, KERBEROS_CONFIGURATION, READ, Permission
 from couture_workflow.services.kerberos import configuration, keytabs, pages, tickets
 from couture_workflow.services.kerberos.configuration import Configuration
+from couture_workflow.web import bodies
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.audit import audit
-from couture_workflow.web.bodies import announced
-from couture_workflow.web.errors import describe
-from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.state import store
 
 router = APIRouter()
@@ -30,13 +31,7 @@ Editor = Annotated[User, requires(Permission(EDIT, KERBEROS_CONFIGURATION))]
 _TOO_LARGE = f"A keytab has at most {pages.LIMIT} bytes. Send the file that the KDC's administrator gave you."
 #: Characters of a difference that an audit row holds.
 _AUDITED = 8000
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "The file itself (curl --data-binary @etl.keytab).",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
+_BODY = body_of(BINARY_CONTENT, description="The file itself (curl --data-binary @etl.keytab).")
 
 
 @router.get("/keytabs")
@@ -48,7 +43,7 @@ def list_keytabs(_user: Reader) -> models.Keytabs:
 @router.post("/keytabs/inspect", openapi_extra=_BODY)
 async def inspect_keytab(request: Request, _user: Editor) -> models.Inspected:
     """Return which principals are in a file; nothing is kept."""
-    content = await _body(request)
+    content = await bodies.read(request, most=pages.LIMIT, refusal=_TOO_LARGE)
     entries = await to_thread.run_sync(keytabs.inspect, content)
     return models.Inspected.model_validate({"principals": pages.found(entries)})
 
@@ -69,7 +64,7 @@ async def upload_keytab(
     ] = "",
 ) -> models.Keytab:
     """Keep a keytab, in place of the one of the same name; the first one becomes the default."""
-    content = await _body(request)
+    content = await bodies.read(request, most=pages.LIMIT, refusal=_TOO_LARGE)
     return await to_thread.run_sync(partial(_upload, name, content, principal, user))
 
 
@@ -118,18 +113,15 @@ def read_text(
 def save_text(
     user: Editor,
     sent: models.TextSave,
-    if_match: Annotated[str | None, Header(description="ETag of the version that was edited.")] = None,
+    if_match: IfMatch = None,
 ) -> JSONResponse:
     """Save a krb5.conf; 412 if the present one is not of the version that If-Match names."""
     present = configuration.read(store())
-    base = present.commit
-    if if_match is not None and if_match.strip() != "*":
-        tag = if_match.strip().removeprefix("W/").strip('"')
-        base = None if tag == "none" else tag
+    base = edited(present.commit, if_match)
     try:
         saved = configuration.save(store(), sent.text, user=user.get_name(), base=base, message=sent.message)
     except ConflictError as error:
-        return JSONResponse(describe(error).json(), status_code=412 if if_match else 409)
+        return conflict(error, if_match)
     if saved.commit and saved.commit != present.commit:
         difference = store().config.diff(present.commit, saved.commit, path=configuration.PATH)
         audit("kerberos.save_krb5_conf", user, commit=saved.commit, changes=difference[:_AUDITED])
@@ -139,14 +131,11 @@ def save_text(
 @router.get("/krb5.conf/history")
 def text_history(
     _user: Reader,
-    limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
-    skip: Annotated[int, Query(ge=0, le=LARGEST, description="How many of the newest to leave out.")] = 0,
+    limit: Limit = 50,
+    skip: Skip = 0,
 ) -> list[models.SavedText]:
     """Return who saved when and why, newest first."""
-    return [
-        models.SavedText(commit=entry.id, author=entry.author, when=entry.when, message=entry.message)
-        for entry in configuration.history(store(), limit=limit, skip=skip)
-    ]
+    return [models.SavedText.of(entry) for entry in configuration.history(store(), limit=limit, skip=skip)]
 
 
 @router.post("/krb5.conf/check")
@@ -155,18 +144,6 @@ def check_text(_user: Reader, sent: models.Text) -> models.TextChecked:
     remarks = [models.Remark(**asdict(remark)) for remark in configuration.check(sent.text)]
     valid = not any(remark.level == "error" for remark in remarks)
     return models.TextChecked(valid=valid, text=configuration.normal(sent.text), remarks=remarks)
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body, which is small, or raise ``TooLargeError`` before all of it is here."""
-    if announced(request.scope) > pages.LIMIT:
-        raise TooLargeError(_TOO_LARGE)
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > pages.LIMIT:
-            raise TooLargeError(_TOO_LARGE)
-    return bytes(content)
 
 
 def _upload(name: str, content: bytes, principal: str, user: User) -> models.Keytab:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
+from couture_workflow.api.history import Limit, Skip, Version
+from couture_workflow.api.if_match import IfMatch, conflict, edited
 from couture_workflow.exceptions import ConflictError
 from couture_workflow.permissions import EDIT, LDAP_CONFIGURATION, READ, Permission
 from couture_workflow.services.ldap import configuration as ldap_configuration
@@ -17,9 +18,7 @@ from couture_workflow.services.ldap.document import MASK, Document
 from couture_workflow.services.ldap.fields import PASSWORD
 from couture_workflow.services.ldap.rules import errors
 from couture_workflow.web.answers import JSONResponse
-from couture_workflow.web.errors import describe
 from couture_workflow.web.ldap import page as ldap_page
-from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.state import store
 
 router = APIRouter()
@@ -105,13 +104,8 @@ class LdapTested(BaseModel):
     steps: list[LdapStep] = Field(description="The steps, up to the first that failed.")
 
 
-class LdapVersion(BaseModel):
+class LdapVersion(Version):
     """One save."""
-
-    commit: str = Field(description="Version.")
-    author: str = Field(description="User who saved it.")
-    when: datetime = Field(description="When it was saved, with its time zone.")
-    message: str = Field(description="Why.")
 
 
 @router.get("/")
@@ -126,34 +120,31 @@ def read_ldap(
 def save_ldap(
     user: Editor,
     sent: LdapSave,
-    if_match: Annotated[str | None, Header(description="ETag of the version that was edited.")] = None,
+    if_match: IfMatch = None,
 ) -> JSONResponse:
     """Save settings, which an API server takes up when it starts.
 
     412 if the present ones are not of the version that If-Match names.
     """
     typed = ldap_page.read(sent.settings)
-    base = _base(ldap_configuration.read(store()).commit, if_match)
+    base = edited(ldap_configuration.read(store()).commit, if_match)
     if told := ldap_page.refused(ldap_page.problems(typed)):
         return JSONResponse(told, status_code=422)
     try:
         saved = ldap_page.save(typed, user, base=base, message=sent.message)
     except ConflictError as error:
-        return JSONResponse(describe(error).json(), status_code=412 if if_match else 409)
+        return conflict(error, if_match)
     return _answer(saved)
 
 
 @router.get("/history")
 def ldap_history(
     _user: Reader,
-    limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
-    skip: Annotated[int, Query(ge=0, le=LARGEST, description="How many of the newest to leave out.")] = 0,
+    limit: Limit = 50,
+    skip: Skip = 0,
 ) -> list[LdapVersion]:
     """Return who saved when and why, newest first."""
-    return [
-        LdapVersion(commit=entry.id, author=entry.author, when=entry.when, message=entry.message)
-        for entry in ldap_configuration.history(store(), limit=limit, skip=skip)
-    ]
+    return [LdapVersion.of(entry) for entry in ldap_configuration.history(store(), limit=limit, skip=skip)]
 
 
 @router.post("/validate")
@@ -181,14 +172,6 @@ def try_ldap(user: Editor, person: LdapPerson) -> LdapTested:
             for step in found.steps
         ],
     )
-
-
-def _base(present: str | None, if_match: str | None) -> str | None:
-    """Return the version that the caller edited."""
-    if if_match is None or if_match.strip() == "*":
-        return present
-    tag = if_match.strip().removeprefix("W/").strip('"')
-    return None if tag == "none" else tag
 
 
 def _answer(document: Document) -> JSONResponse:

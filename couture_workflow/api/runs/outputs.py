@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
+from couture_workflow.api.openapi import BINARY_CONTENT
 from couture_workflow.permissions import RUN_DETAILS
 from couture_workflow.services.notebooks import opening, progress
 from couture_workflow.services.runs import records
@@ -26,7 +27,7 @@ router = APIRouter()
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": BINARY_CONTENT,
     }
 }
 #: What cells wrote is saved by a browser, never shown as a page of this server.

@@ -36,8 +36,8 @@ class KeyModel(_Model):
 class FileModel(_Model):
     """A stored file that the run was given."""
 
-    role: str = Field(description='"application", "jar" or "py-file".')
-    name: str = Field(description="Name of the code artifact or dependency.")
+    role: str = Field(description='"application", "jar", "py-file" or "model".')
+    name: str = Field(description="Name of the code artifact, dependency or model.")
     version: int = Field(description="Number of its version.")
     sha256: str = Field(description="Hash of its content.")
     size: int = Field(description="Size in bytes.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
+from couture_workflow.api.history import Limit, Skip, Version
+from couture_workflow.api.if_match import IfMatch, conflict, edited
 from couture_workflow.exceptions import ConflictError, InvalidError
 from couture_workflow.permissions import EDIT, READ, SPARK_CONFIGURATION, Permission
 from couture_workflow.services.spark import configuration as spark_configuration
@@ -18,8 +19,6 @@ from couture_workflow.services.spark.document import Document, Sealed, changes
 from couture_workflow.services.spark.rules import errors, validate
 from couture_workflow.web.answers import JSONResponse
 from couture_workflow.web.audit import audit
-from couture_workflow.web.errors import describe
-from couture_workflow.web.numbers import LARGEST
 from couture_workflow.web.state import store
 
 router = APIRouter()
@@ -76,13 +75,8 @@ class SparkSettingsChecked(BaseModel):
     problems: list[ProblemFound] = Field(description="All problems, in the order of the settings.")
 
 
-class SavedVersion(BaseModel):
+class SavedVersion(Version):
     """One save."""
-
-    commit: str = Field(description="Version.")
-    author: str = Field(description="User who saved it.")
-    when: datetime = Field(description="When it was saved, with its time zone.")
-    message: str = Field(description="Why.")
 
 
 @router.get("/spark")
@@ -97,11 +91,11 @@ def read_spark(
 def save_spark(
     user: Editor,
     settings: SparkSettingsSave,
-    if_match: Annotated[str | None, Header(description="ETag of the version that was edited.")] = None,
+    if_match: IfMatch = None,
 ) -> JSONResponse:
     """Save settings in place of the present ones; 412 if they are not of the version that If-Match names."""
     present = spark_configuration.read(store())
-    base = _base(present.commit, if_match)
+    base = edited(present.commit, if_match)
     document = _document(settings, present)
     problems = validate(document, store())
     if wrong := errors(problems):
@@ -111,7 +105,7 @@ def save_spark(
             store(), document, user=user.get_name(), base=base, message=settings.message
         )
     except ConflictError as error:
-        return JSONResponse(describe(error).json(), status_code=412 if if_match else 409)
+        return conflict(error, if_match)
     made = [asdict(change) for change in changes(present, saved)]
     if made:
         audit("spark_configuration.save", user, commit=saved.commit, changes=made)
@@ -121,14 +115,11 @@ def save_spark(
 @router.get("/spark/history")
 def spark_history(
     _user: Reader,
-    limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
-    skip: Annotated[int, Query(ge=0, le=LARGEST, description="How many of the newest to leave out.")] = 0,
+    limit: Limit = 50,
+    skip: Skip = 0,
 ) -> list[SavedVersion]:
     """Return who saved when and why, newest first."""
-    return [
-        SavedVersion(commit=entry.id, author=entry.author, when=entry.when, message=entry.message)
-        for entry in spark_configuration.history(store(), limit=limit, skip=skip)
-    ]
+    return [SavedVersion.of(entry) for entry in spark_configuration.history(store(), limit=limit, skip=skip)]
 
 
 @router.post("/spark/validate")
@@ -162,14 +153,6 @@ def _value(name: str, value: str, present: str | Sealed | None) -> str | Sealed:
             field=f"configurations.{name}",
         )
     return present
-
-
-def _base(present: str | None, if_match: str | None) -> str | None:
-    """Return the version that the caller edited."""
-    if if_match is None or if_match.strip() == "*":
-        return present
-    tag = if_match.strip().removeprefix("W/").strip('"')
-    return None if tag == "none" else tag
 
 
 def _answer(document: Document) -> JSONResponse:

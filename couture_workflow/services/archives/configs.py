@@ -44,6 +44,7 @@ from couture_workflow.services.hadoop import secrets as hadoop_secrets
 from couture_workflow.services.kerberos import configuration as kerberos_configuration
 from couture_workflow.services.kerberos import keytabs
 from couture_workflow.services.ldap.document import PATH as LDAP
+from couture_workflow.services.mail import document as mail_document
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark import document as spark_document
 from couture_workflow.services.spark.document import PATH, Document, Sealed
@@ -57,7 +58,12 @@ from couture_workflow.store.names import quote
 FOLDER = "configs"
 
 #: Settings of this installation alone, by file or folder: no archive has them, an import leaves them alone.
-_HERE_ALONE = (remote.PATH, "eda-schedules/")
+_HERE_ALONE = {
+    remote.PATH: "git remote",
+    mail_document.PATH: "mail server",
+    "eda-schedules/": "schedule of a source",
+    "models/": "text of a trained model",
+}
 
 _HADOOP = re.compile(r"hadoop/([^/]+)/([^/]+\.xml)")
 #: Where the manifest names the keytabs, which no archive holds.
@@ -69,7 +75,13 @@ _SPARK = (PATH, "spark.yml", "spark-defaults.conf")
 
 def is_here_alone(path: str) -> bool:
     """Tell whether a file of the configurations is this installation's alone."""
-    return any(path == each or (each.endswith("/") and path.startswith(each)) for each in _HERE_ALONE)
+    return bool(_here_alone(path))
+
+
+def _here_alone(path: str) -> str:
+    """Return what a file is that is this installation's alone, "" for any other."""
+    folder, slash, _ = path.partition("/")
+    return _HERE_ALONE.get(folder + slash, "")
 
 
 def export(store: Store, *, readable: Readable) -> Export:
@@ -139,8 +151,7 @@ class _Planning:
 
     def add(self, member: str, path: str, content: bytes) -> None:
         """Plan one file."""
-        if is_here_alone(path):
-            what = "git remote" if path == remote.PATH else "schedule of a source"
+        if what := _here_alone(path):
             self.notes.append(f"{member} is left out: the {what} of each installation is its own.")
         elif path in _SPARK:
             self._add_spark(member, path, content)

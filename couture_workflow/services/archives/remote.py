@@ -1,4 +1,4 @@
-"""Export from and import into a workbench elsewhere, over its REST API."""
+"""What a workbench elsewhere is asked over its REST API: exports, imports, a look at its git remote."""
 
 from __future__ import annotations
 
@@ -79,6 +79,28 @@ class Remote:
             raise refusal
         gate = {"passed": False, "problems": body.get("problems", [])} if "problems" in body else None
         return {**body["plan"], "gate": gate, "applied": False, "commit": ""}, refusal
+
+    def reload(self, *, since: str = "") -> tuple[dict[str, Any], bool]:
+        """Let it look at its git remote; return what it found, and whether the look has ended.
+
+        :param since: the commit to count changes from, "" for the present one.
+        """
+        answer = self._post("/api/git-remote/reload", params={"since": since} if since else {})
+        if answer.status_code not in (200, 202):
+            raise self._refused(answer)
+        return self._json(answer), answer.status_code == 200
+
+    def call_hook(self) -> None:
+        """Ask it for a look at its git remote, as a git server does; the token is the web hook's secret."""
+        answer = self._post("/api/git-remote/hook")
+        if answer.status_code != 202:
+            raise self._refused(answer)
+
+    def _post(self, path: str, *, params: Mapping[str, str] | None = None) -> httpx.Response:
+        try:
+            return self._client.post(f"{self._url}{path}", params=params)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
 
     def _refused(self, answer: httpx.Response) -> CoutureError:
         detail = self._json(answer).get("detail")

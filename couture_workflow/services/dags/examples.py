@@ -65,7 +65,7 @@ def copies(names: Collection[str], *, folder: str = "", user: str = "") -> dict[
         found[f"{prefix}dags/{name}"] = _renamed(source, f"_{user}" if user else SUFFIX).encode()
         found |= {
             f"{prefix}{kind}/{path.name}": path.read_bytes()
-            for kind in ("data", "notebooks")
+            for kind in ("dags", "data", "notebooks")
             for path in _named(root.parent / kind, source)
         }
     return found
@@ -82,8 +82,9 @@ def _renamed(source: str, suffix: str) -> str:
 
 
 def _named(folder: Path, source: str) -> list[Path]:
-    """Return the files of a folder that a source names."""
-    return [path for path in sorted(folder.glob("*")) if path.is_file() and f'"{path.name}"' in source]
+    """Return the files of a folder that a source names, DAG files left out."""
+    files = [path for path in sorted(folder.glob("*")) if path.is_file() and path.suffix != ".py"]
+    return [path for path in files if f'"{path.name}"' in source]
 
 
 def _summary(path: Path) -> str:

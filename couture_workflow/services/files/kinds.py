@@ -1,7 +1,7 @@
-"""Files that people upload: the rules that *Spark Dependencies*, *Code Artifacts* and data share.
+"""Files that people upload: the rules that *Spark Dependencies*, *Code Artifacts*, data and models share.
 
 They differ in what a ``FileKind`` says and in nothing else; ``dependencies`` and ``artifacts`` hold one each,
-and ``eda.data`` that of data.
+``eda.data`` that of data and ``models.library`` that of trained models.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class FileKind:
     :param is_code: whether it is looked into when it comes: an archive must be sound, Python should compile.
     """
 
-    noun: Literal["dependencies", "artifacts", "data"]
+    noun: Literal["dependencies", "artifacts", "data", "models"]
     one: str
     resource: str
     suffixes: tuple[str, ...]
@@ -131,15 +131,14 @@ class Reception:
                 f"{self.name} has {announced:,} bytes, more than the limit of {limit:,}. Upload a smaller "
                 "file, or ask an administrator to raise [couture_workflow] max_upload_size."
             )
-        files = kind.files(store)
-        self._before = _present(files, self.name)
-        if self._before and not may_replace:
+        self._files = kind.files(store)
+        if _present(self._files, self.name) and not may_replace:
             raise NotAllowedError(
                 f"{quote(self.name)} exists, and your role may not replace it (it lacks “can edit on "
                 f"{kind.resource}”). Choose another name, or ask an administrator."
             )
         expect = ANY_VERSION if may_replace else None
-        self._upload: Upload = files.upload(self.name, user=user, limit=limit, expect=expect)
+        self._upload: Upload = self._files.upload(self.name, user=user, limit=limit, expect=expect)
 
     def __enter__(self) -> Self:
         self._upload.__enter__()
@@ -157,10 +156,11 @@ class Reception:
     def finish(self) -> Received:
         """Check the whole file and make it the current version of its name."""
         warning = contents.check(self._upload.path, self.name) if self._is_code else ""
+        before = _present(self._files, self.name)  # others may have sent one of this name meanwhile
         file = self._upload.commit()
-        if self._before is None:
+        if before is None:
             return Received(file, "created", warning)
-        return Received(file, "unchanged" if file.current == self._before.current else "replaced", warning)
+        return Received(file, "unchanged" if file.current == before.current else "replaced", warning)
 
 
 def _present(files: Files, name: str) -> StoredFile | None:

@@ -7,6 +7,7 @@ files are read from there. A name that a task only makes up while it runs is not
 from __future__ import annotations
 
 import json
+import re
 import threading
 import zlib
 from collections import defaultdict
@@ -52,6 +53,10 @@ _FIELDS: dict[str, str] = {
 #: The field that names a Hadoop group, of which tasks tell in the same way.
 HADOOP_GROUPS = "hadoop_group"
 _FIELDS[HADOOP_GROUPS] = HADOOP_GROUPS
+#: The field that names trained models, and the macro of templates that does.
+MODELS = "models"
+_FIELDS[MODELS] = MODELS
+_MACRO = re.compile(r"""model_path\(\s*["']([^"'@\s]{1,200})""")
 #: The operator whose tasks name a source of exploratory data analysis, and the field of theirs that does.
 EDA_OPERATOR, EDA_ARGUMENT = "CoutureEdaOperator", "source"
 _EDA_SOURCES = "eda_sources"
@@ -74,6 +79,11 @@ def uses(store: Store, kind: FileKind, *, session: Session) -> Uses:
 def of_hadoop_group(name: str, *, session: Session) -> tuple[Use, ...]:
     """Return the tasks that name a Hadoop group."""
     return tuple(dict.fromkeys(use for found, use in _of_tasks(HADOOP_GROUPS, session) if found == name))
+
+
+def of_model(name: str, *, session: Session) -> tuple[Use, ...]:
+    """Return the tasks that name a trained model, in ``models`` or by the macro ``model_path``."""
+    return tuple(dict.fromkeys(use for found, use in _of_tasks(MODELS, session) if found == name))
 
 
 def of_eda_source(name: str, *, session: Session) -> tuple[Use, ...]:
@@ -173,6 +183,9 @@ def mentioned(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for task in data.get("dag", {}).get("tasks", ()):
         fields = task.get("__var", task)
         task_id = str(fields.get("task_id", ""))
+        for text in _texts(fields):
+            if "model_path(" in text:
+                yield from ((MODELS, name, task_id) for name in _MACRO.findall(text))
         for mapping in (fields, *_mappings(fields)):
             for field, noun in _FIELDS.items():
                 for text in _texts(mapping.get(field)):

@@ -8,13 +8,12 @@ that is asked for makes the entries anew from the records.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from couture_workflow.store import atomic
+from couture_workflow.store import atomic, folders
 
 if TYPE_CHECKING:
     from couture_workflow.store.home import Store
@@ -58,12 +57,12 @@ def newest_first(
     """
     earliest, latest = (name(since, "") if since else ""), (name(until, "~") if until else "~")
     root = str(_folder(store))
-    for day in _names(root):
+    for day in folders.newest_first(root):
         if day < earliest[:_DAY]:
             return
         if day == _COMPLETE or day > latest[:_DAY]:
             continue
-        for rest in _names(f"{root}/{day}"):
+        for rest in folders.newest_first(f"{root}/{day}"):
             entry = f"{day}/{rest}"
             if entry < earliest:
                 return
@@ -89,15 +88,6 @@ def complete(store: Store, records: Callable[[], Iterable[tuple[str, Fields]]]) 
 
 def _folder(store: Store) -> Path:
     return store.root / "cache" / "runs"
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        with os.scandir(folder) as found:
-            names = [each.name for each in found if not each.name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(names, reverse=True)
 
 
 def _read(path: str, read: Callable[[Fields], Entry | None]) -> Entry | None:

@@ -10,7 +10,7 @@ from typing import Literal
 from couture_workflow.services.runs.notebook_use import NotebookUse
 
 State = Literal["running", "success", "failed", "killed"]
-Role = Literal["application", "jar", "py-file"]
+Role = Literal["application", "jar", "py-file", "model"]
 Kind = Literal["spark", "notebook"]
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from couture_workflow import settings
 from couture_workflow.exceptions import CoutureError, InvalidError, InvalidNameError
+from couture_workflow.services.mail.document import is_address
 from couture_workflow.services.notebooks import document as notebook_document
 from couture_workflow.services.notebooks import folders, kernels, people
 from couture_workflow.services.notebooks.document import Document
@@ -20,7 +21,6 @@ from couture_workflow.store.home import Store
 from couture_workflow.store.names import check_name, quote
 
 _ID = re.compile(r"[\w.-]+")
-_ADDRESS = re.compile(r"[^@\s,;<>]{1,100}@[^@\s,;<>]{1,200}")
 #: Characters of a name, so that a run's output and its folder have room; of a tag in Airflow's database.
 _LONGEST_NAME, _LONGEST_TAG = 100, 100
 _MOST_RETRIES, _LONGEST_RUN = 100, 90 * 86400
@@ -34,12 +34,14 @@ class Surroundings:
     :param ran: DAGs that Airflow has run by their schedule, now or earlier; ``@once`` never runs them again.
     :param connections: ids of connections; None if some may be where they cannot be listed.
     :param templates: whether the account may write DAG files, and so templates that read what Airflow knows.
+    :param has_mail_server: mails need no connection.
     """
 
     taken: Mapping[str, str] = field(default_factory=dict)
     ran: frozenset[str] = frozenset()
     connections: frozenset[str] | None = None
     templates: bool = True
+    has_mail_server: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,12 +227,15 @@ def _rest(form: Form, around: Surroundings) -> Iterator[Finding]:
         yield Finding(field="time_limit", message="A run may take 90 days at most. Give 0 for no limit.")
     addresses = [each.strip() for each in form.email.split(",") if each.strip()]
     for address in addresses:
-        if not _ADDRESS.fullmatch(address):
+        if not is_address(address):
             message = f"{quote(address)} is no e-mail address. Separate several by commas."
             yield Finding(field="email", message=message)
-    mail = settings.mail_connection()
+    mail = "" if around.has_mail_server else settings.mail_connection()
     if addresses and mail and around.connections is not None and mail not in around.connections:
-        message = f"There is no connection {mail}, so no mail can be sent. An administrator can make it."
+        message = (
+            f"There is no connection {mail} and no mail server, so no mail can be sent. An administrator can "
+            "name one on Admin > Mail."
+        )
         yield Finding(field="email", message=message, level="warning")
     for tag in form.tags:
         if len(tag) > _LONGEST_TAG:

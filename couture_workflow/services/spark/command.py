@@ -23,7 +23,7 @@ FLAGS = frozenset({"supervise", "verbose", "load-spark-defaults"})
 REDACTED = "*********(redacted)"
 
 _FIRST = ("master", "deploy-mode", "name", "class")
-_LAST = ("jars", "py-files")
+_LAST = ("jars", "py-files", "files", "archives")
 _PYTHON, _DRIVER_PYTHON = "spark.pyspark.python", "spark.pyspark.driver.python"
 _DRIVER = {
     "driver-memory": "spark.driver.memory",
@@ -47,6 +47,8 @@ class Job:
     :param application: the jar, Python file or archive that is run.
     :param class_path: the main class of a jar.
     :param python: the Python of driver and executors; it goes before what the configuration says.
+    :param files: what driver and executors find in their working folder; ``archives`` is unpacked there into
+        a folder that is called like the archive without its suffix.
     """
 
     app_name: str
@@ -57,6 +59,8 @@ class Job:
     jars: tuple[Path, ...] = ()
     py_files: tuple[Path, ...] = ()
     python: str | None = None
+    files: tuple[Path, ...] = ()
+    archives: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,9 +168,16 @@ def _arguments(job: Job) -> dict[str, str]:
     arguments["name"] = job.app_name
     if job.class_path:
         arguments["class"] = job.class_path
-    for name, files in (("jars", job.jars), ("py-files", job.py_files)):
+    archives = [f"{path}#{path.stem}" for path in job.archives]
+    for name, files in (
+        ("jars", job.jars),
+        ("py-files", job.py_files),
+        ("files", job.files),
+        ("archives", archives),
+    ):
         given = [part for part in arguments.get(name, "").split(",") if part]
-        arguments[name] = ",".join([*given, *map(str, files)])
+        if files or name not in ("files", "archives"):
+            arguments[name] = ",".join([*given, *map(str, files)])
     return arguments
 
 

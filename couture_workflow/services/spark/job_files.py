@@ -10,7 +10,12 @@ from couture_workflow.services.runs.records import FileUse, Role
 from couture_workflow.store.files import Files
 
 _ARCHIVES = (".jar", ".zip", ".whl", ".egg")
-_NOUNS: dict[Role, str] = {"application": "code artifact", "jar": "jar", "py-file": "py-file"}
+_NOUNS: dict[Role, str] = {
+    "application": "code artifact",
+    "jar": "jar",
+    "py-file": "py-file",
+    "model": "model",
+}
 
 
 def fetch(files: Files, reference: str, role: Role, folder: Path) -> tuple[Path, FileUse]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,15 @@ _PYTHON, _DRIVER_PYTHON = "spark.pyspark.python", "spark.pyspark.driver.python"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Brought:
+    """What else is brought to driver and executors, such as trained models: see ``command.Job``."""
+
+    files: tuple[Path, ...] = ()
+    archives: tuple[Path, ...] = ()
+    uses: tuple[FileUse, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """What a task asks for.
 
@@ -34,6 +43,7 @@ class JobRequest:
     :param py_files: likewise.
     :param python: the Python of driver and executors, None: the configured one.
     :param hadoop_group: which leads to the cluster, None: the default one, "": none.
+    :param bring: puts what else the job needs into a folder that is given; None: there is nothing.
     """
 
     app_name: str
@@ -47,6 +57,7 @@ class JobRequest:
     py_files: Sequence[str] | None = None
     python: str | None = None
     hadoop_group: str | None = None
+    bring: Callable[[Store, Path], Brought] | None = None
 
 
 def configuration(store: Store, request: JobRequest) -> SparkConfiguration:
@@ -100,6 +111,7 @@ def collected(
     py_files = [
         job_files.fetch(dependencies, name, "py-file", folder / "py-files") for name in configuration.py_files
     ]
+    brought = request.bring(store, folder / "models") if request.bring else Brought()
     job = Job(
         app_name=request.app_name,
         application=application[0],
@@ -109,5 +121,7 @@ def collected(
         jars=tuple(path for path, _ in jars),
         py_files=tuple(path for path, _ in py_files),
         python=python,
+        files=brought.files,
+        archives=brought.archives,
     )
-    return job, tuple(use for _, use in (application, *jars, *py_files))
+    return job, (*(use for _, use in (application, *jars, *py_files)), *brought.uses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,8 @@ PASSWORD_IN_TEXT = re.compile(r"(?i)(secret|password|token|access[.]?key|credent
 JAR_SUFFIXES = (".jar",)
 PYTHON_SUFFIXES = (".zip", ".egg", ".whl", ".py")
 
+#: Unknown names for which a known one is looked for, and characters of one.
+_MOST_HINTS, _LONGEST_HINTED = 50, 200
 #: Arguments that have another place, with that place.
 ELSEWHERE = {
     "class": "Set class_path on the task instead.",
@@ -93,24 +95,40 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
 
 def validate(configuration: Settings, store: Store) -> list[Problem]:
     """Return everything that is wrong with, or worth knowing of, a configuration."""
-    options = known()
+    options, hints = known(), _Hints()
     return [
-        *(problem for item in configuration.arguments.items() for problem in _argument(*item, options)),
+        *(
+            problem
+            for item in configuration.arguments.items()
+            for problem in _argument(*item, options, hints)
+        ),
         *_combinations(configuration.arguments),
         *_unused(configuration.arguments, options),
         *(
             problem
             for item in configuration.configurations.items()
-            for problem in _configuration(*item, configuration.arguments, options)
+            for problem in _configuration(*item, configuration.arguments, options, hints)
         ),
         *_files("jars", configuration.jars, JAR_SUFFIXES, store),
         *_files("py_files", configuration.py_files, PYTHON_SUFFIXES, store),
     ]
 
 
-def _argument(name: str, value: str, options: Known) -> Iterator[Problem]:
+class _Hints:
+    """What is most like names that nobody knows: of the first ones alone, as a look takes a millisecond."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_HINTS
+
+    def of(self, name: str, names: Collection[str]) -> str:
+        """Return the known name that is most like another one, "" if none is."""
+        self._left -= 1
+        return nearest(name, names) if self._left >= 0 and len(name) <= _LONGEST_HINTED else ""
+
+
+def _argument(name: str, value: str, options: Known, hints: _Hints) -> Iterator[Problem]:
     field = f"arguments.{name}"
-    if refusal := _refused_argument(name, options):
+    if refusal := _refused_argument(name, options, hints):
         yield Problem(field, refusal, part=NAME)
     elif not value.strip():
         yield Problem(field, "A value is missing. Type one, or delete the row.")
@@ -127,7 +145,7 @@ def _exposed(what: str) -> str:
     )
 
 
-def _refused_argument(name: str, options: Known) -> str:
+def _refused_argument(name: str, options: Known, hints: _Hints) -> str:
     """Return why an argument has no place here, "" if it has one."""
     if not name:
         return "A name is missing. Type one, or delete the row."
@@ -139,7 +157,7 @@ def _refused_argument(name: str, options: Known) -> str:
         return ""
     if name.startswith("spark."):
         return f"{quote(name)} is a configuration. Add it below Configurations instead."
-    hint = nearest(name, set(options.arguments) - {*ELSEWHERE, *NO_SUBMISSION})
+    hint = hints.of(name, set(options.arguments) - {*ELSEWHERE, *NO_SUBMISSION})
     remedy = f"Did you mean {hint}?" if hint else "Choose one of the suggested names."
     return f"spark-submit has no argument {quote(name)}. {remedy}"
 
@@ -179,10 +197,10 @@ def _unused(arguments: Mapping[str, str], options: Known) -> Iterator[Problem]:
 
 
 def _configuration(
-    name: str, value: str | Sealed, arguments: Mapping[str, str], options: Known
+    name: str, value: str | Sealed, arguments: Mapping[str, str], options: Known, hints: _Hints
 ) -> Iterator[Problem]:
     field = f"configurations.{name}"
-    if refusal := _refused_configuration(name, options):
+    if refusal := _refused_configuration(name, options, hints):
         yield Problem(field, refusal, part=NAME)
         return
     if isinstance(value, str):
@@ -190,7 +208,7 @@ def _configuration(
             yield Problem(field, wrong)
         elif not is_secret(name) and PASSWORD_IN_TEXT.search(value):
             yield Problem(field, _exposed("this value"), WARNING)
-    yield from _remarks(name, arguments, options)
+    yield from _remarks(name, arguments, options, hints)
 
 
 def _configuration_value(name: str, value: str, options: Known) -> str:
@@ -199,7 +217,7 @@ def _configuration_value(name: str, value: str, options: Known) -> str:
     return check(options.configurations.get(name, Option(name)), value)
 
 
-def _refused_configuration(name: str, options: Known) -> str:
+def _refused_configuration(name: str, options: Known, hints: _Hints) -> str:
     """Return why a configuration has no place here, "" if it has one."""
     if not name:
         return "A name is missing. Type one, or delete the row."
@@ -208,7 +226,7 @@ def _refused_configuration(name: str, options: Known) -> str:
     if name in options.arguments:
         return f"{quote(name)} is an argument of spark-submit. Add it below Arguments instead."
     if not name.startswith("spark.") or name == "spark.":
-        hint = nearest(f"spark.{name}", options.configurations)
+        hint = hints.of(f"spark.{name}", options.configurations)
         remedy = f"Did you mean {hint}?" if hint else "Settings of Hadoop begin with spark.hadoop. here."
         return f"Spark reads only names that begin with spark. and ignores {quote(name)}. {remedy}"
     if not KEY.fullmatch(name):
@@ -216,13 +234,13 @@ def _refused_configuration(name: str, options: Known) -> str:
     return ""
 
 
-def _remarks(name: str, arguments: Mapping[str, str], options: Known) -> Iterator[Problem]:
+def _remarks(name: str, arguments: Mapping[str, str], options: Known, hints: _Hints) -> Iterator[Problem]:
     """Tell what is allowed and still worth knowing."""
     field = f"configurations.{name}"
     if note := options.deprecated.get(name):
         yield Problem(field, note, WARNING, NAME)
     elif not options.names(name):
-        hint = nearest(name, options.configurations)
+        hint = hints.of(name, options.configurations)
         remedy = f" Did you mean {hint}?" if hint else " It is passed on as it is."
         yield Problem(field, f"Spark {options.spark} does not know this name.{remedy}", WARNING, NAME)
     if argument := options.argument_of(name):

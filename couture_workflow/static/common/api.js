@@ -27,7 +27,7 @@ const headers = (more = {}) => ({
   ...more,
 });
 
-async function call(method, url, body, { more = {}, ...options } = {}) {
+async function answered(method, url, body, { more = {}, ...options } = {}) {
   const json = body !== undefined;
   let response;
   try {
@@ -43,8 +43,10 @@ async function call(method, url, body, { more = {}, ...options } = {}) {
   }
   const answer = await response.json().catch(() => null);
   if (!response.ok) throw new ApiError(response.status, answer);
-  return answer;
+  return { answer, etag: response.headers.get("ETag") };
 }
+
+const call = async (...asked) => (await answered(...asked)).answer;
 
 export const get = (url) => call("GET", url);
 /** `options` go to fetch(): { keepalive: true } lets a call outlive the page. */
@@ -53,6 +55,8 @@ export const post = (url, body = {}, options = {}) => call("POST", url, body, op
 export const put = (url, body = {}, more = {}) => call("PUT", url, body, { more });
 export const patch = (url, body = {}) => call("PATCH", url, body);
 export const del = (url, body) => call("DELETE", url, body);
+/** { answer, etag } of what has an ETag; `base` is the one that was read, which nobody may have replaced. */
+export const tagged = (method, url, { body, base } = {}) => answered(method, url, body, { more: base ? { "If-Match": base } : {} });
 
 /**
  * Send one file, or a FormData, as the request's body. `progress(sent, total)` is called as bytes leave; the promise

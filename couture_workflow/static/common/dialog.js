@@ -78,13 +78,16 @@ export function notice(text, kind = "ok") {
   return box;
 }
 
-/** Do some work that calls the server; resolves to what it gives, to null once a refusal was told. */
-export async function attempt(work) {
+/**
+ * Do some work that calls the server; resolves to what it gives, to null once a refusal was told.
+ * `told(error)` may tell it elsewhere: true if it did.
+ */
+export async function attempt(work, told = () => false) {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    notice(error.message, "error");
+    if (!told(error)) notice(error.message, "error");
     return null;
   }
 }

@@ -48,7 +48,7 @@ for (const { name, value } of document.getElementById("notices").attributes) {
 }
 
 /* Airflow keeps the zone that the reader chose in localStorage. */
-const zone = (() => {
+export const zone = (() => {
   try {
     return JSON.parse(localStorage.getItem("timezone") ?? "null") ?? undefined;
   } catch {

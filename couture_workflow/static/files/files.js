@@ -43,7 +43,7 @@ async function act(work, done) {
   return answer !== null;
 }
 
-const WORDS = { suffering: "Jobs that need it will fail. Used by:", deleted: "Deleted" };
+const WORDS = { suffering: "Jobs that need it will fail. Used by:", place: "the tab Deleted" };
 
 async function remove(name, users) {
   if (!(await removed(name, users, address, WORDS))) return;

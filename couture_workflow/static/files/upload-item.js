@@ -4,9 +4,9 @@ import { ApiError, upload } from "../common/api.js";
 import { el, freshId, iconButton } from "../common/dom.js";
 import { bytes, uploaded } from "../common/sizes.js";
 
-/** A name that the server would take, as near as can be. */
-const suggestion = (name) =>
-  name
+/** A name that the server would take, as near as can be; `plain`: without letters beyond ASCII. */
+const suggestion = (name, plain) =>
+  (plain ? name.normalize("NFKD").replace(/\p{M}+/gu, "").replace(/[^\x21-\x7e]+/g, "_") : name)
     .normalize("NFC")
     .replace(/[^\p{L}\p{M}\p{N}._+-]+/gu, "_")
     .replace(/^[^\p{L}\p{N}_]+/u, "");
@@ -92,7 +92,7 @@ export class Item {
     this.show("failed", error.message, "field-error");
     if (error.code !== "invalid_name") return;
     const id = freshId("rename");
-    const input = el("input", { id, value: suggestion(this.name), spellcheck: "false", autocomplete: "off" });
+    const input = el("input", { id, value: suggestion(this.name, this.owner.plainNames), spellcheck: "false", autocomplete: "off" });
     const again = (event) => {
       event.preventDefault();
       this.name = input.value;

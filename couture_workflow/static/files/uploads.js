@@ -15,6 +15,8 @@ export class Uploads {
     this.address = address;
     this.suffixes = settings.suffixes.split(" ");
     this.most = Number(settings.mostBytes);
+    this.plainNames = Boolean(settings.plainNames);
+    this.packed = settings.packed ?? ".zip";
     this.changed = changed;
     this.items = [];
     this.box = document.getElementById("uploads");
@@ -46,7 +48,7 @@ export class Uploads {
 
   /** Why it is no use to send a file, "" if it may be. */
   problem(file, name) {
-    if (this.folders.has(name)) return "This is a folder. Pack it into a .zip file, or drop the files in it.";
+    if (this.folders.has(name)) return `This is a folder. Pack it into a ${this.packed} file, or drop the files in it.`;
     const suffixes = this.suffixes;
     if (!suffixes.some((suffix) => name.toLowerCase().endsWith(suffix))) {
       return `The name must end in ${either(suffixes)}.`;

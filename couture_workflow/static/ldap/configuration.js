@@ -1,7 +1,6 @@
 /* The settings of log-in by a directory: defaults, a trial as one person, review, save. */
 
-import { ApiError, page, post } from "../common/api.js";
-import { notice } from "../common/dialog.js";
+import { page, post } from "../common/api.js";
 import { el } from "../common/dom.js";
 import { Form, ready } from "../common/form.js";
 import { review } from "../common/review.js";
@@ -57,19 +56,6 @@ function tell(problems) {
   return wrong.length === 0;
 }
 
-async function run(button, work) {
-  button.disabled = true;
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (!kept.wrong(error.field, error.message)) notice(error.message, "error");
-    return null;
-  } finally {
-    button.disabled = false;
-  }
-}
-
 function reviewed({ changes, problems }) {
   const warnings = problems.map(({ field, message: words }) => el("li", {}, el("code", {}, field), ` ${words}`));
   return [
@@ -81,7 +67,7 @@ function reviewed({ changes, problems }) {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const settings = typed();
-  const checked = await run(event.submitter, () => post(at("/check"), { base, values: settings }));
+  const checked = await kept.attempt(event.submitter, () => post(at("/check"), { base, values: settings }));
   if (!checked || !tell(checked.problems)) return;
   const done = await review({
     title: "Review changes",
@@ -128,7 +114,7 @@ async function test(button) {
   showSteps(control("steps"), []);
   state.textContent = "Logging in…";
   const person = { username: control("username").value, password: control("password").value };
-  const answer = await run(button, () => post(at("/test"), { values: typed(), ...person }));
+  const answer = await kept.attempt(button, () => post(at("/test"), { values: typed(), ...person }));
   state.textContent = answer ? (answer.ok ? "The person would be let in." : "The person would be refused.") : "";
   if (answer) showSteps(control("steps"), answer.steps);
 }

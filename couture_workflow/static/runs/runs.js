@@ -3,6 +3,8 @@
 import { showChosen } from "./choose-two.js";
 import { counting } from "./seconds.js";
 import { keepFresh } from "../common/fresh.js";
+import { localFields } from "../common/moments.js";
 
+localFields(document.querySelector(".run-filters"), ["since", "until"]);
 counting(() => document.getElementById("runs"));
 keepFresh("runs", { renewed: showChosen });

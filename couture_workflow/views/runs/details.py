@@ -16,6 +16,7 @@ from couture_workflow.exceptions import CoutureError
 from couture_workflow.permissions import (
     CODE_ARTIFACTS,
     DAG_FILES,
+    MODELS,
     READ,
     RUN_DETAILS,
     SPARK_CONFIGURATION,
@@ -44,11 +45,12 @@ FILE_PAGES = {
     "application": ("CodeArtifactsPage.file", Permission(READ, CODE_ARTIFACTS)),
     "jar": ("SparkDependenciesPage.file", Permission(READ, SPARK_DEPENDENCIES)),
     "py-file": ("SparkDependenciesPage.file", Permission(READ, SPARK_DEPENDENCIES)),
+    "model": ("TrainedModelsPage.named", Permission(READ, MODELS)),
 }
 
 
 #: Role of a file -> the folder of the job's own that it was copied to.
-FOLDERS = {"application": "application", "jar": "jars", "py-file": "py-files"}
+FOLDERS = {"application": "application", "jar": "jars", "py-file": "py-files", "model": "models"}
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 

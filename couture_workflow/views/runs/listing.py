@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlencode
+from functools import partial
 
-from flask import g, request, url_for
+from flask import g, request
 
 from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import RUNS
 from couture_workflow.services.runs import listing
 from couture_workflow.services.runs.listing import Listed, Sort, Wish
-from couture_workflow.views.base import CouturePage, expose, requires, user_name
+from couture_workflow.views.base import CouturePage, address_of, expose, requires, user_name
 from couture_workflow.views.runs.addresses import compare_url, key_text, key_url
 from couture_workflow.views.runs.details import BADGES, seconds
 from couture_workflow.web.runs import listing as runs
@@ -91,10 +90,7 @@ def _run_text(run: Listed) -> str:
     return key_text(run.key)
 
 
-def _address(given: dict[str, str], **news: Any) -> str:
-    """Return the address of the page with other values; an empty one is left out."""
-    values = {name: value for name, value in {**given, **news}.items() if value}
-    return url_for("RunListPage.index") + (f"?{urlencode(values)}" if values else "")
+_address = partial(address_of, "RunListPage.index")
 
 
 def _order(given: dict[str, str], wish: Wish, sort: Sort) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
-from flask import Response, g, jsonify, request, url_for
+from flask import Response, g, jsonify, request
 
 from couture_workflow.exceptions import InvalidError, NotAllowedError
 from couture_workflow.permissions import CREATE, DELETE, EDIT, NOTEBOOK_SCHEDULES, READ, Permission
@@ -14,7 +14,7 @@ from couture_workflow.services.notebooks import folders, kernels, people
 from couture_workflow.services.notebooks import outputs as notebook_outputs
 from couture_workflow.services.schedules import library, timing
 from couture_workflow.services.schedules.form import Form
-from couture_workflow.views.base import CouturePage, expose, number_asked, requires, user_name
+from couture_workflow.views.base import CouturePage, address_of, expose, number_asked, requires, user_name
 from couture_workflow.views.schedules import rows as schedule_rows
 from couture_workflow.views.schedules.rows import Wish
 from couture_workflow.web.dags.live import live
@@ -158,10 +158,7 @@ def _demand_read() -> None:
         )
 
 
-def _address(given: dict[str, str], **news: Any) -> str:
-    """Return the address of the list with other values; an empty one is left out."""
-    values = {name: value for name, value in {**given, **news}.items() if value}
-    return url_for("NotebookSchedulesPage.index") + (f"?{urlencode(values)}" if values else "")
+_address = partial(address_of, "NotebookSchedulesPage.index")
 
 
 def _order(given: dict[str, str], wish: Wish, sort: str) -> dict[str, str]:

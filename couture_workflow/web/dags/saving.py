@@ -31,11 +31,14 @@ from couture_workflow.services.gate.problems import Known
 from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.services.saving.save import Saved
 from couture_workflow.web.audit import audit
+from couture_workflow.web.dags import unfinished
 from couture_workflow.web.dags.processing import request_parse
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
 _VARIABLE, _CONNECTION = "AIRFLOW_VAR_", "AIRFLOW_CONN_"
+#: Options that name a secrets backend, which cannot be asked for a list.
+_SECRETS = (("secrets", "backend"), ("workers", "secrets_backend"))
 #: Problems and paths that an audit row lists.
 _MOST = 20
 
@@ -126,7 +129,8 @@ def known() -> Known:
         pools=pools,
         database=dialect,
         dag_ids=elsewhere,
-        complete=not conf.get("secrets", "backend", fallback=""),
+        waiting=unfinished.waiting,
+        complete=not any(conf.get(*option, fallback="") for option in _SECRETS),
     )
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from fastapi import FastAPI
@@ -94,7 +94,8 @@ class JupyterProxy:
             await refuse(scope, receive, send, plain(problem[0], detail=problem[1]))
         else:
             async with self._watches.over(token, caller.person) as unwelcome:
-                await self._pass_on(scope, receive, send, wanted, caller.person, unwelcome)
+                ask = partial(self._is_welcome, token, caller.person)
+                await self._pass_on(scope, receive, send, wanted, caller.person, unwelcome, ask)
 
     async def _is_welcome(self, token: str, person: Person) -> bool:
         return (await self._who(token)).person == person
@@ -107,6 +108,7 @@ class JupyterProxy:
         wanted: Asked,
         person: Person,
         unwelcome: asyncio.Task[None],
+        ask: Callable[[], Awaitable[bool]],
     ) -> None:
         try:
             servers = self.servers()
@@ -118,7 +120,7 @@ class JupyterProxy:
         if server is None or server.base_path != base_path(person):
             await no_server(scope, receive, send, wanted)
             return
-        way = self._http if scope["type"] == "http" else self._sockets
+        way = self._http if scope["type"] == "http" else partial(self._sockets, ask=ask)
         await way(
             scope,
             receive,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
+from couture_workflow.exceptions import CoutureError
 from couture_workflow.services.jupyter.servers import Server, certificates
 from couture_workflow.web.errors import plain
 from couture_workflow.web.jupyter import headers as heads
@@ -55,8 +57,9 @@ class SocketWay:
         badge: Mapping[str, str],
         account: str,
         unwelcome: asyncio.Task[None],
+        ask: Callable[[], Awaitable[bool]],
     ) -> None:
-        """Serve one websocket until it ends."""
+        """Serve one websocket until it ends; ``ask`` tells whether the person may still go on."""
         if self._open[account] >= MOST_OF_ACCOUNT:
             await refuse(scope, receive, send, plain(429, detail=_TOO_MANY))
             return
@@ -64,7 +67,7 @@ class SocketWay:
         try:
             upstream = await _connected(scope, receive, send, wanted=wanted, server=server, badge=badge)
             if upstream is not None:
-                await _Pair(receive, send, upstream).run(unwelcome)
+                await _Pair(receive, send, upstream, ask).run(unwelcome)
         finally:
             self._open[account] -= 1
             self._open += Counter()  # forgets those that have none
@@ -121,8 +124,10 @@ async def _connected(
 class _Pair:
     """The two halves of a websocket."""
 
-    def __init__(self, receive: Receive, send: Send, upstream: ClientConnection) -> None:
-        self._receive, self._send, self._upstream = receive, send, upstream
+    def __init__(
+        self, receive: Receive, send: Send, upstream: ClientConnection, ask: Callable[[], Awaitable[bool]]
+    ) -> None:
+        self._receive, self._send, self._upstream, self._ask = receive, send, upstream, ask
         self._left: int | None = None
 
     async def run(self, unwelcome: asyncio.Task[None]) -> None:
@@ -135,12 +140,23 @@ class _Pair:
         except ConnectionClosed as closed:
             if closed.rcvd is not None and _may_be_sent(closed.rcvd.code):
                 code, reason = closed.rcvd.code, closed.rcvd.reason
+            if not await self._is_welcome():  # the server of who lost the right is stopped, often first
+                code, reason = UNWELCOME, _REASON
         except OSError:
             self._left = self._left or _GOING_AWAY  # the browser went while something was sent to it
         finally:
             if unwelcome.done():
                 code, reason = UNWELCOME, _REASON
             await self._close(code, reason)
+
+    async def _is_welcome(self) -> bool:
+        """Ask at once; without an answer the server's own reason stands."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._ask()
+        except (SQLAlchemyError, CoutureError, TimeoutError) as error:
+            log.info("Whether the person may go on could not be asked: %r", error)
+            return True
 
     async def _close(self, code: int, reason: str) -> None:
         """Close both halves, that of the browser first; one that reads nothing is not waited for."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.models.taskinstance import TaskInstance
@@ -15,12 +14,12 @@ from couture_workflow.permissions import RUN_DETAILS
 from couture_workflow.services.runs import listing
 from couture_workflow.services.runs.listing import Page, Wish
 from couture_workflow.services.runs.records import RunKey
+from couture_workflow.web.asked import count_of, moment_of, text_of
 from couture_workflow.web.runs.task_instances import OVER
 from couture_workflow.web.security import allowed
 from couture_workflow.web.state import store
 
 _MOST_OFFSET = 1_000_000
-_LONGEST = 1000
 
 
 def page_for(user: BaseUser | None, wish: Wish) -> Page:
@@ -34,19 +33,19 @@ def wish_of(given: Mapping[str, str]) -> Wish:
     """Return what an address asks for, or raise ``InvalidError`` that names the part which cannot be read."""
     order = given.get("order", "")
     return Wish(
-        text=_text(given, "q"),
+        text=text_of(given, "q"),
         state=listing.checked(given.get("state", ""), listing.STATES, field="state"),
         kind=listing.checked(given.get("kind", ""), listing.KINDS, field="kind"),
-        dag_id=_text(given, "dag_id"),
-        user=_text(given, "user"),
-        since=_moment(given, "since"),
-        until=_moment(given, "until"),
+        dag_id=text_of(given, "dag_id"),
+        user=text_of(given, "user"),
+        since=moment_of(given, "since"),
+        until=moment_of(given, "until"),
         at_least=_number(given, "at_least"),
         at_most=_number(given, "at_most"),
         sort=listing.checked(given.get("sort", ""), listing.SORTS, field="sort") or "started",
         descending=(listing.checked(order, ("asc", "desc"), field="order") or "desc") == "desc",
-        offset=_count(given, "offset", 0, _MOST_OFFSET),
-        limit=max(1, _count(given, "limit", 50, listing.LARGEST)),
+        offset=count_of(given, "offset", 0, _MOST_OFFSET),
+        limit=max(1, count_of(given, "limit", 50, listing.LARGEST)),
     )
 
 
@@ -66,26 +65,6 @@ def lost(keys: Collection[RunKey]) -> set[RunKey]:
     return set(keys) - going_on
 
 
-def _text(given: Mapping[str, str], name: str) -> str:
-    text = given.get(name, "").strip()
-    if len(text) > _LONGEST:
-        raise InvalidError(f"{name} has more than {_LONGEST:,} characters. Make it shorter.", field=name)
-    return text
-
-
-def _moment(given: Mapping[str, str], name: str) -> datetime | None:
-    """Return a moment of the address; one without a zone is in UTC."""
-    if not (text := given.get(name, "").strip()):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise InvalidError(
-            f"{name} is {text[:60]!r}: give a time such as 2026-01-31T08:00:00+01:00, or a day.", field=name
-        ) from None
-
-
 def _number(given: Mapping[str, str], name: str) -> float | None:
     if not (text := given.get(name, "").strip()):
         return None
@@ -96,15 +75,6 @@ def _number(given: Mapping[str, str], name: str) -> float | None:
     if not 0 <= found < 10**10:
         raise InvalidError(f"{name} is {text[:60]!r}: give a number of seconds, such as 90.", field=name)
     return found
-
-
-def _count(given: Mapping[str, str], name: str, default: int, most: int) -> int:
-    text = given.get(name, "").strip()
-    if not text:
-        return default
-    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
-        raise InvalidError(f"{name} is {text[:60]!r}: give a whole number of at most {most:,}.", field=name)
-    return min(int(text), most)
 
 
 __all__ = ["lost", "page_for", "wish_of"]

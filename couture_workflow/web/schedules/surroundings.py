@@ -19,6 +19,7 @@ from couture_workflow.services.schedules.checking import Surroundings
 from couture_workflow.services.schedules.library import Schedule
 from couture_workflow.web.dags.saving import known
 from couture_workflow.web.dags.states import FileState, import_error, states
+from couture_workflow.web.mail import page as mail_page
 from couture_workflow.web.security import allowed
 
 _RUNS = AirflowPermission("RUN")
@@ -66,6 +67,7 @@ def surroundings(name: str, user: Any) -> Surroundings:
         ran=frozenset({name} if ran else ()),
         templates=allowed(user, Permission(EDIT, DAG_FILES)),
         connections=everywhere.connections if everywhere.complete else None,
+        has_mail_server=bool(mail_page.state().origin),
     )
 
 
