@@ -11,10 +11,12 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' couture_workflow/__in
 TEMPLATES := couture_workflow/templates
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-compose test-compose-short test-cluster test-cluster-short test-suites check format bench image bundle clean
+.PHONY: help install install-for-tests run demo test test-suites check format bench image bundle clean \
+  test-compose test-compose-short test-cluster test-cluster-short \
+  test-backup test-databases test-eda test-jupyter-kills test-notebook-sessions test-sandbox test-serving test-standalone
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 28
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 31
 
 install: $(STAMP) ## make .venv with everything that the workbench needs, and the runtimes of jobs in it
 
@@ -23,35 +25,61 @@ $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard couture_workflow/ru
 	@$(PYTHON) tools/install.py $(VENV)
 	@touch $@
 
+# No file: what it looks for can go at any time. Once for all targets that are called together.
+install-for-tests: install
+	@$(BIN)/couture-workflow install --tests
+
 run: install ## start the workbench at http://localhost:8080 (COUTURE_PORT), until Ctrl-C
 	@$(BIN)/couture-workflow run
 
 demo: install ## do a first day's work through the public interfaces, in a temporary home, and check the result
 	@$(BIN)/couture-workflow demo
 
-test: install ## run every test: unit, real Spark, real browser
-	@$(BIN)/couture-workflow install --tests
+test: install-for-tests ## run every test: unit, real Spark, real browser; of some suites a part, unless they changed
 	@$(BIN)/python -m tests.support.jupyterhub
-	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m tests.services.s3_server
+	@$(BIN)/python -m tests.services.s3_provider
+	@$(BIN)/python -m tests.services.mysql_driver
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-test-compose: install ## run the stack of containers, with real workers, faults and a browser (needs Docker or root)
-	@$(BIN)/couture-workflow install --tests
+test-compose: install-for-tests ## run the stack of containers, with real workers, faults and a browser (needs Docker or root)
 	@$(BIN)/python tools/suites.py run compose
 
-test-compose-short: install ## run the part of it that always runs: first start, demo, pages, one kill
-	@$(BIN)/couture-workflow install --tests
+test-compose-short: install-for-tests ## run the part of it that always runs: first start, demo, pages, one kill
 	@$(BIN)/python tools/suites.py short compose
 
-test-cluster: install ## run the tests against real HDFS, YARN and Kerberos (needs a JDK, Maven and a KDC)
-	@$(BIN)/couture-workflow install --tests
+test-cluster: install-for-tests ## run the tests against real HDFS, YARN and Kerberos (needs a JDK, Maven and a KDC)
 	@$(BIN)/python tools/suites.py run cluster
 
-test-cluster-short: install ## run the part of them that always runs: a log-in, a job in each mode
-	@$(BIN)/couture-workflow install --tests
+test-cluster-short: install-for-tests ## run the part of them that always runs: a log-in, a job in each mode
 	@$(BIN)/python tools/suites.py short cluster
 
-test-suites: install ## run of each long suite its short part, or the whole if what it covers has changed
-	@$(BIN)/couture-workflow install --tests
+test-backup: install-for-tests ## run all tests of backup and restore: damaged, killed, on full disks
+	@$(BIN)/python tools/suites.py run backup
+
+test-databases: install-for-tests ## run all tests with PostgreSQL and MariaDB in the place of SQLite
+	@$(BIN)/python -m tests.services.mysql_driver
+	@$(BIN)/python tools/suites.py run databases
+
+test-eda: install-for-tests ## run all tests of data analysis in its runtime, with real SQL servers
+	@$(BIN)/python tools/suites.py run eda
+
+test-jupyter-kills: install-for-tests ## kill each process around an open kernel, in a workbench
+	@$(BIN)/python tools/suites.py run jupyter-kills
+
+test-notebook-sessions: install-for-tests ## run all tests of the sessions that notebooks have in a real Spark
+	@$(BIN)/python tools/suites.py run notebook-sessions
+
+test-sandbox: install-for-tests ## run every attack of a DAG file on the machine that checks it
+	@$(BIN)/python tools/suites.py run sandbox
+
+test-serving: install-for-tests ## run all tests of the model server in its runtime
+	@$(BIN)/python tools/suites.py run serving
+
+test-standalone: install-for-tests ## run all tests on a real Spark standalone cluster
+	@$(BIN)/python tools/suites.py run standalone
+
+test-suites: install-for-tests ## run of each long suite its short part, or the whole if what it covers has changed
 	@$(BIN)/python tools/suites.py ci
 
 check: install ## formatting, linting, types, architecture, templates, scripts, changelog

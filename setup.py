@@ -14,7 +14,12 @@ setup(
             "runtimes/**/*",
             "web/migrations/**/*",
         ],
-        "couture_workflow.examples": ["**/*"],
+        "couture_workflow.examples": [
+            "**/*",
+            "**/.airflowignore",
+            "team-repository/.*",
+            "team-repository/.github/**/*",
+        ],
     },
     exclude_package_data={"": ["*.pyc", "*.class", "__pycache__"]},
 )

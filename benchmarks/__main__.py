@@ -1,4 +1,7 @@
-"""``python -m benchmarks [NAME ...]``: runs all or some, prints a table, exits 1 if a goal is missed."""
+"""``python -m benchmarks [--results FILE] [NAME ...]``: runs all or some and prints a table.
+
+It exits with 1 if a goal is missed.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import platform
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from benchmarks import NAMES
 from benchmarks.measure import Result, memory_size, table
@@ -18,16 +22,29 @@ def main() -> int:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)} (default: all)"
     )
-    names = parser.parse_args().names or NAMES
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="write the table into this file, too, after each benchmark",
+    )
+    asked = parser.parse_args()
+    names = asked.names or NAMES
     if unknown := [name for name in names if name not in NAMES]:
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(NAMES)}")
     results: list[Result] = []
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
         results += import_module(f"benchmarks.{name}").run()
-    print(f"\n{os.cpu_count()} cores, {memory_size()} GiB of memory, Python {platform.python_version()}\n")
-    print(table(results))
+        if asked.results:
+            asked.results.write_text(_told(results), "utf-8")
+    print(_told(results))
     return 0 if all(result.passed for result in results) else 1
+
+
+def _told(results: list[Result]) -> str:
+    machine = f"{os.cpu_count()} cores, {memory_size()} GiB of memory, Python {platform.python_version()}"
+    return f"\n{machine}\n\n{table(results)}\n"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class Result:
     :param ours: what was measured of us, in words.
     :param other: what it is compared with, in words.
     :param value: the figure that the goal is about.
-    :param unit: "×" for a ratio, else "s", "ms" or "MiB".
+    :param unit: "×" for a ratio, else "s", "ms", "%" or "MiB".
     :param at_least: the goal is a lower bound instead of an upper one.
     """
 

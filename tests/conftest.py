@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.group_times import lines
+from tests.support.long_suites import is_left_out, leave_out
 from tests.support.order import arrange, mark, scheduler
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="couture-tests-"))
@@ -57,10 +60,7 @@ SHARED_WORKBENCH: list[Any] = []
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave each suite that takes long out, unless the caller names its folder or something in it."""
-    if not (collection_path / "suite.toml").exists():
-        return None
-    asked = [(config.invocation_params.dir / word.split("::")[0]).resolve() for word in config.args]
-    return None if any(path.is_relative_to(collection_path) for path in asked) else True
+    return True if is_left_out(collection_path, config) else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at its options
@@ -74,8 +74,9 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         option.dist, option.loadscopereorder = "loadscope", False
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the quick tests, and arrange all for processes that run side by side."""
+    leave_out(config, items)
     for item in items:
         mark(item)
     arrange(items)
@@ -85,6 +86,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let tests that share something that takes long to start run in one process."""
     return scheduler(config, log)
+
+
+@pytest.hookimpl(trylast=True)  # after the dot
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name a failed test at once where processes run side by side: a run that is cut off has no summary."""
+    if report.failed and hasattr(report, "node"):  # told by one of the processes
+        name = f"{report.nodeid} ({report.when})".encode(errors="backslashreplace").decode()
+        print(f"\nFAILED {name}", file=sys.__stderr__, flush=True)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say after a run side by side how long each process and each group took."""
+    told = list(lines(report for reports in terminalreporter.stats.values() for report in reports))
+    if told:
+        terminalreporter.section("seconds of processes and groups")
+        terminalreporter.write("\n".join(["", *told, ""]))
 
 
 def program(*names: str) -> str | None:
@@ -148,9 +165,15 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture(scope="session")
 def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Run the real workbench with a user for each role."""
+    from tests.support import databases
     from tests.support.workbench import Workbench
 
-    running = Workbench(tmp_path_factory.mktemp("workbench") / "home")
+    folder = tmp_path_factory.mktemp("workbench")
+    # Where its tasks look for a container engine: a test that has one puts a link to it there.
+    variables = {"DOCKER_HOST": f"unix://{folder}/docker.sock"}
+    running = Workbench(folder / "home", variables=variables)
+    if kind := databases.wanted():
+        running.variables["COUTURE_DATABASE"] = databases.make(kind).url
     try:
         running.start()
         running.create_users()
@@ -166,9 +189,12 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Run Airflow's API server alone: two workers, a path in its base URL, an account for each role."""
+    from tests.support import databases
     from tests.support.api_server import ApiServer
 
-    running = ApiServer(tmp_path_factory.mktemp("api server"))
+    kind = databases.wanted()
+    database = databases.make(kind) if kind else None
+    running = ApiServer(tmp_path_factory.mktemp("api server"), database=database)
     try:
         running.start()
         yield running

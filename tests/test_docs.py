@@ -126,7 +126,7 @@ def shown(option: Any, flag: str) -> str:
 
 
 def test_every_command_is_documented_with_its_arguments() -> None:
-    headings = re.findall(r"^## `couture-workflow ([\w ]+)`$", text("cli.md"), re.MULTILINE)
+    headings = re.findall(r"^## `couture-workflow ([\w -]+)`$", text("cli.md"), re.MULTILINE)
 
     assert headings == list(COMMANDS)
     for name, command in COMMANDS.items():
@@ -142,7 +142,7 @@ def test_commands_and_targets_that_documents_name_exist(page: Path) -> None:
     whole = page.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
-    commands = set(re.findall(r"(?:`|^|/)couture-workflow ([a-z]+)", whole, re.MULTILINE))
+    commands = set(re.findall(r"(?:`|^|/)couture-workflow ([a-z-]+)", whole, re.MULTILINE))
     make = set(re.findall(r"(?:`|^)make ([a-z]+)", whole, re.MULTILINE))
 
     assert commands <= {name.split()[0] for name in COMMANDS}
@@ -152,12 +152,19 @@ def test_commands_and_targets_that_documents_name_exist(page: Path) -> None:
 def operators() -> list[Any]:
     from couture_workflow.operators import (
         CoutureJupyterOperator,
+        CoutureModelOperator,
         CouturePySparkOperator,
         CoutureSparkOperator,
         DagOperator,
     )
 
-    return [CoutureSparkOperator, CouturePySparkOperator, CoutureJupyterOperator, DagOperator]
+    return [
+        CoutureSparkOperator,
+        CouturePySparkOperator,
+        CoutureJupyterOperator,
+        CoutureModelOperator,
+        DagOperator,
+    ]
 
 
 def described(operator: type) -> list[list[str]]:
@@ -208,7 +215,7 @@ def test_every_route_is_documented_with_its_permission() -> None:
     documented = sorted(
         (code(call).split()[0], code(call).split()[1], permission)
         for call, permission, *_ in rows(text("rest-api.md"))
-        if re.match(r"`(GET|PUT|POST|DELETE) ", call)
+        if re.match(r"`(GET|PUT|POST|PATCH|DELETE) ", call)
     )
 
     assert documented == sorted(api_routes())

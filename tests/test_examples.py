@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +49,26 @@ def test_the_dags_are_parsed_without_an_error() -> None:
 
     assert bag.import_errors == {}
     assert {name: list(dag.task_dict) for name, dag in bag.dags.items()} == {
+        "model_pipeline": ["prepare", "train_forest", "train_trees", "pick", "register", "ask"],
+        "penguin_containers": [
+            "engine",
+            "alone",
+            "transform",
+            "train",
+            "read",
+            "load_species",
+            "load_islands",
+            "sound",
+        ],
+        "penguin_containers_training": ["train"],
+        "penguin_model": [
+            "prepare",
+            "train_logistic_regression",
+            "train_random_forest",
+            "pick",
+            "register",
+            "ask",
+        ],
         "penguin_notebook": ["report"],
         "penguins": ["clean", "summarize"],
         "stock_delivery": ["pack", "drive"],
@@ -54,6 +76,20 @@ def test_the_dags_are_parsed_without_an_error() -> None:
         "stock_order": ["deliver", "place"],
         "word_count": ["count"],
     }
+
+
+def test_the_example_with_containers_says_which_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk.exceptions import AirflowFailException
+
+    monkeypatch.setitem(sys.modules, "airflow.providers.docker.operators.docker", None)
+    bag = DagBag(EXAMPLES / "dags" / "penguin_containers.py")
+
+    assert bag.import_errors == {}
+    assert list(bag.dags) == ["penguin_containers"]
+    engine: Any = bag.dags["penguin_containers"].get_task("engine")
+    with pytest.raises(AirflowFailException, match=r"pip install 'couture-workflow\[containers\]'"):
+        engine.python_callable()
 
 
 def test_a_path_that_is_not_there_is_named() -> None:

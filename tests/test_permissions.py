@@ -46,6 +46,10 @@ EXPECTED: dict[str, set[str]] = {
     "can create on Exploratory Data Analysis": {"Admin", "Developer"},
     "can edit on Exploratory Data Analysis": {"Admin", "Developer"},
     "can delete on Exploratory Data Analysis": {"Admin", "Developer"},
+    "can read on Trained Models": {"Admin", "Developer"},
+    "can create on Trained Models": {"Admin", "Developer"},
+    "can edit on Trained Models": {"Admin", "Developer"},
+    "can delete on Trained Models": {"Admin", "Developer"},
     "can read on DAG Repository": {"Admin"},
     "can edit on DAG Repository": {"Admin"},
     "can read on Import and Export": {"Admin"},
@@ -57,6 +61,8 @@ EXPECTED: dict[str, set[str]] = {
     "can edit on Hadoop Configuration": {"Admin"},
     "can read on Kerberos Configuration": {"Admin"},
     "can edit on Kerberos Configuration": {"Admin"},
+    "can read on Mail": {"Admin"},
+    "can edit on Mail": {"Admin"},
     "knows the secret of the web hook": set(),
     "can read on the DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
     "can read on a DAG's task instance": {"Admin", "Developer", "User", "Op", "Viewer"},
@@ -86,7 +92,10 @@ MENU: dict[str, list[str] | None] = {
         "Jupyter Servers",
         "Notebook Schedules",
         "Exploratory Data Analysis",
+        "Trained Models",
         "LDAP Configuration",
+        "Mail",
+        "SLA Misses",
         EDIT,
         *ZOOM,
     ],
@@ -100,10 +109,12 @@ MENU: dict[str, list[str] | None] = {
         "Jupyter Notebook",
         "Notebook Schedules",
         "Exploratory Data Analysis",
+        "Trained Models",
+        "SLA Misses",
         EDIT,
         *ZOOM,
     ],
-    "Op": ["Spark Jobs and Notebooks", *ZOOM],
+    "Op": ["Spark Jobs and Notebooks", "SLA Misses", *ZOOM],
     "User": None,
     "Viewer": None,
     "Public": None,
@@ -277,7 +288,7 @@ def test_one_entry_of_the_menu_leads_to_every_page_and_each_keeps_its_address() 
     """What is for administrators is in Airflow's own menu *Admin*, too."""
     from couture_workflow.plugin import CouturePlugin
     from couture_workflow.views import PAGES as pages
-    from couture_workflow.web.paths import NAV_OUTSIDE_HUB
+    from couture_workflow.web.paths import NAV_OUTSIDE_HUB, NAV_READS_RUNS
 
     entries = CouturePlugin().external_views
     menu = [(entry["href"], entry["couture_resource"]) for entry in entries if entry["destination"] == "nav"]
@@ -288,14 +299,17 @@ def test_one_entry_of_the_menu_leads_to_every_page_and_each_keeps_its_address() 
         ("couture/hadoop-configuration/", permissions.HADOOP_CONFIGURATION),
         ("couture/kerberos-configuration/", permissions.KERBEROS_CONFIGURATION),
         ("couture/ldap-configuration/", permissions.LDAP_CONFIGURATION),
+        ("couture/mail/", permissions.MAIL),
         ("couture/runs/", NAV_OUTSIDE_HUB),
+        ("couture/sla-misses/", NAV_READS_RUNS),
     ]
     assert {entry["name"] for entry in entries if entry.get("category") == "admin"} == {
         permissions.HADOOP_CONFIGURATION,
         permissions.KERBEROS_CONFIGURATION,
         permissions.LDAP_CONFIGURATION,
+        permissions.MAIL,
     }
-    assert framed | dict(menu[1:-1]) == {
+    assert framed | dict(menu[1:-2]) == {
         f"couture{page.route_base}/": page.permission.resource
         for page in pages
         if isinstance(page.permission, permissions.Permission)

@@ -33,6 +33,16 @@ def test_short():
 def test_long():
     (ROOT / "out" / "long").touch()
 """
+TOGETHER = ('short = ["tests/boats", "-m", "always"]', "together = true")
+CONFTEST = """
+from tests.support.long_suites import is_left_out, leave_out
+
+def pytest_ignore_collect(collection_path, config):
+    return True if is_left_out(collection_path, config) else None
+
+def pytest_collection_modifyitems(config, items):
+    leave_out(config, items)
+"""
 PATHS = ("harbour/quay.txt", "harbour/deep/pier.txt", "boat.txt", "sails.txt", "elsewhere.txt", "harbour.txt")
 AS_IT_WAS = "boats: the covered files are as they were when the whole passed: the short part runs."
 
@@ -58,8 +68,16 @@ class Project:
 
     def suites(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Type ``python tools/suites.py`` and these words."""
+        return self.python("tools/suites.py", *words, **variables)
+
+    def pytest(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Type ``pytest`` and these words."""
+        return self.python("-m", "pytest", "-q", *words)
+
+    def python(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Type ``python`` and these words."""
         known = {name: value for name, value in os.environ.items() if name != "CI"}
-        command = [sys.executable, "tools/suites.py", *words]
+        command = [sys.executable, *words]
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -335,9 +353,47 @@ def test_a_suite_without_a_short_part_runs_only_when_it_must(project: Project) -
     assert done.stdout == f"{AS_IT_WAS.replace('the short part', 'nothing')}\n"
 
 
+@pytest.fixture
+def together(project: Project) -> Project:
+    """Have a project whose suite is one of ``make test``, and whose whole has passed."""
+    project.write("tests/boats/suite.toml", DEFINITION.replace(*TOGETHER))
+    project.write("tests/conftest.py", CONFTEST)
+    project.write("tests/support/long_suites.py", (ROOT / "tests/support/long_suites.py").read_text())
+    project.write("pytest.ini", f"{(project.folder / 'pytest.ini').read_text()}pythonpath = .\n")
+    done = project.suites("run", "boats")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.ran() == {"short", "long"}
+    return project
+
+
+@pytest.mark.slow
+def test_a_suite_that_is_together_with_others_runs_where_all_tests_run(together: Project) -> None:
+    assert together.status().endswith("when the whole passed: make test runs what is marked always.")
+    done = together.pytest()
+    assert (done.returncode, together.ran()) == (0, {"short"}), done.stdout
+    assert "1 passed, 1 deselected" in done.stdout
+    assert together.pytest("tests/boats/test_boats.py").returncode == 0
+    assert together.ran() == {"short", "long"}
+
+    write(together)
+
+    assert together.status().endswith("(harbour/quay.txt): make test runs all of it.")
+    assert together.pytest().returncode == 0
+    assert together.ran() == {"short", "long"}
+    assert together.suites("ci").returncode == 0
+    assert together.ran() == set()
+    assert together.suites("short", "boats").returncode == 0
+    assert together.ran() == {"short"}
+
+
 @pytest.mark.parametrize(
     ("change", "words", "said"),
     [
+        (
+            ("short =", "together = true\nshort ="),
+            ("ci",),
+            "tests/boats/suite.toml has both short and together: see the first lines of tools/suites.py.\n",
+        ),
         ((), ("run", "ships"), "There is no suite ships. There is: boats.\n"),
         (
             ("whole", "hole"),
@@ -346,7 +402,7 @@ def test_a_suite_without_a_short_part_runs_only_when_it_must(project: Project) -
         ),
         (("short", "brief"), ("ci",), "tests/boats/suite.toml has the unknown brief: see the first lines of"),
     ],
-    ids=["unknown name", "missing key", "unknown key"],
+    ids=["both parts", "unknown name", "missing key", "unknown key"],
 )
 def test_mistakes_get_a_sentence(
     project: Project, change: tuple[str, ...], words: tuple[str, ...], said: str
@@ -379,7 +435,7 @@ def test_a_folder_without_git_gets_a_sentence(project: Project) -> None:
     assert done.stderr.startswith("git cannot list the files of")
 
 
-def test_every_covered_path_of_this_project_exists() -> None:
+def test_every_suite_of_this_project_has_a_target_and_every_path_that_it_covers_exists() -> None:
     sys.path.insert(0, str(ROOT / "tools"))
     try:
         import suites
@@ -387,6 +443,7 @@ def test_every_covered_path_of_this_project_exists() -> None:
         sys.path.remove(str(ROOT / "tools"))
 
     for suite in suites.suites():
+        assert f"\ntest-{suite.name}: " in (ROOT / "Makefile").read_text()
         paths = [line.split(" ", 2)[2] for line in suites.fingerprints(suite)]
         for covered in suite.covers:
             alone = suites.Suite(suite.folder, suite.name, suite.whole, (covered,))

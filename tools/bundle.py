@@ -33,7 +33,9 @@ FILES = {
     "INSTALL.md": "docs/install-offline.md",
     "LICENSE": "LICENSE",
     "docker-compose.yml": "docker-compose.yml",
+    "docker-compose.docker.yml": "docker-compose.docker.yml",
     "docker-compose.expose.yml": "docker-compose.expose.yml",
+    "docker-compose.tensorflow.yml": "docker-compose.tensorflow.yml",
     "docker-compose.worker.yml": "docker-compose.worker.yml",
     ".env.example": ".env.example",
 }

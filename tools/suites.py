@@ -10,6 +10,8 @@ A suite is a folder of tests with a file ``suite.toml``:
 - ``name``
 - ``whole``     the arguments of pytest that run all of it
 - ``short``     those that run the part that always runs; without it, nothing always runs
+- ``together``  true instead of it: ``make test`` runs the suite with all other tests: what is marked
+  ``always``, or the whole if what it covers has changed
 - ``covers``    what it is about beside its own folder: a file, a folder with a slash at its end, or a pattern
   (``*`` is anything)
 - ``may_skip``  beginnings of the reasons for which a test may skip, although the whole counts as passed
@@ -57,6 +59,7 @@ class Suite:
     whole: tuple[str, ...]
     covers: tuple[str, ...]
     short: tuple[str, ...] = ()
+    together: bool = False
     may_skip: tuple[str, ...] = ()
     not_with: tuple[str, ...] = ()
 
@@ -102,14 +105,16 @@ def _read(path: Path) -> Suite:
     said = tomllib.loads(path.read_text(encoding="utf-8"))
     where = path.relative_to(ROOT)
     missing = {"name", "whole", "covers"} - said.keys()
-    unknown = said.keys() - {"name", "whole", "short", "covers", "may_skip", "not_with"}
+    unknown = said.keys() - {"name", "whole", "short", "together", "covers", "may_skip", "not_with"}
     for names, what in ((missing, "lacks"), (unknown, "has the unknown")):
         if names:
             raise SuiteError(
                 f"{where} {what} {', '.join(sorted(names))}: see the first lines of tools/suites.py."
             )
-    lists = {key: tuple(value) for key, value in said.items() if key != "name"}
-    return Suite(path.parent, said["name"], **lists)
+    if said.get("short") and said.get("together"):
+        raise SuiteError(f"{where} has both short and together: see the first lines of tools/suites.py.")
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
+    return Suite(path.parent, **given)
 
 
 # --- what they cover ---
@@ -215,6 +220,8 @@ def _skipped(report: Path) -> list[str]:
 
 def short(suite: Suite) -> int:
     """Run the part that always runs and return the exit code of pytest."""
+    if suite.together:
+        return _pytest(suite.folder.relative_to(ROOT).as_posix(), "-m", "always")
     return _pytest(*suite.short) if suite.short else 0
 
 
@@ -224,7 +231,8 @@ def ci() -> int:
     for each in suites():
         changed = changes(each)
         _say(_sentence(each, changed))
-        codes[each.name] = run(each) if changed else short(each)
+        if not each.together:  # make test has run what it must
+            codes[each.name] = run(each) if changed else short(each)
     failed = [name for name, code in codes.items() if code]
     if failed:
         _say(f"Failed: {', '.join(failed)}.")
@@ -239,6 +247,10 @@ def status() -> int:
 
 
 def _sentence(suite: Suite, changed: str) -> str:
+    if suite.together:
+        what = "all of it" if changed else "what is marked always"
+        state = changed or "the covered files are as they were when the whole passed"
+        return f"{suite.name}: {state}: make test runs {what}."
     if changed:
         return f"{suite.name}: {changed}: the whole runs."
     what = "the short part runs" if suite.short else "nothing runs"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, FastAPI
-from pydantic import BaseModel
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from couture_workflow.api import auth
+from couture_workflow.api.app import _validation_error
 from couture_workflow.api.auth import Guard, User, declared, requires
+from couture_workflow.api.files.upload import FormResult
+from couture_workflow.exceptions import InvalidError
 from couture_workflow.permissions import DEVELOPER_HUB, READ, RUN_DETAILS, Permission
 from tests.support import asynchronous
 
@@ -27,6 +32,11 @@ router = APIRouter()
 
 @router.post("/declared")
 def declared_route(body: Body, user: Annotated[User, requires(MAY)]) -> str:
+    return f"{body.text} by {user.get_name()}"
+
+
+@router.post("/little")
+def little_route(body: Body, user: Annotated[User, requires(MAY, most=16)]) -> str:
     return f"{body.text} by {user.get_name()}"
 
 
@@ -114,6 +124,42 @@ def test_refusal_comes_before_the_body_is_read(
     user = None if granted is None else person(*granted)
 
     assert call(app, path, user, monkeypatch)[::2] == (status, False)
+
+
+def test_a_body_that_is_parsed_has_the_bytes_that_its_route_says(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, body, asked = call(app, "/little", person(MAY), monkeypatch)
+
+    assert (status, asked) == (413, False)
+    assert "at most 16 bytes" in body.decode()
+    assert call(app, "/little", person(), monkeypatch)[0] == 403
+
+
+def test_of_many_problems_the_first_few_are_told() -> None:
+    class Named(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+    async def refused(sent: dict[str, int]) -> dict[str, Any]:
+        try:
+            Named.model_validate(sent)
+        except ValidationError as error:
+            problems = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+            answer = await _validation_error(Request({"type": "http"}), RequestValidationError(problems))
+            told: dict[str, Any] = json.loads(bytes(answer.body))
+        return told
+
+    told = asynchronous.run(refused({"x" * 10_000: 1, **{str(number): 1 for number in range(2000)}}))
+
+    assert told["detail"].endswith("18: Extra inputs are not permitted; and 1,981 more like these")
+    assert (told["error"], told["field"]) == ("invalid", "x" * 100)
+
+
+def test_of_many_refused_files_of_a_form_the_first_hundred_are_told() -> None:
+    refused = FormResult(errors=[(f"{number}.exe", InvalidError("It is no jar.")) for number in range(5000)])
+
+    assert [each["name"] for each in refused.problem["errors"]] == [f"{number}.exe" for number in range(100)]
+    assert (refused.status, refused.problem["detail"]) == (422, "It is no jar.")
 
 
 def test_declared_permission_is_found_on_argument_and_decorator() -> None:

@@ -27,9 +27,7 @@ def test_nothing_can_be_typed_before_the_script_listens(
     path: str, script: str, control: str, api_server: ApiServer, new_page: Callable[..., Page]
 ) -> None:
     page, held = new_page(), list[Route]()
-    page.context.add_cookies(
-        [{"name": "_token", "value": api_server.token("admin"), "url": api_server.root, "httpOnly": True}]
-    )
+    api_server.log_in(page)
     page.route(f"**/{script}*", lambda route: held.append(route))
     with page.expect_request(f"**/{script}*"):
         page.goto(f"{api_server.url}/couture{path}", wait_until="commit")

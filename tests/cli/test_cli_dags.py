@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from couture_workflow.cli.dags import Waiting
+from couture_workflow.services.gate import folders
+from tests.support import homes
 from tests.support.workbench import command
 
 SOUND = "from airflow.sdk import DAG\n\nwith DAG('sound', schedule=None):\n    pass\n"
@@ -16,13 +19,12 @@ BROKEN = "from airflow.sdk import DAG\nimport nowhere\n"
 
 
 def lint(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "COUTURE"))}
     home = folder.parent / "a home"
     home.mkdir(exist_ok=True)
     return subprocess.run(
         [*command(), "dags", "lint", *arguments],
         cwd=folder,
-        env={**kept, "HOME": str(home), **variables},
+        env=homes.plain_environment(HOME=str(home), **variables),
         capture_output=True,
         text=True,
         timeout=180,
@@ -99,6 +101,60 @@ def test_annotations_are_escaped_for_github(project: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_report_for_gitlab_names_files_that_were_not_looked_at_too(project: Path) -> None:
+    (project / "dags" / "hüge 'x'.py").write_bytes(b"# airflow dag\n" * (9 * 2**20 // 14))
+    (project / "dags" / "away.py").symlink_to("/etc/hostname")
+    (project / "dags" / "same.py").symlink_to("sound.py")
+    (project / "dags" / "folder").symlink_to("lib")
+    (project / "dags" / "bytes.bin").write_bytes(bytes(range(256)))
+    (project / "dags" / "broken.py").write_bytes(b"def f(:\n")
+
+    done = lint(project, "--format", "gitlab", "--no-parse", ".")
+
+    found = {
+        (row["location"]["path"], row["location"]["lines"]["begin"], row["check_name"], row["severity"])
+        for row in json.loads(done.stdout)
+    }
+    assert done.returncode == 1
+    assert found >= {
+        ("dags/hüge 'x'.py", 1, "too-large", "blocker"),
+        ("dags/broken.py", 1, "syntax", "blocker"),
+        ("dags/away.py", 1, "link", "minor"),
+        ("dags/folder", 1, "link", "minor"),
+    }
+    assert not {path for path, *_ in found} & {"dags/same.py", "dags/bytes.bin"}
+    assert "dags/broken.py:1:" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_name_that_is_no_text_is_shown_all_the_same(project: Path) -> None:
+    Path(os.fsdecode(bytes(project) + b"/dags/\xff.py")).write_text("import os\n")
+
+    for kind in ("text", "json", "github", "gitlab"):
+        done = lint(project, "dags", "--no-parse", "--format", kind, PYTHONIOENCODING="utf-8:strict")
+        assert done.returncode == 0
+        assert "udcff.py" in done.stdout
+
+
+@pytest.mark.slow
+def test_whoever_has_seen_enough_sees_no_traceback(project: Path) -> None:
+    (project / "dags" / "many.py").write_text("import os\n" * 20_000)
+
+    words = [*command(), "dags", "lint", "--no-parse", "dags"]
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$@" | head -n 1', "bash", *words],
+        cwd=project,
+        env=homes.plain_environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.slow
 def test_warnings_count_only_if_strict(project: Path) -> None:
     (project / "dags" / "data.yaml").write_text("a: [1\nb: 2\n")
 
@@ -144,3 +200,29 @@ def test_wrong_usage_is_told_apart(project: Path, arguments: tuple[str, ...]) ->
 
     assert done.returncode == 2
     assert done.stderr.strip() and not done.stdout
+
+
+def test_an_ignore_file_is_read_in_the_syntax_that_is_set(project: Path) -> None:
+    (project / "dags" / ".airflowignore").write_text("^lib/.*_v[0-9]\\.py$\n")
+    (project / "dags" / "lib" / "old_v1.py").write_text(SOUND.replace("sound", "old"))
+
+    regexp, glob = (
+        lint(project, "--format", "json", "dags", AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX=syntax)
+        for syntax in ("regexp", "glob")
+    )
+
+    assert json.loads(regexp.stdout)["dags"] == ["sound"]
+    assert json.loads(glob.stdout)["dags"] == ["old", "sound"]
+    codes = [[each["code"] for each in json.loads(done.stdout)["problems"]] for done in (regexp, glob)]
+    assert ["ignore-syntax" in found for found in codes] == [False, True]
+
+
+def test_a_long_check_says_how_far_it_is(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folders.read([project], root=None)
+
+    folder.check(parse=False, told=Waiting(every=0))
+    folder.check(parse=False, told=Waiting(every=3600, many=1))
+    assert capsys.readouterr().err == ""
+
+    folder.check(parse=False, told=Waiting(every=0, many=1))
+    assert capsys.readouterr().err.splitlines() == [f"read {done} of 3 files" for done in (1, 2, 3)]

@@ -27,9 +27,11 @@ from tests.services.hadoop import Hadoop, Security
 from tests.services.kdc import Kdc, kdc, require
 from tests.support.spark import Task, runtime_or_skip
 
-#: Writes and reads in HDFS with a path that says no cluster, and ends as its second argument says.
+#: Writes and reads in HDFS with a path that says no cluster, and ends as its second argument says. A third
+#: one names a model, a folder, of which an executor tells what it sees.
 JOB = """
-import sys, time
+import os, sys, time
+from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 path, end = sys.argv[1:3]
 spark = SparkSession.builder.getOrCreate()
@@ -40,6 +42,9 @@ print("days", spark.read.parquet(path).groupBy("day").count().count(), flush=Tru
 place = context._jvm.org.apache.hadoop.fs.Path(path)
 status = place.getFileSystem(context._jsc.hadoopConfiguration()).getFileStatus(place)
 print("written to", status.getPath().toString(), "of", status.getOwner(), flush=True)
+for name in sys.argv[3:]:
+    seen = context.parallelize([name], 1).map(lambda name: sorted(os.listdir(SparkFiles.get(name)))).collect()
+    print("executor sees", seen, flush=True)
 if end == "fail":
     raise ValueError("the job fails on purpose")
 if end == "sleep":

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from couture_workflow.services.hadoop import connection, files, groups
+from couture_workflow.services.models import registering
 from couture_workflow.services.runs import records as run_records
 from couture_workflow.services.runs.records import Run, RunKey
 from couture_workflow.store.home import Store
@@ -69,9 +70,14 @@ def state(cluster: Hadoop, application: str) -> str:
 def test_a_stopped_job_ends_its_application_and_no_other(
     site: Store, plain: Hadoop, bystander: str, tmp_path: Path, mode: str
 ) -> None:
-    task = start(tmp_path, f"stopped-{mode}", mode, f"out/{mode}", "sleep")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "weights").write_text("1")
+    registering.register_model(site, tmp_path / "rules", name="rules", kind="spark", user="a")
+    arguments = (f"out/{mode}", "sleep", "rules")
+    task = start(tmp_path, f"stopped-{mode}", mode, *arguments, models=["rules@1"])
     if mode == "client":
         task.wait_for_line("\nasleep", seconds=PATIENCE)
+        assert "executor sees [['weights']]" in task.text()
     line = task.wait_for_line(r"Submitted application application_\d+_\d+", seconds=PATIENCE)
     application = line.split()[-1]
 

@@ -144,7 +144,7 @@ def stack(
     stacks = request.config.stash[STACKS]
     forget_old_logs()
     folder = CACHE / KEEP if KEEP else tmp_path_factory.mktemp("stack")
-    made = Stack(docker, folder, KEEP or f"couture-tests-{os.getpid()}", **kept_port(docker))
+    made = Stack(docker, folder, KEEP or f"couture-tests-{os.getpid()}", **kept_ports(docker))
     stacks.append(made)
     try:
         limit = start_limit()
@@ -169,15 +169,17 @@ def first_start(stack: Stack, request: pytest.FixtureRequest) -> FirstStart:
     return request.config.stash[FIRST]
 
 
-def kept_port(docker: Docker) -> dict[str, Any]:
-    """Return the port of the stack that an earlier run has kept, if there is one."""
-    words = ["ps", "--quiet", "--filter", f"label=com.docker.compose.project={KEEP}"]
-    words += ["--filter", "label=com.docker.compose.service=api-server"]
-    ids = docker.run(*words).stdout.split() if KEEP else []
-    if not ids:
-        return {}
-    ports = json.loads(docker.run("inspect", ids[0]).stdout)[0]["NetworkSettings"]["Ports"]
-    return {"port": int(ports["8080/tcp"][0]["HostPort"])}
+def kept_ports(docker: Docker) -> dict[str, Any]:
+    """Return the ports of the stack that an earlier run has kept, if there is one."""
+    found = {}
+    published = {"port": ("api-server", "8080/tcp"), "serving_port": ("serving", "8501/tcp")}
+    for name, (service, port) in published.items() if KEEP else ():
+        words = ["ps", "--quiet", "--filter", f"label=com.docker.compose.project={KEEP}"]
+        words += ["--filter", f"label=com.docker.compose.service={service}"]
+        if ids := docker.run(*words).stdout.split():
+            ports = json.loads(docker.run("inspect", ids[0]).stdout)[0]["NetworkSettings"]["Ports"]
+            found[name] = int(ports[port][0]["HostPort"])
+    return found
 
 
 @pytest.fixture

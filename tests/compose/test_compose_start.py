@@ -19,7 +19,16 @@ from tests.support.stack import LONG_RUNNING, FirstStart, Stack, compose_1, star
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 
-AIRFLOW = ("api-server", "scheduler", "dag-processor", "triggerer", "dag-sync", "jupyter", "worker")
+AIRFLOW = (
+    "api-server",
+    "scheduler",
+    "dag-processor",
+    "triggerer",
+    "dag-sync",
+    "jupyter",
+    "serving",
+    "worker",
+)
 #: Service -> the folders of secrets that it may read.
 SECRETS = {
     "mysql": {"mysql"},
@@ -30,6 +39,7 @@ SECRETS = {
     "triggerer": {"airflow", "worker"},
     "dag-sync": {"worker"},
     "jupyter": {"jupyter"},
+    "serving": set(),
     "worker": {"worker"},
 }
 CORES = len(os.sched_getaffinity(0))
@@ -145,7 +155,7 @@ def test_two_inits_at_once_agree(stack: Stack) -> None:
 
 
 @pytest.mark.always
-def test_only_one_port_is_published_and_on_loopback(stack: Stack) -> None:
+def test_pages_and_model_server_are_published_on_loopback_and_nothing_else(stack: Stack) -> None:
     published = {
         (service(each), inside, outside["HostIp"], outside["HostPort"])
         for each in stack.containers()
@@ -153,7 +163,11 @@ def test_only_one_port_is_published_and_on_loopback(stack: Stack) -> None:
         for outside in listeners or ()
     }
 
-    assert published == {("api-server", "8080/tcp", "127.0.0.1", str(stack.port))}
+    assert published == {
+        ("api-server", "8080/tcp", "127.0.0.1", str(stack.port)),
+        ("serving", "8500/tcp", "127.0.0.1", str(stack.grpc_port)),
+        ("serving", "8501/tcp", "127.0.0.1", str(stack.serving_port)),
+    }
 
 
 @pytest.mark.always
@@ -333,6 +347,9 @@ def test_nothing_listens_for_the_network(stack: Stack) -> None:
         if address.startswith("127."):
             pytest.skip("this machine has no other address than loopback")
         assert probe.connect_ex((address, stack.port)) != 0
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        assert probe.connect_ex((address, stack.serving_port)) != 0
 
 
 def service(container: dict[str, Any]) -> str:

@@ -158,6 +158,7 @@ def test_the_manuals_signature_is_taken_and_only_stored() -> None:
         "spark_configurations": None,
         "jars": None,
         "py_files": None,
+        "models": None,
         "hadoop_group": None,
     }
 

@@ -46,7 +46,7 @@ class Postgresql(SqlServer):
             "unix_socket_directories": str(self.folder),
             "fsync": "off",
             "shared_buffers": "16MB",
-            "max_connections": "20",
+            "max_connections": "100",
             "autovacuum": "off",
             "ssl": "on",
             "ssl_cert_file": str(self.folder / "cert.pem"),

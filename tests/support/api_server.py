@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import psutil
@@ -19,7 +19,11 @@ from werkzeug.security import generate_password_hash
 
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
+from tests.support.databases import Database
 from tests.support.servers import end, free_port, wait_until_it_answers
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 #: Account -> its role. The password is the account's name.
 ACCOUNTS = {
@@ -32,6 +36,8 @@ ACCOUNTS = {
     "ci": "Deployer",
 }
 PREFIX = "/airflow"
+#: How long a client waits for an answer: a page whose DAG is run first takes long on a machine that is busy.
+ANSWER_SECONDS = 120
 SECRET_KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 
@@ -54,15 +60,32 @@ with create_session() as session:
         ))
 """
 
+#: The database that the first server of this process has made: tables, roles, accounts.
+_PREPARED: list[bytes] = []
+
 
 class ApiServer:
-    """A running API server with a database of its own."""
+    """A running API server with a database of its own.
 
-    def __init__(self, home: Path, *, prefix: str = PREFIX, workers: int = 2, **environment: str) -> None:
+    :param database: one of a server, instead of an SQLite file in the home.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        prefix: str = PREFIX,
+        workers: int = 2,
+        database: Database | None = None,
+        **environment: str,
+    ) -> None:
         self.home = home
+        self.database = database
         self.prefix = prefix
         self.workers = workers
         self.port = free_port()
+        #: Where the server looks for a model server; a test may start one there.
+        self.serving_port = free_port()
         self.root = f"http://127.0.0.1:{self.port}"
         self.url = self.root + prefix
         self.log = home / "api-server.log"
@@ -71,19 +94,43 @@ class ApiServer:
 
     def _settings(self) -> Mapping[str, str]:
         return {
+            **self._database_settings(),
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__AUTH_MANAGER": AUTH_MANAGER,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__FAB__AUTH_RATE_LIMITED": "False",
             "AIRFLOW__API__BASE_URL": self.url + "/",
             "AIRFLOW__API__SECRET_KEY": "a key of the tests that both workers share",
             "AIRFLOW__API_AUTH__JWT_SECRET": "another key of the tests that both workers share, long enough",
             "AIRFLOW__COUTURE_WORKFLOW__HOME": str(self.home / "couture"),
             "AIRFLOW__COUTURE_WORKFLOW__SECRET_KEY": SECRET_KEY,
+            "AIRFLOW__COUTURE_WORKFLOW__SERVING_URL": f"http://127.0.0.1:{self.serving_port}",
+        }
+
+    def _database_settings(self) -> Mapping[str, str]:
+        if self.database is None:
+            return {}
+        address = self.database.address
+        return {
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": address.text,
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": address.asynchronous,
         }
 
     def start(self) -> None:
         """Make the database and the accounts, start, wait until the server answers."""
+        if self.database is not None:
+            self._prepare()
+            self.start_again()
+            return
+        if not _PREPARED:
+            self._prepare()
+            _PREPARED.append((self.home / "airflow.db").read_bytes())
+        (self.home / "airflow.db").write_bytes(_PREPARED[0])
+        self.start_again()
+
+    def _prepare(self) -> None:
+        """Make the database and the accounts, which are the same for every server."""
         accounts = [f"{name}={role}" for name, role in ACCOUNTS.items()]
         subprocess.run(
             [sys.executable, "-c", _PREPARE, *accounts],
@@ -91,7 +138,6 @@ class ApiServer:
             check=True,
             capture_output=True,
         )
-        self.start_again()
 
     def start_again(self) -> None:
         """Start with the database that is there, wait until the server answers."""
@@ -122,20 +168,26 @@ class ApiServer:
 
     def client(self, account: str | None = None, **options: Any) -> httpx.Client:
         """Return a client with the cookie of an account, or of nobody."""
-        client = httpx.Client(base_url=self.url, timeout=30, **options)
+        client = httpx.Client(base_url=self.url, timeout=ANSWER_SECONDS, **options)
         if account is not None:
             client.cookies.set("_token", self.token(account), domain="127.0.0.1", path=self.prefix or "/")
         return client
 
     def token(self, account: str) -> str:
         """Return a fresh token of an account."""
-        answer = httpx.post(f"{self.url}/auth/token", json={"username": account, "password": account})
+        given = {"username": account, "password": account}
+        answer = httpx.post(f"{self.url}/auth/token", json=given, timeout=ANSWER_SECONDS)
         answer.raise_for_status()
         return str(answer.json()["access_token"])
 
+    def log_in(self, page: Page, account: str = "admin") -> None:
+        """Let a page in a browser be that of an account."""
+        token = {"name": "_token", "value": self.token(account), "url": self.root, "httpOnly": True}
+        page.context.add_cookies([token])  # type: ignore[list-item]
+
     def browser_login(self, account: str) -> httpx.Client:
         """Log in by the form, as a person does; the client has the session's and the token's cookie."""
-        client = httpx.Client(base_url=self.url, timeout=30)
+        client = httpx.Client(base_url=self.url, timeout=ANSWER_SECONDS)
         form = client.get("/auth/login/").text
         found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)
         data = {"username": account, "password": account, "csrf_token": found.group(1) if found else ""}
@@ -160,7 +212,7 @@ class ApiServer:
             both = found[0][0] if found else self._row("ab_permission_view", **names)
             self._row("ab_permission_view_role", permission_view_id=both, role_id=role)
         password = generate_password_hash(name, "pbkdf2:sha256:1000")
-        columns = {"first_name": name, "last_name": "x", "email": f"{name}@example.org", "active": 1}
+        columns = {"first_name": name, "last_name": "x", "email": f"{name}@example.org", "active": True}
         user = self._row("ab_user", username=name, password=password, **columns)
         self._row("ab_user_role", user_id=user, role_id=role)
 
@@ -184,6 +236,8 @@ class ApiServer:
 
     def _row(self, table: str, **values: Any) -> int:
         number = 1 + int(self.sql(f"select max(id) from {table}")[0][0] or 0)
+        if self.database is not None and self.database.address.kind == "postgresql":
+            number = self.sql(f"select nextval('{table}_id_seq')")[0][0]
         columns = {"id": number, **values}
         marks = ", ".join("?" * len(columns))
         self.sql(f"insert into {table} ({', '.join(columns)}) values ({marks})", *columns.values())
@@ -205,5 +259,7 @@ class ApiServer:
 
     def sql(self, statement: str, *values: Any) -> list[Any]:
         """Run one statement on the server's database."""
+        if self.database is not None:
+            return self.database.sql_without_foreign_keys(statement, *values)
         with sqlite3.connect(self.home / "airflow.db", timeout=20) as connection:
             return connection.execute(statement, values).fetchall()

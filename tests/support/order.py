@@ -10,9 +10,9 @@ cannot do with pytest 9.2: hence a scheduler that tells the group by the file.
 
 from __future__ import annotations
 
+import ast
 import functools
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,26 @@ import pytest
 
 TESTS = Path(__file__).parent.parent
 #: Fixtures that one process starts once for all tests that use them.
-SHARED = ("workbench", "api_server")
-#: Folders whose tests call the API server, also where they do not name the fixture.
+SHARED = ("workbench", "api_server", "postgresql")
+#: Folders whose tests call the API server, also where they do not name the fixture, unless they start one.
 OF_THE_API_SERVER = ("api", "browser", "views")
 #: Groups in the order in which they begin, by what their tests take; the others follow.
 LONGEST = (
     "workbench",
+    "api_server",
     "test_cli_backup",
     "test_embedded",
     "test_jupyter_kills",
     "test_examples",
     "test_spark_cluster",
-    "test_dag_sandbox",
+    "test_notebook_session_runs",
+    "test_browser_personal_view",
+    "test_stray_writes",
     "test_spark_operators",
+    "test_dag_sandbox",
     "test_hostile_texts",
     "test_cli_dags",
     "test_class_data",
-    "api_server",
 )
 #: A test with one of these markers is not quick.
 _NOT_QUICK = ("spark", "browser", "workbench", "compose", "cluster", "slow")
@@ -50,12 +53,23 @@ def group_of(file: str) -> str:
     """
     path = Path(file) if Path(file).is_absolute() else TESTS.parent / file
     source = path.read_text(encoding="utf-8")
+    asked = set(_fixtures(source))
     for name in SHARED:
-        is_own = re.search(rf"^def {name}\(", source, re.MULTILINE)
-        if not is_own and re.search(rf"^ *def \w+\([^)]*\b{name}\b", source, re.MULTILINE):
+        if name in asked:
             return name
-    folder = path.relative_to(TESTS).parts[0]
-    return "api_server" if folder in OF_THE_API_SERVER and "ApiServer(" not in source else path.stem
+    has_its_own = any(f"{kind}(" in source for kind in ("ApiServer", "Workbench"))
+    calls_it = path.relative_to(TESTS).parts[0] in OF_THE_API_SERVER and not has_its_own
+    return "api_server" if calls_it else path.stem
+
+
+def _fixtures(source: str) -> Iterator[str]:
+    """Yield what the tests and the fixtures of a file ask for, and does not make itself."""
+    functions = [each for each in ast.walk(ast.parse(source)) if isinstance(each, ast.FunctionDef)]
+    fixtures = [each for each in functions if any("fixture" in ast.unparse(d) for d in each.decorator_list)]
+    own = {each.name for each in fixtures}
+    for function in [*fixtures, *(each for each in functions if each.name.startswith("test_"))]:
+        names = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
+        yield from names - own
 
 
 def mark(item: pytest.Item) -> None:

@@ -66,12 +66,16 @@ public class Job {
 #: Runs one job like a task does, with what it is given as JSON, and prints its end.
 TASK = """
 import json, sys
+from functools import partial
 from couture_workflow.exceptions import SparkError
+from couture_workflow.services.models import jobs as models
 from couture_workflow.services.runs.records import RunKey
 from couture_workflow.services.spark.jobs import JobRequest, Origin, SparkJob
 from couture_workflow.store.home import Store
 given = json.loads(sys.argv[1])
 key = RunKey("dag", given.pop("run_id"), "task")
+names = given.pop("models", ())
+given["bring"] = partial(models.bring, names) if names else None
 show = lambda stream, line: print(line, flush=True)
 job = SparkJob(JobRequest(**given), Origin(key=key), store=Store.open(), on_line=show, on_tracking=print)
 import signal

@@ -32,6 +32,7 @@ LONG_RUNNING = (
     "triggerer",
     "dag-sync",
     "jupyter",
+    "serving",
     "worker",
 )
 UP_TIMEOUT, HEALTHY_TIMEOUT, DAG_TIMEOUT, RUN_TIMEOUT = 900.0, 300.0, 180.0, 600.0
@@ -89,6 +90,7 @@ class Stack(Site):
     :param folder: gets a copy of the compose file and a ``.env``.
     :param settings: more lines of the ``.env``.
     :param composer: the Compose to use.
+    :param services: those that are healthy when it is up.
     """
 
     docker: Docker
@@ -97,7 +99,10 @@ class Stack(Site):
     settings: dict[str, str] = field(default_factory=dict)
     composer: list[str] = field(default_factory=list)
     port: int = field(default_factory=free_port)
+    serving_port: int = field(default_factory=free_port)
+    grpc_port: int = field(default_factory=free_port)
     clients: dict[str, httpx.Client] = field(default_factory=dict)
+    services: tuple[str, ...] = LONG_RUNNING
     _password: str = ""
 
     def __post_init__(self) -> None:
@@ -106,12 +111,24 @@ class Stack(Site):
         shutil.copy(ROOT / "docker-compose.yml", self.folder)
         if (ROOT / ".env.example").exists():
             shutil.copy(ROOT / ".env.example", self.folder / ".env")
-        lines = {**NAMES, "COUTURE_PORT": str(self.port), **self.settings}
+        lines = {**NAMES, "COUTURE_PORT": str(self.port), **self._serving(), **self.settings}
         with (self.folder / ".env").open("a", encoding="utf-8") as file:
             file.writelines(f"\n{name}={value}" for name, value in lines.items())
             file.write("\n")
 
+    def _serving(self) -> dict[str, str]:
+        return {
+            "COUTURE_SERVING_PORT": str(self.serving_port),
+            "COUTURE_SERVING_GRPC_PORT": str(self.grpc_port),
+            "COUTURE_SERVING_PUBLIC_URL": self.serving_url,
+        }
+
     # --- the services ---
+
+    @property
+    def serving_url(self) -> str:
+        """Address of the model server, without a slash at the end."""
+        return f"http://127.0.0.1:{self.serving_port}"
 
     @property
     def url(self) -> str:
@@ -175,7 +192,7 @@ class Stack(Site):
 
     def unhealthy(self) -> list[str]:
         """Return the services that are not running and healthy, each with its state."""
-        found = {name: "missing" for name in LONG_RUNNING}
+        found = dict.fromkeys(self.services, "missing")
         for each in self.containers(stopped=True):
             service = each["Config"]["Labels"]["com.docker.compose.service"]
             state = each["State"]

@@ -49,6 +49,9 @@ class Workbench(Site):
 
     home: Path
     port: int = field(default_factory=free_port)
+    #: Where it looks for a model server; a test may start one there.
+    serving_port: int = field(default_factory=free_port)
+    grpc_port: int = field(default_factory=free_port)
     arguments: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     program: list[str] = field(default_factory=command)
@@ -79,6 +82,8 @@ class Workbench(Site):
             "COUTURE_PORT": str(self.port),
             "COUTURE_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "AIRFLOW__FAB__AUTH_RATE_LIMITED": "False",
+            "AIRFLOW__COUTURE_WORKFLOW__SERVING_URL": f"http://127.0.0.1:{self.serving_port}",
+            "AIRFLOW__COUTURE_WORKFLOW__SERVING_GRPC": f"127.0.0.1:{self.grpc_port}",
             **self.variables,
         }
         with self.console.open("wb") as output:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from couture_workflow.services.spark.hadoop_access import Access
+from tests.support.json_answers import JsonAnswers
 
 MINE, OTHER = "application_1700000000000_0007", "application_1700000000000_0008"
 #: What a CapacityScheduler and a FairScheduler tell of their queues.
@@ -55,43 +55,32 @@ class Cluster:
         return Access("g", None, folder, {"yarn.resourcemanager.webapp.address": address})
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonAnswers):
     cluster: Cluster
 
     def do_GET(self) -> None:
         name = self.path.partition("?")[0].rpartition("/")[2]
         if name == "scheduler":
-            self._answer(200, {"scheduler": {"schedulerInfo": self.cluster.scheduler}})
+            self.answer(200, {"scheduler": {"schedulerInfo": self.cluster.scheduler}})
         elif name == MINE and self.cluster.appears > 0:
             self.cluster.appears -= 1
-            self._answer(404, {})
+            self.answer(404, {})
         elif name in self.cluster.states:
-            self._answer(200, {"app": {"id": name, "state": self.cluster.states[name]}})
+            self.answer(200, {"app": {"id": name, "state": self.cluster.states[name]}})
         else:
-            self._answer(404, {})
+            self.answer(404, {})
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         most = {"memory": self.cluster.largest, "vCores": 4}
-        self._answer(200, {"application-id": OTHER, "maximum-resource-capability": most})
+        self.answer(200, {"application-id": OTHER, "maximum-resource-capability": most})
 
     def do_PUT(self) -> None:
         self.cluster.asked.append(self.path)
         self.rfile.read(int(self.headers["Content-Length"]))
         name = self.path.partition("?")[0].split("/")[-2]
         if self.cluster.refuses:
-            self._answer(403, {"RemoteException": {"message": "not yours"}})
+            self.answer(403, {"RemoteException": {"message": "not yours"}})
             return
         self.cluster.states[name] = "KILLED"
-        self._answer(202, {})
-
-    def _answer(self, status: int, body: dict[str, object]) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        self.answer(202, {})

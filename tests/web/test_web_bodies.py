@@ -100,6 +100,18 @@ def test_a_body_in_time_arrives_whole(pieces: tuple[bytes, ...]) -> None:
     assert (caller.status, caller.said) == (200, {"bytes": len(b"".join(pieces))})
 
 
+@pytest.mark.parametrize("values", [b"[],", b'{"":', b"0,"])
+def test_json_that_is_parsed_at_once_has_a_bounded_number_of_values(values: bytes) -> None:
+    for times, status in ((bodies.MOST_VALUES // 4, 200), (bodies.MOST_VALUES + 1, 413)):
+        scope, caller = _scope(transfer_encoding="chunked"), _Caller(values * times, b"")
+        serve = bodies.streamed(_echo, scope, caller.receive, caller.send, account="ann", most=2**20)
+
+        asynchronous.run(serve)
+
+        assert caller.status == status, caller.said
+    assert "60,000 commas and brackets" in caller.said["detail"]
+
+
 @pytest.mark.parametrize("pieces", [(), (b"x",), (b"x" * 100,) * 3])
 def test_a_body_that_does_not_come_is_refused_with_a_sentence(pieces: tuple[bytes, ...]) -> None:
     caller = _Caller(*pieces, ends=False)

@@ -113,6 +113,21 @@ def test_token_of_another_account_is_refused_even_in_the_same_browser(
     assert (refused.status_code, passed.status_code) == (400, 200)
 
 
+def test_page_of_a_person_who_logs_in_again_can_still_be_saved(
+    client: FlaskClient, caller: dict[str, Any]
+) -> None:
+    first, me = token(client), caller[USER_KEY]
+    caller[USER_KEY] = None
+    logged_out = client.post("/sample/save", headers={"X-CSRFToken": first, "Accept": "application/json"})
+    caller[USER_KEY] = me
+
+    again = client.post("/sample/save", data={"text": HOSTILE}, headers={"X-CSRFToken": first})
+
+    assert logged_out.status_code == 401
+    assert "in another tab" in logged_out.get_json()["detail"]
+    assert (again.status_code, again.get_data(as_text=True)) == (200, HOSTILE)
+
+
 def test_who_may_not_is_refused_before_the_body_is_read(client: FlaskClient, caller: dict[str, Any]) -> None:
     caller[USER_KEY] = person(3)
 

@@ -16,11 +16,12 @@ HUB = "/couture/developer/"
 def restored(api_server: ApiServer) -> Iterator[ApiServer]:
     """The server, with the account dev as it was, afterwards."""
     (account,) = api_server.sql("select id, password from ab_user where username = 'dev'")
-    (role,) = api_server.sql("select role_id from ab_user_role where user_id = ?", account[0])
+    (role,) = api_server.sql("select id, role_id from ab_user_role where user_id = ?", account[0])
     yield api_server
-    api_server.sql("update ab_user set active = 1, password = ? where id = ?", account[1], account[0])
+    api_server.sql("update ab_user set active = true, password = ? where id = ?", account[1], account[0])
     api_server.sql("delete from ab_user_role where user_id = ?", account[0])
-    api_server.sql("insert into ab_user_role (user_id, role_id) values (?, ?)", account[0], role[0])
+    row = (role[0], account[0], role[1])
+    api_server.sql("insert into ab_user_role (id, user_id, role_id) values (?, ?, ?)", *row)
 
 
 def test_log_in_by_the_form_opens_our_pages(api_server: ApiServer) -> None:
@@ -54,7 +55,7 @@ def test_deactivation_counts_at_once(restored: ApiServer) -> None:
     assert page.get(HUB).status_code == 200
     assert api.get("/api/artifacts/", auth=basic).status_code != 401
 
-    restored.sql("update ab_user set active = 0 where username = 'dev'")
+    restored.sql("update ab_user set active = false where username = 'dev'")
 
     assert page.get(HUB).status_code == 401
     refused = api.get("/api/artifacts/", auth=basic)
@@ -174,7 +175,7 @@ def test_a_deactivated_account_is_out_of_airflows_own_api_at_once(restored: ApiS
     client = restored.client()
     assert [client.get("/api/v2/dags", headers=token).status_code for _ in range(4)] == [200] * 4
 
-    restored.sql("update ab_user set active = 0 where username = 'dev'")
+    restored.sql("update ab_user set active = false where username = 'dev'")
 
     assert {client.get("/api/v2/dags", headers=token).status_code for _ in range(4)} <= {401, 403}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -12,9 +11,8 @@ import socket
 import subprocess
 import tarfile
 import threading
-import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +21,11 @@ import psutil
 import pytest
 
 from tests.support.api_server import ApiServer
+from tests.support.packing import jar, packed, unpacked
 
 MIB = 2**20
 NOUNS = ("configs", "dependencies", "dags")
 DAG = 'from airflow.sdk import DAG\n\nwith DAG(dag_id="{0}", schedule=None):\n    pass\n'
-
-
-def packed(files: Mapping[str, bytes | str]) -> bytes:
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as made:
-        for name, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            header = tarfile.TarInfo(name)
-            header.size = len(data)
-            made.addfile(header, io.BytesIO(data))
-    return target.getvalue()
-
-
-def members(content: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as found:
-        return {member.name: found.extractfile(member).read() for member in found}  # type: ignore[union-attr]
-
-
-def jar(text: str) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
-        file.writestr(zipfile.ZipInfo("a.txt"), text)
-    return content.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +60,7 @@ def test_the_line_of_the_manual_with_authentication(api_server: ApiServer, tmp_p
     assert imported["applied"] is True
     assert [item["path"] for item in imported["items"]] == ["curl.py"]
     command = [curl, "-sS", "-u", "admin:admin", f"{api_server.url}/api/dags/"]
-    assert "dags/curl.py" in members(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert "dags/curl.py" in unpacked(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def test_bearer_token_and_raw_body(api_server: ApiServer) -> None:

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import os
 import socket
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.support.packing import jar
 from tests.support.workbench import PASSWORD
 
 pytestmark = pytest.mark.workbench
@@ -22,13 +21,6 @@ pytestmark = pytest.mark.workbench
 ARTIFACTS = "/api/artifacts/files"
 DEPENDENCIES = "/api/dependencies/files"
 MIB = 2**20
-
-
-def jar(text: str = "hello") -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
-        file.writestr(zipfile.ZipInfo("a.txt"), text)
-    return content.getvalue()
 
 
 def basic(user: str) -> str:

@@ -11,17 +11,14 @@ import pytest
 from couture_workflow.services.ldap import configuration
 from couture_workflow.services.ldap.fields import FIELDS, PASSWORD
 from tests.support.api_server import ApiServer
+from tests.support.directory_settings import SETTINGS
 
 LDAP = "/api/ldap/"
 SECRET = "s3cr3t-of-the-directory"
 GOOD: dict[str, Any] = {
-    "AUTH_TYPE": "ldap",
+    **SETTINGS,
     "LOCAL_ACCOUNTS": ["admin"],
-    "AUTH_LDAP_SERVER": "ldap://ldap.example.com",
-    "AUTH_LDAP_BIND_USER": "cn=airflow,dc=example,dc=com",
     PASSWORD: SECRET,
-    "AUTH_LDAP_SEARCH": "ou=people,dc=example,dc=com",
-    "AUTH_ROLES_MAPPING": {"cn=admins,dc=example,dc=com": ["Admin"]},
 }
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email import message_from_string, policy
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from couture_workflow.services.notebooks import people
 from couture_workflow.store.home import Store
 from tests.support.mail import mail_server
 from tests.support.people_notebooks import notebook, write
+from tests.support.spark import until
 
 pytestmark = pytest.mark.workbench
 
@@ -24,17 +24,6 @@ SCHEDULES = "/api/notebooks/schedules/"
 PARAMETERS = ("rows = 1  # how many\nday = ''\nnames = []\nnothing = 0", ["parameters"])
 HOSTILE = "a'b\"<&>ü"
 PRINTS = "print('told', rows + 1, day, names, nothing, open('data.txt').read())"
-#: Seconds within which Airflow has read a DAG that was saved, on a machine that does something else as well.
-PATIENCE = 120.0
-
-
-def wait(look: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        if found := look():
-            return found
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -63,7 +52,7 @@ def ended(client: httpx.Client, name: str, *, but: str = "") -> dict[str, Any]:
         over = last and last["run_id"] != but and last["state"] in ("success", "failed")
         return dict(last) if over else None
 
-    found: dict[str, Any] = wait(look, f"{name} has not run: {read(client, name)}")
+    found: dict[str, Any] = until(look, what=f"the run of {name}")
     return found
 
 
@@ -123,7 +112,7 @@ def test_a_schedule_by_cron_waits_for_its_time_and_can_be_paused(
         "when": {"kind": "cron", "cron": "0 0 29 2 *", "zone": "Asia/Kolkata"},
     }
     assert developer.post(SCHEDULES, json=form).status_code == 201
-    wait(lambda: read(developer, "yearly")["state"] == "ready", "Airflow has not read the DAG")
+    until(lambda: read(developer, "yearly")["state"] == "ready", what="Airflow's reading of the DAG")
 
     found = read(developer, "yearly")
     assert found["next_run"].startswith("2028-02-28T18:30") and not found["paused"]
@@ -143,7 +132,7 @@ def test_a_file_that_airflow_cannot_read_is_an_error_with_its_reason(
     form = {"name": "broken", "notebook": f"{people.folder_name('developer')}/report.ipynb"}
     form |= {"when": {"kind": "cron", "cron": "0 0 29 2 *"}}  # type: ignore[dict-item]
     assert developer.post(SCHEDULES, json=form).status_code == 201
-    wait(lambda: read(developer, "broken")["state"] == "ready", "Airflow has not read the DAG")
+    until(lambda: read(developer, "broken")["state"] == "ready", what="Airflow's reading of the DAG")
     path = "notebook_schedules/broken/broken.py"
     source = dag_repository.read(Store(workbench.home), path).decode()
     answer = developer.put(
@@ -158,7 +147,7 @@ def test_a_file_that_airflow_cannot_read_is_an_error_with_its_reason(
     )
     assert answer.status_code == 200, answer.text
 
-    wait(lambda: read(developer, "broken")["state"] == "error", "Airflow has not read the DAG")
+    until(lambda: read(developer, "broken")["state"] == "error", what="Airflow's reading of the DAG")
     found = read(developer, "broken")
     assert found["edited"] and "none_such" in found["error"]
     refused = developer.post(f"{SCHEDULES}broken/run", json={})
@@ -196,7 +185,7 @@ def test_a_run_that_fails_sends_one_mail_that_says_what_failed(
     assert (saved.status_code, saved.json()["findings"]) == (201, []), saved.text
 
     assert ended(developer, "told.by.mail")["state"] == "failed"
-    wait(lambda: mails, "no mail has come")
+    until(lambda: mails, what="the mail")
 
     [mail] = [message_from_string(each, policy=policy.default) for each in mails]
     assert mail["To"] == "ann@example.org, bob@example.org"

@@ -15,23 +15,12 @@ from playwright.sync_api import Locator, Page, expect
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
+from tests.support.dropping import drop
 
 pytestmark = pytest.mark.browser
 
 HOSTILE = "a'b\"<&>ü.py"
 DAG = 'from airflow.sdk import DAG\n\nwith DAG(dag_id="{}", schedule=None):\n    pass\n'
-
-#: Drops files on the page, as a drag from outside of the browser does.
-DROP = """
-(files) => {
-  const transfer = new DataTransfer();
-  for (const [name, text] of files) transfer.items.add(new File([text], name));
-  const options = { bubbles: true, cancelable: true, dataTransfer: transfer };
-  for (const type of ["dragenter", "dragover", "drop"]) {
-    document.body.dispatchEvent(new DragEvent(type, options));
-  }
-}
-"""
 
 
 def paths(store: Store) -> list[str]:
@@ -56,9 +45,7 @@ def open_page(
             "console",
             lambda message: errors.append(message.text) if "Content Security" in message.text else None,
         )
-        page.context.add_cookies(
-            [{"name": "_token", "value": api_server.token(account), "url": api_server.root, "httpOnly": True}]
-        )
+        api_server.log_in(page, account)
         page.goto(f"{api_server.url}/couture/manage-dags/")
         expect(page.locator("#loading")).to_be_hidden()
         return page
@@ -220,7 +207,7 @@ def test_files_are_dropped_and_a_save_in_between_is_shown(
 ) -> None:
     put(store, {"daily.py": "x = 1\n"})
     page = open_page()
-    page.evaluate(DROP, [["daily.py", "x = 2\n"], ["new.py", "y = 1\n"]])
+    drop(page, {"daily.py": "x = 2\n", "new.py": "y = 1\n"})
     expect(dialog(page).get_by_role("region", name="Files")).to_contain_text("Replaces")
     expect(dialog(page).get_by_text("No problems found.")).to_be_visible()
     dialog(page).get_by_label("Message").fill("Mine")

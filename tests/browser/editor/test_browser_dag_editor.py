@@ -68,8 +68,7 @@ class Editor:
         self.page.get_by_role("option").filter(has_text=option).first.click()
 
     def log_in(self, account: str = "dev") -> None:
-        cookie = {"name": "_token", "value": self.server.token(account), "url": self.server.root}
-        self.page.context.add_cookies([{**cookie, "httpOnly": True}])  # type: ignore[typeddict-item]
+        self.server.log_in(self.page, account)
 
     def open(self, hash_: str = "") -> Editor:
         self.page.goto(f"{self.server.url}/couture/dag-editor/?path={self.path}{hash_}")

@@ -10,22 +10,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.dropping import drop
+
 pytestmark = [pytest.mark.workbench, pytest.mark.browser]
 
 ARTIFACTS = "/api/artifacts/files"
 HOSTILE = "a'b\"<&>ü.py"
-
-#: Drops files on the page, as a drag from outside of the browser does.
-DROP = """
-(files) => {
-  const transfer = new DataTransfer();
-  for (const [name, text] of files) transfer.items.add(new File([text], name));
-  const options = { bubbles: true, cancelable: true, dataTransfer: transfer };
-  for (const type of ["dragenter", "dragover", "drop"]) {
-    document.body.dispatchEvent(new DragEvent(type, options));
-  }
-}
-"""
 
 
 def jar(text: str) -> bytes:
@@ -88,11 +78,11 @@ def test_files_are_chosen_checked_one_by_one_and_listed(artifacts: Page) -> None
 
 
 def test_files_are_dropped_anywhere_on_the_page(artifacts: Page) -> None:
-    artifacts.evaluate(DROP, [["dropped-1.py", "x = 1\n"], ["dropped-2.py", "x = 2\n"]])
+    drop(artifacts, {"dropped-1.py": "x = 1\n", "dropped-2.py": "x = 2\n"})
 
     expect(row_of(artifacts, "dropped-1.py")).to_be_visible()
     expect(row_of(artifacts, "dropped-2.py")).to_be_visible()
-    artifacts.evaluate(DROP, [["dropped-1.py", "x = 1\n"], ["dropped-2.py", "x = 3\n"]])
+    drop(artifacts, {"dropped-1.py": "x = 1\n", "dropped-2.py": "x = 3\n"})
     expect(upload_of(artifacts, "dropped-1.py").last).to_contain_text("Unchanged")
     expect(upload_of(artifacts, "dropped-2.py").last).to_contain_text("Uploaded as version 2")
 

@@ -37,13 +37,7 @@ def store(api_server: ApiServer) -> Iterator[Store]:
 def open_page(api_server: ApiServer, new_page: Callable[..., Page]) -> Callable[..., Page]:
     def open_as_admin(**options: object) -> Page:
         page = new_page(**options)
-        token = {
-            "name": "_token",
-            "value": api_server.token("admin"),
-            "url": api_server.root,
-            "httpOnly": True,
-        }
-        page.context.add_cookies([token])
+        api_server.log_in(page)
         page.goto(f"{api_server.url}/couture/kerberos-configuration/")
         return page
 

@@ -22,9 +22,7 @@ pytestmark = [
 def open_page(api_server: ApiServer, new_page: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
     def open_as(account: str = "admin", **options: object) -> Page:
         page = new_page(**options)
-        page.context.add_cookies(
-            [{"name": "_token", "value": api_server.token(account), "url": api_server.root, "httpOnly": True}]
-        )
+        api_server.log_in(page, account)
         page.goto(f"{api_server.url}/couture/ldap-configuration/")
         return page
 

@@ -33,9 +33,7 @@ def open_page(api_server: ApiServer, new_page: Callable[..., Page]) -> Callable[
         page = new_page(**options)
         page.on("pageerror", lambda error: pytest.fail(f"{error} on {page.url}"))
         page.on("console", lambda message: refuse(message.text) if message.type == "error" else None)
-        page.context.add_cookies(
-            [{"name": "_token", "value": api_server.token(account), "url": api_server.root, "httpOnly": True}]
-        )
+        api_server.log_in(page, account)
         page.goto(f"{api_server.url}/couture{path}")
         return page
 

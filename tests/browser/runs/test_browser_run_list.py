@@ -31,9 +31,7 @@ def open_page(api_server: ApiServer, new_page: Callable[..., Page]) -> Iterator[
         page = new_page(**options)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.context.add_cookies(
-            [{"name": "_token", "value": api_server.token(account), "url": api_server.root, "httpOnly": True}]
-        )
+        api_server.log_in(page, account)
         page.goto(f"{api_server.url}/couture{path}")
         return page
 

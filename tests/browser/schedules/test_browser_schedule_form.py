@@ -50,9 +50,7 @@ def open_page(api_server: ApiServer, home: Store, new_page: Callable[..., Page])
         page = new_page(**options)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
-        page.context.add_cookies(
-            [{"name": "_token", "value": api_server.token(account), "url": api_server.root, "httpOnly": True}]
-        )
+        api_server.log_in(page, account)
         page.goto(f"{api_server.url}/couture/notebook-schedules{path}")
         return page
 

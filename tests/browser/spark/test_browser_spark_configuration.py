@@ -45,9 +45,7 @@ def open_page(api_server: ApiServer, new_page: Callable[..., Page]) -> Callable[
         page = new_page(**options)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.context.add_cookies(
-            [{"name": "_token", "value": api_server.token(account), "url": api_server.root, "httpOnly": True}]
-        )
+        api_server.log_in(page, account)
         page.goto(f"{api_server.url}/couture/spark-configuration{path}")
         assert errors == []
         return page
@@ -217,7 +215,7 @@ def test_expired_login_loses_nothing(
     add(page, "configuration", "spark.hadoop.x", "typed while logged out")
 
     expect(page.get_by_text("Your login has expired.")).to_be_visible()
-    page.context.add_cookies([{"name": "_token", "value": api_server.token("admin"), "url": api_server.root}])
+    api_server.log_in(page)
     page.get_by_role("button", name="Reload the page").click()
 
     expect(page.get_by_label("Value of spark.hadoop.x")).to_have_value("typed while logged out")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +17,26 @@ from couture_workflow.services.ldap.document import PATH, Document
 from couture_workflow.services.ldap.fields import PASSWORD
 from couture_workflow.store import archives
 from couture_workflow.store.home import Store
+from tests.support.directory_settings import SETTINGS
+from tests.support.packing import packed, unpacked
 
 SECRET = "s3cret-of-the-directory"
-VALUES: dict[str, Any] = {
-    "AUTH_TYPE": "ldap",
-    "AUTH_LDAP_SERVER": "ldap://ldap.example.com",
-    "AUTH_LDAP_BIND_USER": "cn=airflow,dc=example,dc=com",
-    "AUTH_LDAP_SEARCH": "ou=people,dc=example,dc=com",
-    "AUTH_ROLES_MAPPING": {"cn=admins,dc=example": ["Admin"]},
-}
 
 
 def saved(store: Store, **others: Any) -> Document:
-    document = Document(ldap_document.normal({**VALUES, **others}))
+    document = Document(ldap_document.normal({**SETTINGS, **others}))
     base = configuration.read(store).commit
     return configuration.save(store, document, typed=SECRET, user="ann", base=base)
 
 
 def archive(path: Path, members: dict[str, str]) -> Path:
-    with tarfile.open(path, "w:gz") as tar:
-        for name, text in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text.encode())
-            tar.addfile(entry, io.BytesIO(text.encode()))
+    path.write_bytes(packed(members))
     return path
 
 
 def exported(store: Store, path: Path) -> dict[str, bytes]:
     path.write_bytes(b"".join(import_export.write(import_export.export(store, "configs"))))
-    with tarfile.open(path) as tar:
-        return {name: tar.extractfile(name).read() for name in tar.getnames()}  # type: ignore[union-attr]
+    return unpacked(path.read_bytes())
 
 
 def planned(store: Store, path: Path) -> Prepared:
@@ -68,7 +56,7 @@ def test_export_has_the_settings_and_not_the_password(store: Store, tmp_path: Pa
 
 
 def test_import_says_that_the_password_is_missing_here(store: Store, tmp_path: Path) -> None:
-    text = ldap_document.dump(Document(ldap_document.normal(VALUES))).decode()
+    text = ldap_document.dump(Document(ldap_document.normal(SETTINGS))).decode()
     prepared = planned(store, archive(tmp_path / "a.tar.gz", {PATH: text}))
 
     assert [(item.path, item.action, item.resource) for item in prepared.plan.items] == [
@@ -86,14 +74,16 @@ def test_password_that_is_here_stays_for_the_same_account_alone(store: Store, tm
     assert [(item.path, item.action) for item in same.items] == [(PATH, "same")]
     assert same.notes == ()
 
-    text = ldap_document.dump(Document(ldap_document.normal({**VALUES, "AUTH_LDAP_SERVER": "ldap://b.test"})))
+    text = ldap_document.dump(
+        Document(ldap_document.normal({**SETTINGS, "AUTH_LDAP_SERVER": "ldap://b.test"}))
+    )
     other = planned(store, archive(tmp_path / "b.tar.gz", {PATH: text.decode()})).plan
     assert any(PASSWORD in note for note in other.notes)
 
 
 def test_file_that_is_missing_here_is_told_and_a_contradiction_refused(store: Store, tmp_path: Path) -> None:
     def with_values(**others: Any) -> Path:
-        text = ldap_document.dump(Document(ldap_document.normal({**VALUES, **others}))).decode()
+        text = ldap_document.dump(Document(ldap_document.normal({**SETTINGS, **others}))).decode()
         return archive(tmp_path / "c.tar.gz", {PATH: text})
 
     notes = planned(store, with_values(AUTH_LDAP_TLS_CACERTFILE="/gone/ca.pem")).plan.notes

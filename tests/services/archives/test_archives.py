@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import tarfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,12 +23,15 @@ from couture_workflow.services.archives import import_export
 from couture_workflow.services.archives import uploads as archive_uploads
 from couture_workflow.services.archives.import_export import Noun
 from couture_workflow.services.git import remote
+from couture_workflow.services.mail import configuration as mail_configuration
+from couture_workflow.services.mail.document import Server
 from couture_workflow.services.saving import save as dag_saving
 from couture_workflow.services.spark import configuration as spark_configuration
 from couture_workflow.services.spark.configuration import SparkConfiguration
 from couture_workflow.store import trees
 from couture_workflow.store.git_process import Git
 from couture_workflow.store.home import Store
+from tests.support.packing import jar, packed, unpacked
 from tests.support.processes import forked, wait_for
 
 DAG = """
@@ -55,32 +55,8 @@ XML = (
 )
 
 
-def jar(text: str = "hello") -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
-        file.writestr(zipfile.ZipInfo("a.txt"), text)
-    return content.getvalue()
-
-
-def packed(files: Mapping[str, bytes | str]) -> bytes:
-    """Return files as a person packs them."""
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as made:
-        for name, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            header = tarfile.TarInfo(name)
-            header.size = len(data)
-            made.addfile(header, io.BytesIO(data))
-    return target.getvalue()
-
-
 def exported(store: Store, noun: Noun) -> bytes:
     return b"".join(import_export.write(import_export.export(store, noun)))
-
-
-def unpacked(content: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as found:
-        return {member.name: found.extractfile(member).read() for member in found}  # type: ignore[union-attr]
 
 
 class Importer:
@@ -196,6 +172,22 @@ def test_the_git_remote_is_each_installations_own(other: Store, store: Store, im
     assert [item.path for item in plan.items] == ["spark.yaml"]
     assert any("each installation is its own" in note for note in plan.notes)
     assert remote.load(store).url == "https://git.example.org/ours"
+
+
+def test_the_mail_server_is_each_installations_own(other: Store, store: Store, importer: Importer) -> None:
+    for place, host in ((other, "theirs.example.org"), (store, "ours.example.org")):
+        server = Server(host=host, sender="workbench@example.org")
+        mail_configuration.save(place, server, typed="", user="ann", base=None)
+    content = exported(other, "configs")
+    earlier = packed({"configs/mail.yaml": b"host: x\n"})
+
+    assert "configs/mail.yaml" not in unpacked(content)
+    store.dependencies.put("lib.jar", [jar()], user="ann")
+    importer("configs", content)
+    plan = importer.plan("configs", earlier, on_conflict="replace")
+    assert not plan.items
+    assert plan.notes[0].endswith(": the mail server of each installation is its own.")
+    assert mail_configuration.read(store).server.host == "ours.example.org"
 
 
 def test_secrets_that_are_here_stay(other: Store, store: Store, importer: Importer) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from couture_workflow.services.archives.plans import Prepared
 from couture_workflow.services.kerberos import configuration, keytabs
 from couture_workflow.store.home import Store
 from tests.support.keytabs import keytab, record
+from tests.support.packing import packed, unpacked
 
 KEY = bytes(range(32))
 
@@ -35,25 +34,11 @@ def exported(store: Store) -> bytes:
     return b"".join(import_export.write(import_export.export(store, "configs")))
 
 
-def members(content: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as found:
-        return {member.name: found.extractfile(member).read() for member in found}  # type: ignore[union-attr]
-
-
 def planned(store: Store, content: bytes, folder: Path) -> tuple[import_export.Import, Prepared]:
     path = folder / "x.tar.gz"
     path.write_bytes(content)
     loaded = import_export.load(store, "configs", path)
     return loaded, import_export.plan(store, loaded)
-
-
-def packed(name: str, content: bytes) -> bytes:
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as made:
-        header = tarfile.TarInfo(name)
-        header.size = len(content)
-        made.addfile(header, io.BytesIO(content))
-    return target.getvalue()
 
 
 def test_the_text_goes_out_and_comes_in_and_missing_keytabs_are_named(
@@ -64,8 +49,8 @@ def test_the_text_goes_out_and_comes_in_and_missing_keytabs_are_named(
 
     loaded, prepared = planned(store, content, tmp_path)
 
-    assert sorted(members(content)) == ["configs/krb5.conf", "couture-workflow.json"]
-    assert KEY not in b"".join(members(content).values())
+    assert sorted(unpacked(content)) == ["configs/krb5.conf", "couture-workflow.json"]
+    assert KEY not in b"".join(unpacked(content).values())
     (item,) = prepared.plan.items
     assert (item.path, item.action, item.resource) == ("krb5.conf", "create", KERBEROS_CONFIGURATION)
     (missing,) = prepared.plan.missing
@@ -102,11 +87,11 @@ def test_a_text_that_could_not_be_saved_is_not_imported(
     store: Store, tmp_path: Path, content: bytes, reason: str
 ) -> None:
     with pytest.raises(ArchiveError, match=reason) as refused:
-        planned(store, packed("krb5.conf", content), tmp_path)
+        planned(store, packed({"krb5.conf": content}), tmp_path)
 
     assert refused.value.member == "krb5.conf"
 
 
 def test_a_keytab_in_an_archive_is_refused(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="is no configuration"):
-        planned(store, packed("keytabs/etl.keytab", keytab()), tmp_path)
+        planned(store, packed({"keytabs/etl.keytab": keytab()}), tmp_path)

@@ -151,6 +151,7 @@ print(sorted(name for name in sys.modules if name.startswith("couture_workflow")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
+    hook = ["policies", "provider", "services", "services.dags", "services.dags.submodule_imports"]
     assert done.stdout.strip().endswith(
-        "['couture_workflow', 'couture_workflow.policies', 'couture_workflow.provider']"
+        str(["couture_workflow", *(f"couture_workflow.{name}" for name in hook)])
     )

@@ -15,20 +15,13 @@ from couture_workflow.services.ldap.document import PATH, Document
 from couture_workflow.services.ldap.fields import PASSWORD
 from couture_workflow.services.workbench import doctor
 from couture_workflow.store.home import Store
+from tests.support.directory_settings import SETTINGS
 
 SECRET = 's3cret ü"'
 
 
 def document(**others: Any) -> Document:
-    values = {
-        "AUTH_TYPE": "ldap",
-        "AUTH_LDAP_SERVER": "ldap://ldap.example.com",
-        "AUTH_LDAP_BIND_USER": "cn=airflow,dc=example,dc=com",
-        "AUTH_LDAP_SEARCH": "ou=people,dc=example,dc=com",
-        "AUTH_ROLES_MAPPING": {"cn=admins,dc=example": ["Admin"]},
-        **others,
-    }
-    return Document(ldap_document.normal(values))
+    return Document(ldap_document.normal({**SETTINGS, **others}))
 
 
 def save(store: Store, wanted: Document, *, typed: str = "", base: str | None = None) -> Document:

@@ -13,19 +13,13 @@ from couture_workflow.services.ldap import fields, names
 from couture_workflow.services.ldap.document import MASK, Document
 from couture_workflow.services.ldap.fields import PASSWORD
 from couture_workflow.services.ldap.rules import errors, validate
+from tests.support.directory_settings import SETTINGS
 
-GOOD: dict[str, Any] = {
-    "AUTH_TYPE": "ldap",
-    "AUTH_LDAP_SERVER": "ldap://ldap.example.com",
-    "AUTH_LDAP_BIND_USER": "cn=airflow,dc=example,dc=com",
-    "AUTH_LDAP_SEARCH": "ou=people,dc=example,dc=com",
-    "AUTH_ROLES_MAPPING": {"cn=admins,ou=groups,dc=example,dc=com": ["Admin"]},
-}
-DIRECT: dict[str, Any] = {**GOOD, "AUTH_LDAP_BIND_USER": ""}
+DIRECT: dict[str, Any] = {**SETTINGS, "AUTH_LDAP_BIND_USER": ""}
 
 
 def problems(*, has_password: bool = True, **others: Any) -> list[tuple[str, str, str]]:
-    found = validate(Document(ldap_document.normal({**GOOD, **others})), has_password=has_password)
+    found = validate(Document(ldap_document.normal({**SETTINGS, **others})), has_password=has_password)
     return [(problem.field, problem.level, problem.message) for problem in found]
 
 
@@ -119,7 +113,7 @@ def test_what_is_only_unwise_is_a_warning() -> None:
 
 def test_nothing_of_the_directory_is_an_error_while_people_log_in_locally() -> None:
     found = validate(
-        Document(ldap_document.normal({**GOOD, "AUTH_TYPE": "database", "AUTH_LDAP_SEARCH": ""})),
+        Document(ldap_document.normal({**SETTINGS, "AUTH_TYPE": "database", "AUTH_LDAP_SEARCH": ""})),
         has_password=False,
     )
     assert found
@@ -200,7 +194,7 @@ def test_name_of_a_windows_domain_is_put_in_as_it_is() -> None:
 
 def test_settings_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
     values = ldap_document.normal(
-        {**GOOD, "LOCAL_ACCOUNTS": ["superadmin", "a'b\"<&>ü"], "LDAP_TIMEOUT": "5"}
+        {**SETTINGS, "LOCAL_ACCOUNTS": ["superadmin", "a'b\"<&>ü"], "LDAP_TIMEOUT": "5"}
     )
     saved = Document(values, "2026-11-29T00:00:00+00:00", "c1")
     text = ldap_document.dump(saved)
@@ -248,11 +242,11 @@ def test_password_in_a_file_is_never_taken_over() -> None:
 
 
 def test_changes_name_each_setting_and_each_group() -> None:
-    old = Document(ldap_document.normal(GOOD), "then")
+    old = Document(ldap_document.normal(SETTINGS), "then")
     new = Document(
         ldap_document.normal(
             {
-                **GOOD,
+                **SETTINGS,
                 "AUTH_LDAP_USE_TLS": False,
                 "AUTH_ROLES_MAPPING": {"cn=b": ["User", "Op"]},
                 "AUTH_LDAP_UID_FIELD": "cn",
@@ -264,6 +258,6 @@ def test_changes_name_each_setting_and_each_group() -> None:
         ("AUTH_LDAP_USE_TLS", "changed", "on", "off"),
         (PASSWORD, "changed", MASK, MASK),
         ("AUTH_LDAP_UID_FIELD", "changed", "uid", "cn"),
-        ("AUTH_ROLES_MAPPING: cn=admins,ou=groups,dc=example,dc=com", "removed", "Admin", ""),
+        ("AUTH_ROLES_MAPPING: cn=admins,dc=example,dc=com", "removed", "Admin", ""),
         ("AUTH_ROLES_MAPPING: cn=b", "added", "", "User, Op"),
     ]

@@ -215,6 +215,15 @@ def test_files_must_be_uploaded_and_of_the_right_kind(store):
     assert problems[3] == Problem("jars.a.jar@7", "a.jar stands in the list already. Delete one.")
 
 
+def test_of_very_many_unknown_names_the_first_ones_alone_are_compared_with_all_known_ones(store):
+    configurations = {f"spark.sql.shuffle.partition{number}": "1" for number in range(1000)}
+
+    problems = validate(SparkConfiguration(configurations=configurations), store)
+
+    assert len(problems) == 1000
+    assert [number for number, each in enumerate(problems) if "Did you mean" in each.message] == [*range(50)]
+
+
 def test_the_nearest_name_is_found_whatever_the_case():
     assert nearest("SPARK.EXECUTOR.MEMRY", known().configurations) == "spark.executor.memory"
     assert nearest("zzz", known().configurations) == ""

@@ -15,18 +15,16 @@ from couture_workflow.services.ldap import configuration
 from couture_workflow.services.ldap.fields import FIELDS, PASSWORD
 from couture_workflow.store.home import Store
 from tests.support.api_server import ApiServer
+from tests.support.directory_settings import SETTINGS
 
 PAGE = "/couture/ldap-configuration"
 SECRET = "s3cr3t 'of' \"the\" <directory>&ü"
 HOSTILE = "cn=a'b\"<&>ü,dc=x"
 
 GOOD: dict[str, Any] = {
-    "AUTH_TYPE": "ldap",
+    **SETTINGS,
     "LOCAL_ACCOUNTS": ["admin"],
-    "AUTH_LDAP_SERVER": "ldap://ldap.example.com",
-    "AUTH_LDAP_BIND_USER": "cn=airflow,dc=example,dc=com",
     PASSWORD: SECRET,
-    "AUTH_LDAP_SEARCH": "ou=people,dc=example,dc=com",
     "AUTH_ROLES_MAPPING": {HOSTILE: ["Admin"]},
 }
 

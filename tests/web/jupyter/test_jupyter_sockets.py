@@ -100,6 +100,17 @@ def test_a_token_of_somebody_else_ends_it_too(site: Site) -> None:
     assert closed.value.rcvd.code == 4401
 
 
+def test_a_server_that_leaves_first_does_not_hide_that_the_person_may_not_go_on(site: Site) -> None:
+    with socket(site, "/jupyter/ann/socket") as open_socket:
+        site.accounts["ann-token"] = None
+        open_socket.send("close 4000")
+        with pytest.raises(ConnectionClosed) as closed:
+            open_socket.recv(timeout=20)
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
 def test_the_others_stay_open_when_one_of_a_log_in_closes(site: Site) -> None:
     with socket(site, "/jupyter/ann/socket") as stays:
         with socket(site, "/jupyter/ann/socket"):

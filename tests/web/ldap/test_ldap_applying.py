@@ -13,6 +13,7 @@ from couture_workflow.services.ldap import document as ldap_document
 from couture_workflow.services.ldap.document import PATH, Document
 from couture_workflow.store.home import Store
 from couture_workflow.web.ldap import SETTINGS, accounts, applying
+from tests.support.directory_settings import SETTINGS as GOOD
 
 DATABASE, LDAP = 1, 2
 SECRET = "s3cret"
@@ -29,16 +30,8 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def save(store: Store, **others: Any) -> Document:
-    values = {
-        "AUTH_TYPE": "ldap",
-        "AUTH_LDAP_SERVER": "ldap://ldap.example.com",
-        "AUTH_LDAP_BIND_USER": "cn=airflow,dc=example,dc=com",
-        "AUTH_LDAP_SEARCH": "ou=people,dc=example,dc=com",
-        "AUTH_ROLES_MAPPING": {"cn=admins,dc=example": ["Admin"]},
-        **others,
-    }
     base = configuration.read(store).commit
-    document = Document(ldap_document.normal(values))
+    document = Document(ldap_document.normal({**GOOD, **others}))
     return configuration.save(store, document, typed=SECRET, user="ann", base=base)
 
 
@@ -68,7 +61,7 @@ def test_saved_settings_are_told_with_both_limits(store: Store, tmp_path: Path) 
 
     assert (found["AUTH_TYPE"], found["AUTH_LDAP_SERVER"]) == (LDAP, "ldap://ldap.example.com")
     assert (found["AUTH_LDAP_BIND_PASSWORD"], found["AUTH_RATE_LIMITED"]) == (SECRET, False)
-    assert found["AUTH_ROLES_MAPPING"] == {"cn=admins,dc=example": ["Admin"]}
+    assert found["AUTH_ROLES_MAPPING"] == GOOD["AUTH_ROLES_MAPPING"]
     assert SECRET not in str(found[SETTINGS])
     assert "LDAP_TIMEOUT" not in found
     assert (ldap.get_option(ldap.OPT_NETWORK_TIMEOUT), ldap.get_option(ldap.OPT_TIMEOUT)) == (7.0, 7.0)

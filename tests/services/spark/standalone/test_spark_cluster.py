@@ -93,6 +93,7 @@ def bystander(spark_cluster: Cluster, home: Store, tmp_path_factory: pytest.Temp
     assert spark_cluster.drivers()[driver] == "KILLED"
 
 
+@pytest.mark.always
 def test_cluster_mode_runs_python_shows_its_output_and_keeps_secrets_off_command_lines(
     spark_cluster: Cluster, home: Store, tmp_path: Path
 ) -> None:

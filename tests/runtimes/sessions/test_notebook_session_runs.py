@@ -98,6 +98,7 @@ def said_by(process: subprocess.Popen[str]) -> dict[str, Any]:
     return {**found, "stderr": err}
 
 
+@pytest.mark.always
 def test_a_session_has_what_the_page_says_and_its_secrets_are_nowhere_to_be_seen(
     store: Store, kernel: Any, tmp_path: Path
 ) -> None:
