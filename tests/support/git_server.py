@@ -54,7 +54,11 @@ class GitServer:
         return path
 
     def commit(self, name: str, files: Mapping[str, str | None], *, message: str = "change") -> str:
-        """Commit files on the main branch of a repository, as somebody who works in a clone."""
+        """Commit files on the main branch of a repository, as somebody who works in a clone.
+
+        The message names the server's folder: of two tests that do the same within a second, each has a commit
+        of its own, so that what the one took away again is not taken away from the other.
+        """
         clone = self.root / f"clone-of-{name}"
         if not clone.exists():
             git(self.root, "clone", "--quiet", str(self.root / name), str(clone))
@@ -69,7 +73,7 @@ class GitServer:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text, encoding="utf-8")
         git(clone, "add", "--all")
-        git(clone, "commit", "--quiet", "--message", message)
+        git(clone, "commit", "--quiet", "--message", message, "--message", f"In {self.root}")
         git(clone, "push", "--quiet", "origin", "HEAD:main")
         return git(clone, "rev-parse", "HEAD")
 
