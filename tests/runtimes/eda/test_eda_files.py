@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support.jupyter_runtime import jupyter_or_skip
 
 _PACKAGE = Path(couture_workflow.__file__).parent / "runtimes"
 _PROGRAM = Path(__file__).parent / "file_requests.py"
+_IMAGE = Path(__file__).parents[3] / "docs/images/eda-report.png"
 TEXT = 'id,name,note\n1,"Müller, Jörg","said ""hi"""\n2,Ñandú,"two\nlines"\n3,naïve,\n'
 ROWS = [["1", "Müller, Jörg", 'said "hi"'], ["2", "Ñandú", "two\nlines"], ["3", "naïve", None]]
 #: A Parquet file of DuckDB's is made by the test itself, in the runtime.
@@ -408,6 +410,8 @@ FAULTS: dict[str, tuple[bytes | None, str, str]] = {
     "Excel": (b"PK\x03\x04abc", "x.xlsx", "not_readable"),
     "Parquet in gzip": (gzip.compress(b"PAR1 and more"), "x.csv.gz", "not_readable"),
     "damaged gzip": (b"\x1f\x8b\x08" + b"\0" * 100, "x.gz", "not_readable"),
+    "an image": (_IMAGE.read_bytes(), "x.csv", "not_readable"),
+    "numbers of a program": (struct.pack("<500i", *range(500)), "x.csv", "not_readable"),
 }
 
 
@@ -417,6 +421,14 @@ def test_what_cannot_be_read_gets_a_sentence(read: Read, content: bytes | None, 
 
     assert answer["error"][0] == answer["preview"]["error"][0] == code
     assert answer["error"][2].endswith(".")
+
+
+def test_control_characters_may_be_delimiters_and_values_of_a_text(read: Read) -> None:
+    hive = read("a\x01b\n1\x022\x01x\0y\n\x1b[1m3\x1b[0m\x01\x03\n", "x.csv")
+    forced = read(bytes(range(256)), reading={"encoding": "latin-1", "delimiter": ",", "header": False})
+
+    assert (list(hive["columns"]), hive["count"]) == (["a", "b"], 2)
+    assert "error" not in forced
 
 
 def test_a_file_that_changes_or_goes_while_it_is_read_is_told(read: Read) -> None:

@@ -31,6 +31,10 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 _WINDOWS = frozenset(range(0x80, 0xA0))
 #: Share of zero bytes in every second place that makes UTF-16 of a text without a mark.
 _ZEROS = 0.4
+#: Control characters that texts do not have; one or two of them may be the delimiters of a table.
+_CONTROLS = frozenset(range(0x01, 0x20)) - frozenset(b"\t\n\v\f\r\x1a\x1b")
+#: From so many different ones on, or from this share of zero bytes on, it is no text; characters looked at.
+_DIFFERENT, _EMPTY, _LOOKED_AT = 6, 0.3, 64 * 1024
 
 
 def _keep_undefined(error: UnicodeError) -> tuple[str, int]:
@@ -93,6 +97,12 @@ def _legacy(beginning: bytes, error: UnicodeDecodeError) -> str:
     if proper > 10 * broken:
         return "utf-8"
     return "windows-1252" if _WINDOWS.intersection(beginning[error.start :]) else "latin-1"
+
+
+def is_text(beginning: bytes) -> bool:
+    """Tell whether a beginning, in UTF-8, is one of a text: an image, say, can be read as Latin-1, and is none."""
+    head = beginning[:_LOOKED_AT]
+    return len(_CONTROLS.intersection(head)) < _DIFFERENT and head.count(0) <= _EMPTY * len(head)
 
 
 def to_utf_8(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -170,6 +170,13 @@ def _head(request: Request) -> Head:
     fixed = request.reading.get("encoding")
     encoding = encodings.named(str(fixed)) if fixed else encodings.detect(raw)
     text = b"".join(encodings.to_utf_8(iter((raw,)), encoding))
+    if not fixed and not encodings.is_text(text):
+        raise EdaError(
+            f"{request.file.name!r} is no text: its beginning has control characters that none has. Choose a "
+            "file of CSV, TSV, JSON lines or Parquet. If it is text after all, choose its encoding.",
+            code="not_readable",
+            field="path",
+        )
     return Head(text, encoding, whole, shares[-1] if shares else 1.0)
 
 
