@@ -56,8 +56,8 @@ class GitServer:
     def commit(self, name: str, files: Mapping[str, str | None], *, message: str = "change") -> str:
         """Commit files on the main branch of a repository, as somebody who works in a clone.
 
-        The message names the server's folder: of two tests that do the same within a second, each has a commit
-        of its own, so that what the one took away again is not taken away from the other.
+        The message names the server's folder: of two tests that do the same within a second, each has a
+        commit of its own, so that what the one took away again is not taken away from the other.
         """
         clone = self.root / f"clone-of-{name}"
         if not clone.exists():

@@ -9,14 +9,8 @@ from typing import Any
 
 from . import computed, opening
 from .protocol import EdaError, Messages
-from .report import alerts
-from .report import bad_input as report_bad
-from .report import page as report
-from .statistics import associations as sample_associations
-from .statistics import correlation as statistics_correlation
-from .statistics import measuring as statistics
-from .statistics import sample
-from .statistics import whole_rows as statistics_rows
+from .report import alerts, bad_input, page
+from .statistics import associations, correlation, measuring, sample, whole_rows
 from .statistics.json_values import text, write
 from .statistics.sample import Sample
 from .table import Table
@@ -49,7 +43,7 @@ def made(request: Mapping[str, Any], folder: Path, channel: Messages) -> dict[st
         channel.warning(sentence)
     write(folder / "profile.json", profile)
     channel.stage("rendering", share=0.9, rows=profile["rows"], words="Making the report")
-    report.write(profile, taken, folder / "report.html", on_warning=channel.warning)
+    page.write(profile, taken, folder / "report.html", on_warning=channel.warning)
     channel.stage("rendering", share=1.0, rows=profile["rows"], words="Done")
     return _summary(profile)
 
@@ -90,7 +84,7 @@ def _computed(source: Mapping[str, Any], request: Mapping[str, Any]) -> tuple[di
     profile["about"] = {**profile.get("about", {}), **dict(request.get("about") or {})}
     taken = computed.sample(Path(source["sample"]), rows=profile["rows"], columns=profile["columns"])
     profile["sample"] = {"method": "random", **profile.get("sample", {}), "rows": taken.size, "of": taken.of}
-    profile["associations"] = sample_associations.of(taken, profile["columns"])
+    profile["associations"] = associations.of(taken, profile["columns"])
     profile["left_out"] = [*profile.get("left_out", ()), _NOT_BY_SPARK]
     if not profile.get("alerts"):
         profile["alerts"] = alerts.of(profile)
@@ -110,14 +104,14 @@ def _of_table(table: Table, request: Mapping[str, Any], channel: Messages) -> tu
     sensitive = frozenset(request.get("sensitive") or ())
     memory = int((request.get("limits") or {}).get("memory") or _MEMORY)
     left_out: list[str] = []
-    rows, documents = statistics.columns(table, sensitive, memory=memory, channel=channel, left_out=left_out)
-    columns = statistics.measured(table, sensitive)
+    rows, documents = measuring.columns(table, sensitive, memory=memory, channel=channel, left_out=left_out)
+    columns = measuring.measured(table, sensitive)
     channel.stage("computing", share=0.8, rows=rows, words="Comparing rows")
-    duplicates = statistics_rows.duplicates(table, columns, rows, left_out)
-    repeated = statistics_rows.most_repeated(table, columns, duplicates, left_out)
-    patterns = statistics_rows.missing_patterns(table, columns, documents, rows, left_out)
+    duplicates = whole_rows.duplicates(table, columns, rows, left_out)
+    repeated = whole_rows.most_repeated(table, columns, duplicates, left_out)
+    patterns = whole_rows.missing_patterns(table, columns, documents, rows, left_out)
     channel.stage("computing", share=0.85, rows=rows, words="Correlating columns")
-    correlations = statistics_correlation.pearson(table, columns, documents, rows, left_out)
+    correlations = correlation.pearson(table, columns, documents, rows, left_out)
     channel.stage("sampling", share=0.88, rows=rows, words="Taking a sample")
     asked = min(int(request.get("sample_rows") or _SAMPLE), _MOST)
     taken = sample.taken(table, columns, documents, rows=rows, asked=asked)
@@ -133,7 +127,7 @@ def _of_table(table: Table, request: Mapping[str, Any], channel: Messages) -> tu
         "left_out": left_out,
         "correlations": correlations,
         "missing_patterns": patterns,
-        "associations": sample_associations.of(taken, documents),
+        "associations": associations.of(taken, documents),
     }
     profile["alerts"] = alerts.of(profile)
     return profile, taken
@@ -166,6 +160,6 @@ def _document(
 def _bad_line(line: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a line that could not be read; its words may be values, so only if no column is sensitive."""
     if request.get("sensitive"):
-        hidden = report_bad.words(request["source"]).hidden
+        hidden = bad_input.words(request["source"]).hidden
         return {"line": line.get("line"), "reason": hidden, "text": ""}
     return {**line, "text": text(line.get("text")), "reason": text(line.get("reason"))}

@@ -21,8 +21,7 @@ import numpy
 import pandas
 import pyarrow
 from eda import profile, table
-from eda.statistics import grouped_values as statistics_values
-from eda.statistics import sorted_values as statistics_sorted
+from eda.statistics import grouped_values, sorted_values
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -295,10 +294,8 @@ def main() -> None:
     first = int(sys.argv[3])
     for seed in range(first, first + int(sys.argv[2])):
         types, columns = made(seed)
-        statistics_values._FEW = 20 if seed % 3 else 20_000  # quantiles are read off few values of many rows
-        statistics_sorted._SHARE = (
-            0.2 if seed % 2 else 0.0
-        )  # numbers are sorted in memory, or grouped by DuckDB
+        grouped_values._FEW = 20 if seed % 3 else 20_000  # quantiles are read off few values of many rows
+        sorted_values._SHARE = 0.2 if seed % 2 else 0.0  # numbers are sorted in memory, or grouped by DuckDB
         found = profiled(types, columns, 512 * 1024**2)
         differs: dict[str, Any] = of_rows(types, columns, found)
         for place, (kind, values) in enumerate(zip(types, columns, strict=True)):

@@ -14,11 +14,8 @@ sys.path.insert(0, sys.argv[1])
 
 import duckdb
 from eda import profile, table
-from eda.report import light as report_light
-from eda.report import page as report
-from eda.statistics import json_values as profile_values
-from eda.statistics import sample
-from eda.statistics import whole_rows as statistics_rows
+from eda.report import light, page
+from eda.statistics import json_values, sample, whole_rows
 
 EVIL = """a'b"<img src=x onerror="window.hacked=1">&/../\u00fc</title><script>window.hacked=2</script>"""
 
@@ -98,8 +95,8 @@ def main() -> None:
     """Profile all of them; the wide one as if it were much wider."""
     found = {}
     for case, statement in CASES.items():
-        statistics_rows._WIDE = statistics_rows._LACKING = 60 if case == "wide" else 1_000
-        sample._TOGETHER = statistics_rows._TOGETHER = 20 if case == "wide" else 100
+        whole_rows._WIDE = whole_rows._LACKING = 60 if case == "wide" else 1_000
+        sample._TOGETHER = whole_rows._TOGETHER = 20 if case == "wide" else 100
         connection = duckdb.connect()
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"create table t as {statement}")
@@ -109,9 +106,9 @@ def main() -> None:
         made, taken = profile._of_table(there, request, Quiet())
         folder = Path(sys.argv[2]) / case.replace(" ", "_")
         folder.mkdir()
-        profile_values.write(folder / "profile.json", made)
-        report.write(made, taken, folder / "report.html", on_warning=Quiet().warning)
-        report_light.write(made, taken, folder / "light.html")
+        json_values.write(folder / "profile.json", made)
+        page.write(made, taken, folder / "report.html", on_warning=Quiet().warning)
+        light.write(made, taken, folder / "light.html")
         found[case] = json.loads((folder / "profile.json").read_text())
         connection.close()
     json.dump(found, sys.stdout)

@@ -100,7 +100,7 @@ def _legacy(beginning: bytes, error: UnicodeDecodeError) -> str:
 
 
 def is_text(beginning: bytes) -> bool:
-    """Tell whether a beginning, in UTF-8, is one of a text: an image, say, can be read as Latin-1, and is none."""
+    """Tell whether a beginning, in UTF-8, is one of a text: an image can be read as Latin-1, and is none."""
     head = beginning[:_LOOKED_AT]
     return len(_CONTROLS.intersection(head)) < _DIFFERENT and head.count(0) <= _EMPTY * len(head)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..statistics.json_values import floating
-from . import bad_input as report_bad
+from . import bad_input
 
 #: Limits: share of missing, of zeros; distinct categories; skewness; imbalance; correlation.
 _SHARE, _CATEGORIES, _SKEWED, _IMBALANCED, _CORRELATED = 0.01, 50, 20.0, 0.5, 0.9
@@ -34,7 +34,7 @@ def _of_table(profile: dict[str, Any]) -> Iterator[dict[str, str]]:
     if repeated:
         yield _alert("duplicates", "", f"{repeated:,} rows ({percent(repeated / rows)}) are duplicates.")
     if bad := profile["bad"].get("count"):
-        yield _alert("bad_lines", "", f"{bad:,} {report_bad.words(profile).alert}")
+        yield _alert("bad_lines", "", f"{bad:,} {bad_input.words(profile).alert}")
 
 
 def _of_column(column: dict[str, Any], rows: int) -> Iterator[dict[str, str]]:

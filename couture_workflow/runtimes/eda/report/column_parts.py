@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..statistics.sample import Sample
-from . import library as report_library
-from . import plots as report_plots
-from . import text_words as report_words
+from . import library, plots, text_words
 from .parts import Html, badge, caption, frequencies, html, name_of, of_all, of_sample, share, shown, table
 
 _TYPES = {
@@ -40,7 +38,7 @@ def variable(
     :param place: of the column in the table: what its anchors are made of.
     :param alerts: those of this column.
     """
-    widgets = report_library.widgets()
+    widgets = library.widgets()
     anchor = f"column{place}"
     info = widgets.VariableInfo(
         anchor_id=anchor,
@@ -48,7 +46,7 @@ def variable(
         var_type=f"{_TYPES.get(column['kind'], 'Text')} &middot; {shown(column['type'])}",
         alerts=[badge(alert["kind"]) for alert in alerts],
         description="Sensitive: values are not shown." if column["sensitive"] else "",
-        style=report_library.settings().html.style,
+        style=library.settings().html.style,
     )
     top = widgets.Container([info, *_head(column, rows)], sequence_type="grid")
     bottom = None
@@ -99,10 +97,10 @@ def _lengths(column: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _picture(column: dict[str, Any]) -> Any:
     if histogram := column.get("histogram"):
-        return html(report_plots.histogram(histogram["edges"], histogram["counts"], small=True))
+        return html(plots.histogram(histogram["edges"], histogram["counts"], small=True))
     if not column["top"]:
         return html("")
-    return report_library.widgets().FrequencyTableSmall(_top(column, _SMALL), redact=False)
+    return library.widgets().FrequencyTableSmall(_top(column, _SMALL), redact=False)
 
 
 def _top(column: dict[str, Any], most: int, missing: int = 0) -> list[list[dict[str, Any]]]:
@@ -122,7 +120,7 @@ def _tabs(column: dict[str, Any], anchor: str, rows: int, sample: Sample) -> lis
         tabs.append(_statistics(column, anchor, rows))
     if histogram := column.get("histogram"):
         counted = f"{len(histogram['counts'])} bins of equal width. {of_all(rows)}"
-        drawing = report_plots.histogram(histogram["edges"], histogram["counts"])
+        drawing = plots.histogram(histogram["edges"], histogram["counts"])
         tabs.append(html(drawing + caption(counted), name="Histogram", anchor=f"{anchor}histogram"))
     if column["top"]:
         tabs.append(_common(column, anchor, rows))
@@ -155,7 +153,7 @@ def _statistics(column: dict[str, Any], anchor: str, rows: int) -> Any:
         ("Variance", column["variance"]),
         ("Monotonicity", _monotonicity(column)),
     ]
-    return report_library.widgets().Container(
+    return library.widgets().Container(
         [
             table(left, name="Quantile statistics", caption=about),
             table(right, name="Descriptive statistics", caption=of_all(rows)),
@@ -183,7 +181,7 @@ def _difference(high: Any, low: Any) -> Any:
 
 
 def _common(column: dict[str, Any], anchor: str, rows: int) -> Any:
-    widgets = report_library.widgets()
+    widgets = library.widgets()
     words = of_all(rows) if column["top_exact"] else "Estimated."
     return widgets.Container(
         [
@@ -199,7 +197,7 @@ def _common(column: dict[str, Any], anchor: str, rows: int) -> Any:
 
 
 def _extremes(extremes: dict[str, Any], anchor: str, column: dict[str, Any]) -> Any:
-    widgets = report_library.widgets()
+    widgets = library.widgets()
     tabs = [
         widgets.FrequencyTable(
             frequencies([(entry["value"], entry["count"]) for entry in extremes[key]], of=column["count"]),
@@ -218,13 +216,13 @@ def _length_histogram(column: dict[str, Any], anchor: str, rows: int) -> list[An
     histogram = column.get("length_histogram")
     if not histogram:
         return []
-    drawing = report_plots.histogram(histogram["edges"], histogram["counts"])
+    drawing = plots.histogram(histogram["edges"], histogram["counts"])
     counted = f"Characters of a value, {len(histogram['counts'])} bins of equal width. {of_all(rows)}"
     return [html(drawing + caption(counted), name="Lengths", anchor=f"{anchor}lengths")]
 
 
 def _words(column: dict[str, Any], anchor: str, sample: Sample) -> list[Any]:
-    found = report_words.of(sample.texts(column["name"]))
+    found = text_words.of(sample.texts(column["name"]))
     if not found.values:
         return []
     about = of_sample(found.values, column["count"], what="values")
@@ -245,7 +243,7 @@ def _words(column: dict[str, Any], anchor: str, sample: Sample) -> list[Any]:
 def _counted(
     name: str, parts: Sequence[tuple[str, Sequence[tuple[str, int]], int]], anchor: str, about: str
 ) -> Any:
-    widgets = report_library.widgets()
+    widgets = library.widgets()
     items = []
     for place, (words, entries, total) in enumerate(parts):
         items.append(html(f'<h4 class="item-header">{Html(words)}</h4>'))

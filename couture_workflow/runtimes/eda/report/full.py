@@ -6,11 +6,7 @@ from html import escape
 from typing import Any
 
 from ..statistics.sample import Sample
-from . import bad_input as report_bad
-from . import column_parts as report_columns
-from . import library as report_library
-from . import pairs as report_associations
-from . import plots as report_plots
+from . import bad_input, column_parts, library, pairs, plots
 from .alerts import percent
 from .parts import badge, caption, grid, html, name_of, of_all, of_sample, shown, table
 
@@ -23,7 +19,7 @@ _DRAWN = 100
 
 def made(profile: dict[str, Any], sample: Sample) -> str:
     """Return the report of a profile as a page of HTML."""
-    widgets = report_library.widgets()
+    widgets = library.widgets()
     sections = [_overview(profile), *_variables(profile, sample)]
     sections += _interactions(profile, sample)
     for section in (_correlations, _missing, _duplicates):
@@ -31,12 +27,12 @@ def made(profile: dict[str, Any], sample: Sample) -> str:
     sections += _sample(profile, sample)
     body = widgets.Container(sections, name="Root", sequence_type="sections", full_width=False)
     footer = html("Made by Couture Workflow with parts of fg-data-profiling.")
-    root = widgets.Root("Root", body, footer, style=report_library.settings().html.style)
-    return report_library.rendered(root, title=TITLE, date=escape(str(profile["about"].get("when", ""))))
+    root = widgets.Root("Root", body, footer, style=library.settings().html.style)
+    return library.rendered(root, title=TITLE, date=escape(str(profile["about"].get("when", ""))))
 
 
 def _overview(profile: dict[str, Any]) -> Any:
-    widgets = report_library.widgets()
+    widgets = library.widgets()
     tabs = [
         widgets.Container(
             [
@@ -76,7 +72,7 @@ def statistics(profile: dict[str, Any]) -> list[tuple[str, Any]]:
     if profile.get("bytes") is not None:
         found.append(("Bytes", profile["bytes"]))
     if profile["bad"].get("count"):
-        found.append((report_bad.words(profile).title, profile["bad"]["count"]))
+        found.append((bad_input.words(profile).title, profile["bad"]["count"]))
     return found
 
 
@@ -109,8 +105,8 @@ def source(profile: dict[str, Any]) -> list[tuple[str, str | None]]:
 
 def _source(profile: dict[str, Any]) -> str:
     content = grid(("What", "Value"), source(profile), kind="source")
-    if rows := report_bad.rows(profile):
-        words = report_bad.words(profile)
+    if rows := bad_input.rows(profile):
+        words = bad_input.words(profile)
         content += f'<p class="h4 item-header">{words.first}</p>'
         content += grid((words.place, "Reason", "Text"), rows, kind="bad")
     return content
@@ -134,12 +130,12 @@ def _method(profile: dict[str, Any]) -> str:
 
 
 def _variables(profile: dict[str, Any], sample: Sample) -> list[Any]:
-    widgets = report_library.widgets()
+    widgets = library.widgets()
     alerts: dict[str, list[dict[str, str]]] = {}
     for alert in profile["alerts"]:
         alerts.setdefault(alert["column"], []).append(alert)
     columns = [
-        report_columns.variable(
+        column_parts.variable(
             column, place, rows=profile["rows"], alerts=alerts.get(column["name"], []), sample=sample
         )
         for place, column in enumerate(profile["columns"])
@@ -160,8 +156,7 @@ def _variables(profile: dict[str, Any], sample: Sample) -> list[Any]:
 
 def _interactions(profile: dict[str, Any], sample: Sample) -> list[Any]:
     tabs = [
-        html(drawing, name=name, anchor=anchor)
-        for anchor, name, drawing in report_associations.scatters(profile, sample)
+        html(drawing, name=name, anchor=anchor) for anchor, name, drawing in pairs.scatters(profile, sample)
     ]
     return [_section(tabs, "Interactions", "interactions")] if tabs else []
 
@@ -169,8 +164,7 @@ def _interactions(profile: dict[str, Any], sample: Sample) -> list[Any]:
 def _correlations(profile: dict[str, Any]) -> list[Any]:
     tabs = _pearson(profile)
     tabs += [
-        html(drawing, name=name, anchor=f"{anchor}_diagram")
-        for anchor, name, drawing in report_associations.maps(profile)
+        html(drawing, name=name, anchor=f"{anchor}_diagram") for anchor, name, drawing in pairs.maps(profile)
     ]
     return [_section(tabs, "Correlations", "correlations_tab")] if tabs else []
 
@@ -182,7 +176,7 @@ def _pearson(profile: dict[str, Any]) -> list[Any]:
     about = "Pearson's r. " + (
         of_all(found["rows"]) if found["exact"] else of_sample(found["rows"], profile["rows"])
     )
-    drawing = report_plots.correlations(found["columns"], found["matrix"]) + caption(about)
+    drawing = plots.correlations(found["columns"], found["matrix"]) + caption(about)
     tabs = [html(drawing, name="Heatmap", anchor="pearson_diagram")]
     if len(found["columns"]) <= _TABLE:
         rows = [
@@ -195,7 +189,7 @@ def _pearson(profile: dict[str, Any]) -> list[Any]:
 
 
 def _section(tabs: list[Any], name: str, anchor: str) -> Any:
-    return report_library.widgets().Container(tabs, sequence_type="tabs", name=name, anchor_id=anchor)
+    return library.widgets().Container(tabs, sequence_type="tabs", name=name, anchor_id=anchor)
 
 
 def _missing(profile: dict[str, Any]) -> list[Any]:
@@ -203,7 +197,7 @@ def _missing(profile: dict[str, Any]) -> list[Any]:
     if not rows or not profile["columns"]:
         return []
     drawn = profile["columns"][:_DRAWN]
-    counts = report_plots.bars(
+    counts = plots.bars(
         [column["name"] for column in drawn],
         [column["count"] / rows for column in drawn],
         [f"{column['count']:,} ({percent(column['count'] / rows)})" for column in drawn],

@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..statistics.sample import Sample
-from . import bad_input as report_bad
-from . import full as report_full
-from . import pairs as report_associations
-from . import plots as report_plots
+from . import bad_input, full, pairs, plots
 from .alerts import percent
 from .parts import NOTHING, grid, of_all, of_sample
 
@@ -31,7 +28,7 @@ def write(profile: dict[str, Any], sample: Sample, path: Path) -> None:
         page.write(
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{report_full.TITLE}</title><style>{style}</style></head><body>"
+            f"<title>{full.TITLE}</title><style>{style}</style></head><body>"
         )
         for part in _parts(profile, sample):
             page.write(part)
@@ -40,7 +37,7 @@ def write(profile: dict[str, Any], sample: Sample, path: Path) -> None:
 
 def _parts(profile: dict[str, Any], sample: Sample) -> Iterator[str]:
     rows = profile["rows"]
-    yield f"<header><h1>{report_full.TITLE}</h1><p>{escape(profile['source'])}</p></header><main>"
+    yield f"<header><h1>{full.TITLE}</h1><p>{escape(profile['source'])}</p></header><main>"
     yield _section("overview", "Overview", _overview(profile))
     yield _section("alerts", f"Alerts ({len(profile['alerts']):,})", _alerts(profile))
     words = of_all(rows)
@@ -50,14 +47,14 @@ def _parts(profile: dict[str, Any], sample: Sample) -> Iterator[str]:
     for place, column in enumerate(profile["columns"]):
         yield _column(column, place, rows)
     yield "</section>"
-    drawn = report_associations.scatters(profile, sample)
+    drawn = pairs.scatters(profile, sample)
     if drawn:
         yield _section("interactions", "Interactions", "".join(drawing for _, _, drawing in drawn))
-    maps = "".join(drawing for _, _, drawing in report_associations.maps(profile))
+    maps = "".join(drawing for _, _, drawing in pairs.maps(profile))
     yield _section("correlations", "Correlations", _correlations(profile) + maps)
     yield _section("missing", "Missing values", _missing(profile))
-    words = f"<p>{escape(report_full.duplicates(profile))}</p>"
-    yield _section("duplicates", "Duplicate rows", words + report_full.repeated(profile))
+    words = f"<p>{escape(full.duplicates(profile))}</p>"
+    yield _section("duplicates", "Duplicate rows", words + full.repeated(profile))
     yield _section("sample", "Sample", _sample(profile, sample))
     yield "</main>"
 
@@ -67,13 +64,13 @@ def _section(anchor: str, name: str, content: str) -> str:
 
 
 def _overview(profile: dict[str, Any]) -> str:
-    numbers = [(label, _plain(value)) for label, value in report_full.statistics(profile)]
-    kinds = [(label, _plain(value)) for label, value in report_full.types(profile)]
-    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in report_full.method(profile))
+    numbers = [(label, _plain(value)) for label, value in full.statistics(profile)]
+    kinds = [(label, _plain(value)) for label, value in full.types(profile)]
+    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in full.method(profile))
     content = grid(("", ""), numbers) + grid(("Variable types", ""), kinds)
-    content += grid(("Source", ""), report_full.source(profile)) + f"<ul>{sentences}</ul>"
-    if bad := report_bad.rows(profile):
-        words = report_bad.words(profile)
+    content += grid(("Source", ""), full.source(profile)) + f"<ul>{sentences}</ul>"
+    if bad := bad_input.rows(profile):
+        words = bad_input.words(profile)
         content += f"<p>{words.first}</p>" + grid((words.place, "Reason", "Text"), bad)
     return content
 
@@ -98,7 +95,7 @@ def _column(column: dict[str, Any], place: int, rows: int) -> str:
     facts = "".join(f"<dt>{label}</dt><dd>{_fact(value)}</dd>" for label, value in _facts(column, rows))
     histogram, drawing = column.get("histogram"), ""
     if histogram and place < _DRAWN:
-        drawing = report_plots.histogram(histogram["edges"], histogram["counts"], small=True)
+        drawing = plots.histogram(histogram["edges"], histogram["counts"], small=True)
     note = "<em>Sensitive: values are not shown.</em>" if column["sensitive"] else ""
     return (
         f'<article id="column{place}"><h3>{escape(column["name"]) or "(no name)"} '
@@ -164,19 +161,19 @@ def _correlations(profile: dict[str, Any]) -> str:
     words = of_all(found["rows"]) if found["exact"] else of_sample(found["rows"], profile["rows"])
     if len(found["columns"]) > len(names):
         words += f" The first {len(names)} columns; {len(found['columns'])} are in the JSON of this output."
-    return f"{report_plots.correlations(names, matrix)}<p>Pearson's r. {escape(words)}</p>"
+    return f"{plots.correlations(names, matrix)}<p>Pearson's r. {escape(words)}</p>"
 
 
 def _missing(profile: dict[str, Any]) -> str:
     if not profile["missing_patterns"]:
         return "<p>Nothing is missing.</p>"
-    return grid(("Missing together", "Rows", "Rows (%)"), report_full.pattern_rows(profile))
+    return grid(("Missing together", "Rows", "Rows (%)"), full.pattern_rows(profile))
 
 
 def _sample(profile: dict[str, Any], sample: Sample) -> str:
     if not sample.size:
         return "<p>No rows are shown.</p>"
     names = sample.names[:_SAMPLED]
-    rows = sample.first(report_full.SHOWN_ROWS, names)
+    rows = sample.first(full.SHOWN_ROWS, names)
     words = f"{of_sample(len(rows), profile['rows'])} {len(names):,} of {len(sample.names):,} columns."
     return f"{grid(names, rows)}<p>{escape(words)}</p>"

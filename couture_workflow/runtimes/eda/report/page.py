@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..statistics.sample import Sample
-from . import full as report_full
-from . import light as report_light
+from . import full, light
 
 #: Columns up to which each has its own drawings and tabs.
 WIDE = 300
@@ -23,10 +22,10 @@ def write(
     """
     if 0 < profile["column_count"] <= WIDE:
         try:
-            path.write_text(report_full.made(profile, sample), "utf-8")
+            path.write_text(full.made(profile, sample), "utf-8")
             return
         except ModuleNotFoundError as error:
             on_warning(
                 f"The report is a plain one: the module {error.name} is not installed in the data runtime."
             )
-    report_light.write(profile, sample, path)
+    light.write(profile, sample, path)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from ..statistics import associations as sample_associations
+from ..statistics import associations
 from ..statistics.sample import Sample
-from . import plots as report_plots
+from . import plots
 from .parts import caption, of_sample
 
 #: Characters of a column's name in the name of a pair.
@@ -25,7 +25,7 @@ def maps(profile: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("cramers_v", "Cramér's V", "Cramér's V of categories, corrected for its bias, from 0 to 1."),
     )
     return [
-        (key, name, report_plots.correlations(part["columns"], part["matrix"]) + caption(f"{told} {about}"))
+        (key, name, plots.correlations(part["columns"], part["matrix"]) + caption(f"{told} {about}"))
         for key, name, told in words
         if (part := found[key])
     ]
@@ -34,11 +34,9 @@ def maps(profile: dict[str, Any]) -> list[tuple[str, str, str]]:
 def scatters(profile: dict[str, Any], sample: Sample) -> list[tuple[str, str, str]]:
     """Return anchor, name and drawing of the pairs of numeric columns that go together most."""
     drawn = []
-    for place, (first, second, points) in enumerate(
-        sample_associations.pairs(sample, profile.get("correlations"))
-    ):
+    for place, (first, second, points) in enumerate(associations.pairs(sample, profile.get("correlations"))):
         about = of_sample(len(points), profile["rows"])
-        drawing = report_plots.scatter(points, across=first, up=second) + caption(about)
+        drawing = plots.scatter(points, across=first, up=second) + caption(about)
         drawn.append((f"interaction{place}", f"{_short(first)} × {_short(second)}", drawing))
     return drawn
 

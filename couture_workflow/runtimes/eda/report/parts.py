@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from . import library as report_library
+from . import library
 from .alerts import percent
 
 #: What stands where nothing is known.
@@ -23,7 +23,7 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return report_library.formatted(value)
+        return library.formatted(value)
     return escape(str(value))
 
 
@@ -49,8 +49,8 @@ def table(rows: Iterable[tuple[str, Any]], *, name: str | None = None, caption: 
     entries = [
         {"name": label, "value": value if isinstance(value, Html) else shown(value)} for label, value in rows
     ]
-    style = report_library.settings().html.style
-    return report_library.widgets().Table(entries, style=style, name=name, caption=caption)
+    style = library.settings().html.style
+    return library.widgets().Table(entries, style=style, name=name, caption=caption)
 
 
 class Html(str):
@@ -101,7 +101,7 @@ def frequencies(
 def html(content: str, *, name: str | None = None, anchor: str | None = None) -> Any:
     """Return a piece of HTML as a widget."""
     more = {"name": name} if name is not None else {}
-    return report_library.widgets().HTML(content, anchor_id=anchor, **more)
+    return library.widgets().HTML(content, anchor_id=anchor, **more)
 
 
 def caption(words: str) -> str:
@@ -124,5 +124,5 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str | None]], *, kind: str
 
 def badge(kind: str) -> str:
     """Return the name of a kind of alert in the library's colour for it."""
-    style = report_library.alert_styles().get(kind, "secondary")
+    style = library.alert_styles().get(kind, "secondary")
     return f'<span class="badge text-bg-{style}">{escape(kind.replace("_", " ").capitalize())}</span>'

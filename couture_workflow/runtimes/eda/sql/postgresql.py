@@ -14,7 +14,7 @@ from psycopg.pq import ExecStatus
 from psycopg.types.string import TextLoader
 
 from ..protocol import EdaError
-from . import stored_values as sql_values
+from . import stored_values
 from .dialect import CONNECT_SECONDS, MOST_TABLES, Dialect, Incoming, TreeTable, shut
 
 #: Rows that are fetched at a time: some, as one may have a cell of many MB.
@@ -294,7 +294,7 @@ def _incoming(name: str, oid: int, modifier: int, nested: set[int]) -> Incoming:
         return Incoming(name, "BLOB", "unhex(substr({}, 3))")
     if oid in _DATES:
         kind = _DATES[oid]
-        return Incoming(name, kind, sql_values.finite(_BEFORE_CHRIST, kind), fallible=True)
+        return Incoming(name, kind, stored_values.finite(_BEFORE_CHRIST, kind), fallible=True)
     if oid == _TIME:
         return Incoming(name, "TIME", fallible=True)
     if oid == _INTERVAL:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ..protocol import EdaError, Messages
 from ..table import quoted
-from . import stored_values as sql_values
+from . import stored_values
 from .dialect import Dialect, Incoming
 from .row_file import RowFile, as_stored, room
 from .stored_values import conversion, in_text
@@ -232,11 +232,11 @@ def chosen(
 ) -> tuple[str, str]:
     """Return the SQL that gives a column its type, and what people should know, "" if nothing."""
     if column.decided == "number":
-        return sql_values.number(connection, table, name)
+        return stored_values.number(connection, table, name)
     if column.decided == "time":
-        return sql_values.time(connection, table, name)
+        return stored_values.time(connection, table, name)
     if column.decided == "values":
-        return sql_values.by_kinds(connection, table, name, column, kinds=kinds)
+        return stored_values.by_kinds(connection, table, name, column, kinds=kinds)
     return name, ""
 
 

@@ -10,8 +10,7 @@ import duckdb
 
 from ..protocol import Messages
 from ..table import Table, quoted
-from . import grouped_values as statistics_values
-from . import sorted_values as statistics_sorted
+from . import grouped_values, sorted_values
 from .expressions import Measured, basics, cautious
 from .json_values import floating, iso, number
 
@@ -75,10 +74,10 @@ def _of_column(
     if basic["mean"] is None and basic.get("finite"):
         basic |= {"mean": _mean_of_large(part, one)}
     document = _document(one, basic, rows)
-    if basic["count"] and statistics_sorted.fits(one, basic, memory):
-        document |= statistics_sorted.of(part, one, basic)
+    if basic["count"] and sorted_values.fits(one, basic, memory):
+        document |= sorted_values.of(part, one, basic)
         return _told_beyond(document, left_out)
-    values = statistics_values.of(part, one, basic, memory=memory)
+    values = grouped_values.of(part, one, basic, memory=memory)
     document |= values.found
     if one.sensitive:
         document = _hidden(document)
