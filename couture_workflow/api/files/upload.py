@@ -23,6 +23,7 @@ from couture_workflow.web.errors import describe
 PIECE = 2**20
 #: Form field of the files in a multipart body.
 FIELD = "sources"
+#: Bytes of the headers of one part.
 _HEADER_BYTES = 16 * 2**10
 #: Refused files of a form that are told, each with its sentence; a form can have a hundred thousand.
 _MOST_TOLD = 100
@@ -153,6 +154,7 @@ class Form:
         self._filename: str | None = None
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
+        self._header_bytes = 0
         self._parser = MultipartParser(
             boundary,
             {
@@ -195,19 +197,24 @@ class Form:
         return self._result
 
     def _part_begin(self) -> None:
-        self._in_part, self._filename, self._headers = True, None, {}
+        self._in_part, self._filename, self._headers, self._header_bytes = True, None, {}, 0
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._limit(end - start)
         self._name += data[start:end]
-        self._limit()
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._limit(end - start)
         self._value += data[start:end]
-        self._limit()
 
-    def _limit(self) -> None:
-        if len(self._name) + len(self._value) > _HEADER_BYTES:
-            raise InvalidError("The form cannot be read: one of its headers is too long.", field=FIELD)
+    def _limit(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > _HEADER_BYTES:
+            raise InvalidError(
+                f"The form cannot be read: the headers of one of its parts have more than {_HEADER_BYTES:,} "
+                "bytes. Send the file with a shorter name.",
+                field=FIELD,
+            )
 
     def _header_end(self) -> None:
         self._headers[self._name.lower()] = self._value

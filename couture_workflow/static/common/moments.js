@@ -1,21 +1,8 @@
 /* Filters by time: typed in the reader's zone, as lists show times, and asked for in UTC. */
 
-import { zone } from "./page.js";
+import { clock } from "./page.js";
 
-const options = { hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
-
-function clock() {
-  try {
-    return new Intl.DateTimeFormat("sv-SE", { ...options, timeZone: zone });
-  } catch {
-    return new Intl.DateTimeFormat("sv-SE", options);
-  }
-}
-
-const reader = clock();
-
-/** The reader's zone, such as Europe/Berlin. */
-export const zoneName = reader.resolvedOptions().timeZone;
+const reader = clock({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** A moment on the clock of the reader: 2026-01-31T09:00, with seconds where there are some. */
 const local = (moment) => reader.format(moment).replace(" ", "T").replace(/:00$/, "");
@@ -29,7 +16,7 @@ function moment(text) {
   return new Date(found);
 }
 
-/** Show the fields named, which the server fills in UTC, in the reader's zone; `data-zone` is told its name. */
+/** Show the fields named, which the server fills in UTC, in the reader's zone. */
 export function localFields(form, names) {
   for (const name of names) {
     const field = form.elements[name];
@@ -37,7 +24,6 @@ export function localFields(form, names) {
     const at = new Date(/T.*(Z|[+-]\d\d:?\d\d)$/.test(given) || !given.includes("T") ? given : `${given}Z`);
     if (!Number.isNaN(at.getTime())) field.value = local(at);
   }
-  for (const node of document.querySelectorAll("[data-zone]")) node.textContent = zoneName;
   form.addEventListener("formdata", ({ formData }) => {
     for (const name of names) {
       const at = moment(formData.get(name));

@@ -48,7 +48,7 @@ for (const { name, value } of document.getElementById("notices").attributes) {
 }
 
 /* Airflow keeps the zone that the reader chose in localStorage. */
-export const zone = (() => {
+const chosenZone = (() => {
   try {
     return JSON.parse(localStorage.getItem("timezone") ?? "null") ?? undefined;
   } catch {
@@ -56,20 +56,28 @@ export const zone = (() => {
   }
 })();
 
-/** Write every <time datetime> below a node in the reader's zone. */
+/** A format of moments on the reader's clock; what is chosen may be no zone that this browser knows. */
+export function clock(options) {
+  try {
+    return new Intl.DateTimeFormat("sv-SE", { hourCycle: "h23", ...options, timeZone: chosenZone });
+  } catch {
+    return new Intl.DateTimeFormat("sv-SE", { hourCycle: "h23", ...options });
+  }
+}
+
+const shown = clock({ dateStyle: "short", timeStyle: "medium" });
+
+/** The reader's zone, such as Europe/Berlin. */
+export const zoneName = shown.resolvedOptions().timeZone;
+
+/** Write every <time datetime> below a node in the reader's zone, whose name its title has and each `data-zone`. */
 export function localTimes(node = document) {
+  for (const place of node.querySelectorAll("[data-zone]")) place.textContent = zoneName;
   for (const time of node.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    const parts = { dateStyle: "short", timeStyle: "medium", hourCycle: "h23" };
-    let text;
-    try {
-      text = new Intl.DateTimeFormat("sv-SE", { ...parts, timeZone: zone }).format(moment);
-    } catch {
-      text = new Intl.DateTimeFormat("sv-SE", parts).format(moment);
-    }
-    time.textContent = text;
-    time.title = moment.toISOString();
+    time.textContent = shown.format(moment);
+    time.title = `${time.textContent} ${zoneName}, which is ${moment.toISOString()}`;
   }
 }
 

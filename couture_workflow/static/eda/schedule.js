@@ -29,7 +29,7 @@ export function attachSchedule(panel, { source }) {
       return;
     }
     const state = schedule.state === "waiting" ? "Airflow reads it in a moment." : schedule.paused ? "It is paused." : "";
-    const next = schedule.next_run ? [" Next: ", el("time", { datetime: schedule.next_run }, schedule.next_run), "."] : [];
+    const next = schedule.next_run ? [" Next: ", el("time", { datetime: schedule.next_run }, schedule.next_run), " (", el("span", { "data-zone": "" }, "UTC"), ")."] : [];
     const compared = schedule.compare ? " Each run is compared with the success before it." : "";
     told.replaceChildren(`${schedule.words}, for ${schedule.account}.`, ...next, state ? ` ${state}` : "", compared);
     localTimes(told);

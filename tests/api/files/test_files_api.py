@@ -210,8 +210,14 @@ def test_a_form_stores_each_file_and_tells_which_were_refused(workbench: Any) ->
             {"Content-Type": "multipart/form-data; boundary=x"},
             b'--x\r\nContent-Disposition: form-data; name="sources"; filename="cut.py"\r\n\r\nx = 1',
         ),
+        (
+            {"Content-Type": "multipart/form-data; boundary=x"},
+            b'--x\r\nContent-Disposition: form-data; name="sources"; filename="cut.py"\r\n'
+            + b"".join(b"X-%d: 1\r\n" % number for number in range(10_000))
+            + b"\r\nx = 1\r\n--x--",
+        ),
     ],
-    ids=["no form", "nonsense", "no file", "cut off"],
+    ids=["no form", "nonsense", "no file", "cut off", "headers without an end"],
 )
 def test_a_form_that_cannot_be_read_is_refused(workbench: Any, headers: dict[str, str], body: bytes) -> None:
     answer = workbench.client("admin").post(ARTIFACTS, headers=headers, content=body)

@@ -106,6 +106,8 @@ def test_source_is_run_killed_and_scheduled(workbench: Any, page: Page, source: 
     page.get_by_role("button", name="Save the schedule").click()
     told = page.locator("[data-schedule-told]")
     expect(told).to_contain_text("for developer. Next:", timeout=60_000)
+    zone = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    expect(told).to_contain_text(re.compile(rf"\d\d:\d\d:\d\d \({re.escape(zone)}\)\."))
     dag = f"/api/v2/dags/eda__{source.name}"
     client.post(f"{dag}/dagRuns", json={"logical_date": None}).raise_for_status()
     expect(row(page, 4)).to_contain_text("success", timeout=120_000)

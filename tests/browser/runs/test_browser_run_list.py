@@ -64,7 +64,7 @@ def run(store: Store, api_server: ApiServer) -> Run:
 def test_a_running_job_is_found_and_followed_without_a_reload(
     run: Run, store: Store, open_page: Callable[..., Page]
 ) -> None:
-    page = open_page("/runs/")
+    page = open_page("/runs/", timezone_id="America/New_York")
     page.get_by_role("searchbox").fill(run.key.dag_id[-8:])
     page.get_by_role("button", name="Search").click()
     row = page.get_by_role("row").filter(has_text=run.key.dag_id)
@@ -75,6 +75,8 @@ def test_a_running_job_is_found_and_followed_without_a_reload(
 
     expect(row).to_contain_text("failed")
     expect(row).to_contain_text("1 min 5 s")
+    expect(page.get_by_role("columnheader", name="Started (America/New_York)")).to_be_visible()
+    expect(row.locator("time")).to_have_attribute("title", re.compile("America/New_York, which is .*Z$"))
     row.get_by_role("link").click()
     expect(page.get_by_role("heading", name=run.key.task_id, level=1)).to_be_visible()
     expect(page.get_by_role("link", name="Log", exact=True)).to_have_attribute(
