@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: (DAG, task, DAG that the task runs, operator)
 Call = tuple[str, str, str, str]
+#: An entry as it was written: name, inode, time.
+_Entry = tuple[str, int, int]
 
 _FORMAT = 1
 #: Entries that are kept; the oldest go first.
@@ -112,18 +114,14 @@ class Parses:
         if folder is None:
             return {}
         places = {_name(*item): item for item in files.items()}
-        try:
-            present = set(os.listdir(folder))  # noqa: PTH208
-        except OSError:
-            return {}
 
-        def read(names: list[str]) -> Iterator[tuple[str, Parse]]:
-            for name in names:
-                if (parse := self.get(*places[name])) is not None:
-                    yield name, parse
+        def read(entries: list[_Entry]) -> Iterator[tuple[_Entry, Parse]]:
+            for entry in entries:
+                if (parse := self.get(*places[entry[0]])) is not None:
+                    yield entry, parse
 
-        known = _latest.of([name for name in places if name in present], read)
-        return {places[name][0]: parse for name, parse in known.items()}
+        known = _latest.of(_written(folder, places), read)
+        return {places[name][0]: parse for (name, *_), parse in known.items()}
 
     @staticmethod
     def _prune(folder: Path) -> None:
@@ -133,11 +131,26 @@ class Parses:
                 entry.unlink(missing_ok=True)
 
 
+def _written(folder: Path, names: Collection[str]) -> list[_Entry]:
+    """Return the entries that there are of some names, in their order.
+
+    The same file is parsed again when a module that it imports has changed, with another result.
+    """
+    found: dict[str, _Entry] = {}
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in names:
+                with suppress(OSError):  # pruned in this instant
+                    status = entry.stat()
+                    found[entry.name] = entry.name, status.st_ino, status.st_mtime_ns
+    return [found[name] for name in names if name in found]
+
+
 def _name(path: str, content: bytes) -> str:
     """Return the name of an entry's file."""
     digest = hashlib.sha256(path.encode("utf-8", "surrogateescape") + b"\0" + content)
     return f"{digest.hexdigest()}.json"
 
 
-#: By name of the entry's file, which tells path and content.
-_latest: Latest[str, Parse] = Latest(lambda _, parse: len(repr(parse)))
+#: By the entry: its name tells path and content, the rest which parse of these.
+_latest: Latest[_Entry, Parse] = Latest(lambda _, parse: len(repr(parse)))

@@ -203,6 +203,20 @@ def test_a_computed_dag_id_of_another_file_is_known_from_its_last_parse(store: A
     assert found(report, "error") == [("duplicate-dag", "a.py", 3)]
 
 
+def test_a_computed_dag_id_that_a_module_changed_is_known_from_then_on(store: Any) -> None:
+    computed = f"from lib import NAME\n{DAG}d = DAG(NAME, schedule=None)\n"
+    files = {"b.py": computed, "lib.py": "NAME = 'one'\n"}
+    check(files, store=store)
+    for name in ("two", "three"):
+        files["lib.py"] = f"NAME = {name!r}\n"
+        check(files, "lib.py", store=store)
+
+    report = check({**files, "a.py": dag("three")}, "a.py", store=store)
+
+    assert found(report, "error") == [("duplicate-dag", "a.py", 3)]
+    assert check({**files, "a.py": dag("two")}, "a.py", store=store).passed
+
+
 def test_a_dag_id_of_another_bundle_is_an_error() -> None:
     known = Known(dag_ids={"same": "x.py of the bundle examples"})
 

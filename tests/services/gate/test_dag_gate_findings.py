@@ -529,7 +529,8 @@ def test_rules_that_nobody_follows_are_off() -> None:
 
 def test_all_examples_pass_without_a_word(store: Any) -> None:
     folder = Path(__file__).parents[3] / "examples"
-    paths = [path for path in folder.rglob("*") if path.is_file()]
+    # What other tests compile there at this moment comes and goes.
+    paths = [path for path in folder.rglob("*") if "__pycache__" not in path.parts and path.is_file()]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
     dags = [path for path in files if path.startswith("dags/")]
     for kind in ("artifacts", "dependencies"):  # what the examples say is to be uploaded

@@ -42,13 +42,16 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def inodes(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return what changes when a file is written: number and time."""
+def inodes(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Return what changes when a file is written: number, time and size.
+
+    The number may be one that was given back, and the time the same where the kernel's clock is coarse.
+    """
     found = {path: path.lstat() for path in folder.rglob("*") if not path.is_dir()}
-    return {str(p.relative_to(folder)): (s.st_ino, s.st_ctime_ns) for p, s in found.items()}
+    return {str(p.relative_to(folder)): (s.st_ino, s.st_ctime_ns, s.st_size) for p, s in found.items()}
 
 
-def used(pool: Places, files: Mapping[str, bytes]) -> tuple[Path, dict[str, tuple[int, int]]]:
+def used(pool: Places, files: Mapping[str, bytes]) -> tuple[Path, dict[str, tuple[int, int, int]]]:
     """Use a place once and give it back."""
     place = pool.take(files)
     assert contents(place.tree) == files
