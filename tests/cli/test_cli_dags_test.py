@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -31,8 +32,10 @@ with DAG("t_fails", schedule=None):
     count(twice.expand(number=[1, 2])) >> BashOperator(task_id="after", bash_command="true")
 
 with DAG("t_endless", schedule=None):
-    BashOperator(task_id="sleep", bash_command="setsid sleep 4712")
+    BashOperator(task_id="sleep", bash_command="setsid sleep SECONDS")
 """
+#: Of this process alone: other tests may run on this machine.
+SECONDS = f"4712.{os.getpid()}"
 ROWS = """
 from airflow.sdk import BaseHook
 
@@ -50,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
     root = tmp_path / "a 'team' ü"
     (root / "dags").mkdir(parents=True)
     (root / "shared").mkdir()
-    (root / "dags" / "runs.py").write_text(DAGS)
+    (root / "dags" / "runs.py").write_text(DAGS.replace("SECONDS", SECONDS))
     (root / "shared" / "rows.py").write_text(ROWS)
     return root
 
@@ -99,7 +102,7 @@ def test_a_failure_is_told_with_its_reason_and_its_line(folder: Path) -> None:
 
 
 def sleepers() -> list[psutil.Process]:
-    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "4712"]]
+    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", SECONDS]]
 
 
 @pytest.mark.slow

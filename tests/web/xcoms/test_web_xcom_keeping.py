@@ -62,6 +62,7 @@ def test_files_go_with_their_run_and_when_no_value_names_them(session: Any) -> N
     while {gone["file"], orphan["file"]} & names():
         assert keeper._thread.is_alive()
     keeper.stop()
+    keeper._thread.join(60)  # a look that has begun may take longer than the end of a server waits for it
 
     assert not keeper._thread.is_alive()
     assert names() == {named["file"], recent["file"]}

@@ -225,7 +225,8 @@ def test_values_go_with_the_next_try_and_with_the_run(workbench: Workbench, runs
     assert collected(workbench) == ""
     assert files(workbench) == after
     runs.client.delete(run).raise_for_status()
-    assert collected(workbench) == "Removed 9 value(s) between tasks that no run needs."
+    # The API server looks every ten minutes, and may be the one that finds them.
+    assert collected(workbench) in ("Removed 9 value(s) between tasks that no run needs.", "")
     assert not files(workbench)
 
 
