@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -17,7 +18,27 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.model_server import MODELS, ModelServer, model, rounds_for
+from tests.support.model_server import CHILD, MODELS, ModelServer, configuration, model, python, rounds_for
+
+#: Loads a model, and prints what the log says and which version requests get by then.
+LOOK = """
+import logging, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from serving.versions import manager
+class Engine:
+    alive, signatures, close = True, {}, lambda self: None
+class Look(logging.Handler):
+    def emit(self, record):
+        got = [found.peek("dense", None, label) for label in (None, "stable")]
+        print(record.getMessage()[:23], *(each and each.version for each in got))
+manager.log.addHandler(Look())
+manager.log.setLevel(logging.INFO)
+how = {"check": lambda _: None, "opened": lambda _: Engine(), "remembered": None}
+found = manager.Manager(Path(sys.argv[2]), default_label="stable", **how)
+found.poll()
+found._loaders.shutdown()
+"""
 
 X = {"instances": [[1, 2, 3, 4]]}
 SCORES = {60.0: 1, 120.0: 2}
@@ -111,6 +132,17 @@ def test_promotion_rollback_and_a_broken_version_lose_no_request(server: ModelSe
         server.wait_for(lambda: found[1] > before)
 
     assert set(found) == {1, 2}
+
+
+def test_what_is_told_to_be_available_gets_its_requests_by_then(tmp_path: Path) -> None:
+    config = tmp_path / "models.config"
+    config.write_text(configuration(dense(1, stable=1)))
+
+    done = subprocess.run(
+        [python(), "-I", "-c", LOOK, str(CHILD.parent), str(config)], capture_output=True, text=True
+    )
+
+    assert (done.stdout, done.stderr) == ("dense version 1: loaded 1 1\n", "")
 
 
 @pytest.mark.always

@@ -165,8 +165,11 @@ def test_a_silent_server_a_closed_port_and_an_unknown_host_are_told_apart() -> N
         port = silent.getsockname()[1]
         with pytest.raises(HadoopError, match="did not answer within 2 seconds.*firewall"):
             manager(f"127.0.0.1:{port}", seconds=2).state()
-    with pytest.raises(HadoopError, match=f"nothing listens at port {port} of 127.0.0.1"):
-        manager(f"127.0.0.1:{port}").state()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        with pytest.raises(HadoopError, match=f"nothing listens at port {port} of 127.0.0.1"):
+            manager(f"127.0.0.1:{port}").state()
     with pytest.raises(HadoopError, match="there is no host nowhere.invalid"):
         manager("nowhere.invalid:8088").state()
 

@@ -15,7 +15,6 @@ from couture_workflow.services.mail.document import Server
 from couture_workflow.store.home import Store
 from tests.services.slapd import make_certificates
 from tests.support.mail import mail_server
-from tests.support.servers import free_port
 
 HOSTILE = "a'b\"<&>ü"
 PASSWORD = "s3cret ü"
@@ -24,7 +23,7 @@ LINK = '<br>Log: <a class="x" href="http://localhost/a?b=1&amp;c=2">Link</a><br>
 
 def server(port: int, **others: object) -> Server:
     given = Server(host="localhost", port=port, security="none", sender="Airflow <airflow@example.org>")
-    return replace(given, timeout=5, **others)  # type: ignore[arg-type]
+    return replace(given, timeout=60, **others)  # type: ignore[arg-type]
 
 
 def send(to: Server, password: str = "") -> str:
@@ -120,8 +119,10 @@ def test_a_refusal_says_what_the_server_said(refuse: dict[str, str], said: str) 
 
 
 def test_what_keeps_from_the_server_is_told() -> None:
-    with pytest.raises(MailError, match="Nothing listens at localhost:"):
-        send(server(free_port()))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        with pytest.raises(MailError, match="Nothing listens at localhost:"):
+            send(server(nobody.getsockname()[1]))
     with pytest.raises(MailError, match="The name no-such-host.invalid cannot be resolved"):
         send(replace(server(25), host="no-such-host.invalid"))
     with socket.create_server(("127.0.0.1", 0)) as silent:

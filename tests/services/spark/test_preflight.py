@@ -55,7 +55,7 @@ def said(report: Report, what: str) -> str:
 
 
 def manager(cluster: Cluster, folder: Path) -> ResourceManager:
-    return ResourceManager(cluster.access(folder).properties, ticket=None, user="alice")
+    return ResourceManager(cluster.access(folder).properties, ticket=None, user="alice", seconds=120)
 
 
 @pytest.mark.usefixtures("spark")

@@ -62,7 +62,10 @@ class Recorder:
 
 def gone(pid: int) -> bool:
     """Tell whether a process has ended, buried or not."""
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_lines_come_one_by_one_from_each_stream(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,6 +98,8 @@ def test_a_traceback_without_an_end_is_handed_on_in_parts() -> None:
 
 
 def test_nothing_is_held_back_when_nothing_comes_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(tracebacks, "time", SimpleNamespace(monotonic=lambda: now))
     found: list[str] = []
     waiting = Pieces(found.append)
     for line in SIMPLE:
@@ -105,8 +107,7 @@ def test_nothing_is_held_back_when_nothing_comes_behind_it(monkeypatch: pytest.M
     waiting.look()
     assert found == []
 
-    later = time.monotonic() + 2
-    monkeypatch.setattr(tracebacks.time, "monotonic", lambda: later)
+    now = 2.0
     waiting.look()
 
     assert found == ["\n".join(SIMPLE)]

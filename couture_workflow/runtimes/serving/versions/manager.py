@@ -308,12 +308,13 @@ class Manager:
         except Exception as error:
             log.exception("%s version %d is not served", servable.model, servable.version)
             servable.fail(ServingError(INTERNAL, f"{type(error).__name__}: {error}"[:600]))
-        else:
-            servable.open(loaded.engine, memory_bytes=loaded.memory_bytes, seconds=loaded.seconds)
+        with self._lock:  # what is told to be available is answered, however long the lock was waited for
+            if servable.state == LOADING:
+                servable.open(loaded.engine, memory_bytes=loaded.memory_bytes, seconds=loaded.seconds)
+            self._settle()
+        if servable.error is None:
             took = time.perf_counter() - started
             log.info("%s version %d: loaded in %.1f s", servable.model, servable.version, took)
-        with self._lock:
-            self._settle()
 
     # What moves traffic. All with the lock held.
 
