@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,12 +13,23 @@ from pathlib import Path
 
 import httpx
 
+#: Ports that ``free_port`` returns: the system gives none of them to who asks for any. Each process of a run
+#: has a part of its own, by its number ("gw1"): minutes may pass until somebody listens on one.
+PORTS, PARTS = range(20_000, 32_000), 6
+
+_returned: set[int] = set()
+
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of this machine that nobody listens on, another one each time."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PARTS
+    left = [port for port in PORTS[number::PARTS] if port not in _returned]
+    for port in random.SystemRandom().sample(left, len(left)):
+        _returned.add(port)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("No port is free.")
 
 
 def wait_until_it_answers(
