@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import httpx
@@ -555,6 +556,22 @@ def names_listed(*looks: Callable[[], Awaitable[Any]]) -> list[str]:
         return [each["name"] for each in (await host.answer({"do": "list"}))["servers"]]
 
     return asynchronous.run(asyncio.wait_for(answer(), 60))
+
+
+def test_a_process_that_ends_while_memory_is_counted_takes_nothing_along() -> None:
+    gone, other = (subprocess.Popen(["sleep", "600"]) for _ in range(2))
+    try:
+        processes = [psutil.Process(each.pid) for each in (gone, other)]
+        gone.kill()
+        gone.wait()
+        server: Any = SimpleNamespace(person=ANN, leader=0, processes=lambda: processes)
+
+        Host(lambda: pytest.fail("nothing is started"), most=1, memory=1)._hold(server)
+
+        assert lives(other.pid)
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_a_list_asks_all_servers_at_once() -> None:
