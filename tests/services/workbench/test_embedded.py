@@ -95,14 +95,14 @@ def assert_secrets_are_private(workbench: Workbench) -> None:
 
 def assert_home_is_its_owners(workbench: Workbench) -> None:
     """Fail if anybody else may do anything with what lies in the home, or with what a process writes."""
-    modes = {}
+    modes: dict[str, int] = {}
     for path in workbench.home.iterdir():
         with contextlib.suppress(FileNotFoundError):  # a file that is put in place by renaming it
             modes[path.name] = stat.S_IMODE(path.lstat().st_mode)
     assert {name: mode for name, mode in modes.items() if mode & 0o077} == {}
     assert {"airflow", "logs", "dags.git", "config.git", "files", "drafts", "version"} <= modes.keys()
     assert stat.S_IMODE(workbench.home.stat().st_mode) == 0o700
-    masks = set()
+    masks: set[str] = set()
     for process in workbench.processes():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             status = Path(f"/proc/{process.pid}/status").read_text()
