@@ -200,7 +200,10 @@ class Host:
         processes = server.processes()
         if not self.memory or memory_of(processes) <= self.memory:
             return
-        below = [each for each in processes if each.ppid() not in (server.leader, os.getpid())]
+        try:
+            below = [each for each in processes if each.ppid() not in (server.leader, os.getpid())]
+        except psutil.NoSuchProcess:
+            return  # something has ended meanwhile: the next look tells whether that is enough
         largest = max(below or processes, key=lambda each: memory_of([each]))
         log.warning(
             "JupyterLab of %s had more than %d MiB; its largest process, %d, is killed",

@@ -167,10 +167,12 @@ def test_what_output_nb_named_goes_with_its_run_unless_another_run_replaced_it(s
     top = store.outputs / "notebooks"
     old, new = replace(KEY, run_id="old"), replace(KEY, run_id="new")
     (top / "day" / "deep").mkdir(parents=True)
-    for key, names in ((old, ["same.ipynb", "day/deep/1.ipynb", "day/deep/1.html"]), (new, ["same.ipynb"])):
+    written = {old: ["same.ipynb", "day/deep/1.ipynb", "day/deep/1.html"], new: ["same.ipynb"]}
+    for second, (key, names) in enumerate(written.items()):
         own = ran(store, key)
         for name in names:
             (top / name).write_text(key.run_id * 2)
+            os.utime(top / name, (second, second))
         outputs.named(store, own, [*(top / name for name in names), top / "gone.ipynb"])
 
     outputs.delete(store, old)

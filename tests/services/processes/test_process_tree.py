@@ -35,5 +35,5 @@ def test_an_orphan_in_another_session_that_ignores_sigterm_is_killed() -> None:
 
     assert done.returncode == 0, done.stderr
     orphan, killed, left = map(int, done.stdout.split())
-    assert (killed, left) == (1, 0)
+    assert left == 0 and killed >= 1  # once more for each second that a busy machine takes to bury it
     assert not psutil.pid_exists(orphan)

@@ -84,8 +84,15 @@ def processes(folder: Path) -> list[psutil.Process]:
     return [psutil.Process(int((folder / f"{name}.pid").read_text())) for name in NAMES]
 
 
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # gone between the two looks
+        return False
+
+
 def alive(those: list[psutil.Process]) -> list[psutil.Process]:
-    return [each for each in those if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    return [each for each in those if lives(each)]
 
 
 @pytest.fixture
@@ -166,9 +173,11 @@ def test_the_tree_ends_when_the_parent_is_killed(tmp_path: Path, bystander: psut
 
 @pytest.mark.slow
 def test_what_is_left_behind_at_the_end_is_ended_too(tmp_path: Path) -> None:
-    leave_early = TREE.replace('here("job")\ntime.sleep(600)', 'here("job")\ntime.sleep(1)')
+    until_told = f"while not os.path.exists({str(tmp_path / 'leave')!r}): time.sleep(0.02)"
+    leave_early = TREE.replace('here("job")\ntime.sleep(600)', f'here("job")\n{until_told}')
     process = start(sys.executable, "-c", leave_early, str(tmp_path), "False")
     tree = processes(tmp_path)
+    (tmp_path / "leave").touch()
 
     assert process.wait(20) == 0
     assert alive(tree) == []
@@ -201,9 +210,10 @@ def test_the_kill_command_runs_at_a_stop_and_the_folder_is_removed(tmp_path: Pat
     ("ending", "killed"), [("exit 1", False), ("kill -9 $$", True)], ids=["exit", "signal"]
 )
 def test_the_kill_command_runs_when_the_command_is_killed(tmp_path: Path, ending: str, killed: bool) -> None:
-    proof = tmp_path / "killed"
-    process = start("/bin/sh", "-c", f"sleep 0.5; {ending}")
+    proof, told = tmp_path / "killed", tmp_path / "told"
+    process = start("/bin/sh", "-c", f"while [ ! -e {told} ]; do sleep 0.05; done; {ending}")
     tell(process, "/bin/touch", str(proof))
+    told.touch()
 
     process.wait(20)
 
@@ -215,8 +225,9 @@ def test_what_kills_elsewhere_has_time_before_the_command_gets_a_signal(tmp_path
     signs = tmp_path / "signs"
     signs.mkdir()
     # Like a submission that waits for an application: it ends with that, and leaves nothing behind.
-    follow = f"trap 'touch {signs}/signal; exit 1' TERM; while [ ! -e {signs}/killed ]; do sleep 0.05; done"
-    process = start("/bin/sh", "-c", f"touch {signs}/runs; {follow}; touch {signs}/cleaned")
+    trap = f"trap 'touch {signs}/signal; exit 1' TERM; touch {signs}/runs"
+    follow = f"while [ ! -e {signs}/killed ]; do sleep 0.05; done"
+    process = start("/bin/sh", "-c", f"{trap}; {follow}; touch {signs}/cleaned")
     until(lambda: (signs / "runs").exists())
     tell(process, "/bin/sh", "-c", f"sleep 0.5; touch {signs}/killed", first=first)
 

@@ -159,7 +159,7 @@ def test_an_installation_is_made_once_continued_and_made_anew_for_other_pins(
     title = f"Step 1 of 1: the Spark runtime in {link}"
     assert (first[0], again[0]) == (f"{title}.", f"{title}.")
     assert first[-1].startswith(f"{title}: done, ")
-    assert again[1:] == [f"{title}: it is there, 0 s."]
+    assert len(again) == 2 and again[1].startswith(f"{title}: it is there, ")
     assert continued == before
     assert (before / "pyvenv.cfg").is_file()
     assert link.resolve() != before  # which stays: a job may still run in it

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -275,7 +276,7 @@ def test_a_change_keeps_the_copy(home: Store) -> None:
 
 def test_a_new_time_counts_from_the_change_on(home: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     schedule = create(home)
-    later = library.now().replace(year=library.now().year + 1)
+    later = library.now() + timedelta(days=365)
     monkeypatch.setattr(library, "now", lambda: later)
     sent = sent_of(schedule.form, when={"kind": "cron", "cron": "0 7 * * *"})
 

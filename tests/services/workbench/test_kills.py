@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
 
 from benchmarks.kill_proof import SAVES, Ledger, Proof, run
+from tests.support.servers import free_port
 
 
 @pytest.mark.workbench
 @pytest.mark.slow
 def test_nothing_that_was_acknowledged_is_lost(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    proof = Proof(tmp_path / "home", port, preloaded=True)
+    proof = Proof(tmp_path / "home", free_port(), preloaded=True)
     said: list[str] = []
 
     wrong = run(proof, server=5, command=0, report=said.append)
