@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +22,16 @@ PORTS = range(20_000, 25_000)
 _AT_A_TIME = 100
 #: What tells other processes that they are taken.
 _HOLDERS: list[socket.socket] = []
+_GIVING = threading.Lock()
 
 
 def free_port() -> int:
     """Return a port of this machine that nobody listens on, and that no other test is given."""
-    for port in _own_ports():
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+    with _GIVING:
+        for port in _own_ports():
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
     raise RuntimeError("no port is left for this test")
 
 

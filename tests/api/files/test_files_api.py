@@ -21,6 +21,8 @@ pytestmark = pytest.mark.workbench
 ARTIFACTS = "/api/artifacts/files"
 DEPENDENCIES = "/api/dependencies/files"
 MIB = 2**20
+#: Seconds for what is done at once, on a machine that does other things too.
+PATIENCE = 120.0
 
 
 def basic(user: str) -> str:
@@ -29,7 +31,7 @@ def basic(user: str) -> str:
 
 def raw(workbench: Any, head: str, body: bytes = b"") -> socket.socket:
     """Send a request by hand, and maybe only its beginning."""
-    connection = socket.create_connection(("localhost", workbench.port), timeout=30)
+    connection = socket.create_connection(("localhost", workbench.port), timeout=PATIENCE)
     connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
     return connection
 
@@ -141,7 +143,7 @@ def test_what_the_spark_configuration_uses_is_not_deleted_unasked(workbench: Any
 def test_what_a_task_of_a_dag_uses_is_told(workbench: Any) -> None:
     admin = workbench.client("admin")
     admin.put(f"{ARTIFACTS}/penguins.py", content=b"x = 1\n")
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 2 * PATIENCE
 
     while not (users := admin.get(f"{ARTIFACTS}/penguins.py").json()["used_by"]):
         assert time.monotonic() < deadline, "Airflow has not parsed the example DAG"
@@ -245,13 +247,11 @@ def test_a_developer_adds_dependencies_but_does_not_replace_or_delete_them(workb
 @pytest.mark.parametrize("user", ["", "viewer"], ids=["nobody", "viewer"])
 def test_who_may_not_upload_is_refused_before_the_body_is_read(workbench: Any, user: str) -> None:
     head = f"PUT {ARTIFACTS}/x.py HTTP/1.1\nHost: localhost\nContent-Length: {2**30}"
-    started = time.monotonic()
 
     with raw(workbench, f"{head}\nAuthorization: {basic(user)}" if user else head) as connection:
         status = status_line(connection)
 
     assert status.split()[1] == ("403" if user else "401")
-    assert time.monotonic() - started < 10
 
 
 def test_too_large_a_file_is_refused_before_it_is_sent(workbench: Any) -> None:
@@ -269,7 +269,7 @@ def test_an_interrupted_upload_leaves_nothing(workbench: Any, form: bool) -> Non
     head = f"{method} HTTP/1.1\nHost: localhost\nContent-Length: {50 * MIB}\nContent-Type: {kind}"
 
     with raw(workbench, f"{head}\nAuthorization: {basic('admin')}", (part if form else b"") + b"#" * 5 * MIB):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not leftovers(workbench):
             assert time.monotonic() < deadline
             time.sleep(0.05)

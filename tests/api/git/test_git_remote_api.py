@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from couture_workflow.services.git import remote as git_remote
@@ -175,7 +174,7 @@ def test_the_web_hook_asks_for_a_look(api_server: ApiServer, store: Store) -> No
         {"X-Hub-Signature-256": f"sha256={signature}"},
     ):
         (store.root / git_watch.WANTED).unlink(missing_ok=True)
-        with httpx.Client(base_url=api_server.url) as client:
+        with api_server.client() as client:
             answer = client.post("/api/git-remote/hook", content=body, headers=headers)
         assert answer.status_code == 202, answer.text
         assert (store.root / git_watch.WANTED).exists()
@@ -198,7 +197,7 @@ def test_the_web_hook_without_its_secret_does_nothing(
 ) -> None:
     (store.root / git_watch.WANTED).unlink(missing_ok=True)
     encoded = {name: value.encode("latin-1") for name, value in headers.items()}
-    with httpx.Client(base_url=api_server.url) as client:
+    with api_server.client() as client:
         answer = client.post("/api/git-remote/hook", content=b"{}", headers=encoded)
 
     assert answer.status_code == 401

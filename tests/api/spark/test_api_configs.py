@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from couture_workflow.store.home import Store
-from tests.support.api_server import ApiServer
+from tests.support.api_server import ANSWER_SECONDS, ApiServer
 
 SPARK = "/api/configs/spark"
 SECRET = "spark.hadoop.fs.s3a.secret.key"
@@ -19,7 +19,7 @@ HOSTILE = "a'b\"<&>ü %s $HOME"
 
 @pytest.fixture
 def admin(api_server: ApiServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=api_server.url, auth=("admin", "admin"), timeout=30) as client:
+    with httpx.Client(base_url=api_server.url, auth=("admin", "admin"), timeout=ANSWER_SECONDS) as client:
         client.put(SPARK, json={"arguments": {"master": "local[*]"}})
         yield client
 
@@ -34,7 +34,7 @@ def test_what_is_put_is_what_others_get(admin: httpx.Client, api_server: ApiServ
     }
 
     saved = admin.put(SPARK, json={**settings, "message": HOSTILE})
-    read = httpx.get(api_server.url + SPARK, auth=("dev", "dev"))
+    read = httpx.get(api_server.url + SPARK, auth=("dev", "dev"), timeout=ANSWER_SECONDS)
 
     assert (saved.status_code, read.status_code) == (200, 200)
     assert saved.json() == read.json()
@@ -136,7 +136,7 @@ def test_unknown_version_is_not_found(admin: httpx.Client) -> None:
 
 
 def test_developer_reads_and_cannot_save(api_server: ApiServer, admin: httpx.Client) -> None:
-    answer = httpx.put(api_server.url + SPARK, json={}, auth=("dev", "dev"))
+    answer = httpx.put(api_server.url + SPARK, json={}, auth=("dev", "dev"), timeout=ANSWER_SECONDS)
 
     assert (answer.status_code, answer.json()["error"]) == (403, "not_allowed")
 

@@ -95,7 +95,8 @@ def test_the_page_of_a_damaged_text_brings_the_last_good_one_back(
     assert summary["newest"]["state"] == "damaged"
     assert (read.status_code, read.json()["error"], repaired) == (500, "corrupt", [200, 422])
     assert dev.get(f"/api/models/spark/{name}").json()["description"] == "Before"
-    assert api_server.sql("SELECT owner FROM log WHERE event = 'models.repair'") == [("dev",)]
+    rows = api_server.sql("SELECT owner FROM log WHERE event = 'models.repair' AND extra LIKE ?", f"%{name}%")
+    assert rows == [("dev",)]
 
 
 @pytest.mark.parametrize(
