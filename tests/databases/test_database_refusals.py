@@ -12,6 +12,7 @@ from couture_workflow.exceptions import StartError
 from couture_workflow.services.workbench import database as workbench_database
 from couture_workflow.services.workbench import server_address, server_database
 from tests.support.databases import PASSWORD, Database
+from tests.support.spark import until
 
 pytestmark = pytest.mark.always
 
@@ -103,8 +104,17 @@ def test_one_workbench_at_a_time_has_a_database(database: Database) -> None:
         second.take()
 
     first.release()
-    second.take()
+    until(lambda: is_taken(second), what="the server to see that the connection is closed")
     second.release()
+
+
+def is_taken(claim: server_database.Claim) -> bool:
+    """Take it if it can be had now."""
+    try:
+        claim.take()
+    except StartError:
+        return False
+    return True
 
 
 def test_a_server_that_refuses_to_encrypt_is_told(kind: str, database: Database) -> None:

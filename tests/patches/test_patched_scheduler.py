@@ -15,14 +15,16 @@ pytest.importorskip("airflow.providers.celery")
 @pytest.mark.parametrize(("under_way", "seconds"), [(4, 1.6), (3, 0.0)])
 def test_only_a_busy_scheduler_rests_between_two_looks(under_way: int, seconds: float) -> None:
     code = f"""
-import time
+from types import SimpleNamespace
 from couture_workflow import celery_config
 from couture_workflow.patches import scheduler
 from airflow.executors.base_executor import BaseExecutor
 scheduler.pace()  # a second time changes nothing
-looks = []
+now, looks = [1000.0], []
+def sleep(seconds): now[0] += seconds
+scheduler.time = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
 class Executor(BaseExecutor):
-    def sync(self): looks.append(time.monotonic())
+    def sync(self): looks.append(now[0])
 executor = Executor()
 executor.running = set(range({under_way}))
 for _ in range(4):
@@ -30,7 +32,7 @@ for _ in range(4):
 print(looks[3] - looks[1])
 """
 
-    assert float(in_fresh_process(code)) == pytest.approx(seconds, abs=0.3)
+    assert float(in_fresh_process(code)) == pytest.approx(seconds)
 
 
 @pytest.mark.slow
