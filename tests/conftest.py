@@ -166,12 +166,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Run the real workbench with a user for each role."""
     from tests.support import databases
+    from tests.support.servers import kept_port
     from tests.support.workbench import Workbench
 
     folder = tmp_path_factory.mktemp("workbench")
     # Where its tasks look for a container engine: a test that has one puts a link to it there.
     variables = {"DOCKER_HOST": f"unix://{folder}/docker.sock"}
-    running = Workbench(folder / "home", variables=variables)
+    running = Workbench(folder / "home", port=kept_port(), variables=variables)
     if kind := databases.wanted():
         running.variables["COUTURE_DATABASE"] = databases.make(kind).url
     try:

@@ -20,7 +20,7 @@ from werkzeug.security import generate_password_hash
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
 from tests.support.databases import Database
-from tests.support.servers import end, free_port, wait_until_it_answers
+from tests.support.servers import end, kept_port, wait_until_it_answers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -83,9 +83,9 @@ class ApiServer:
         self.database = database
         self.prefix = prefix
         self.workers = workers
-        self.port = free_port()
+        self.port = kept_port()
         #: Where the server looks for a model server; a test may start one there.
-        self.serving_port = free_port()
+        self.serving_port = kept_port()
         self.root = f"http://127.0.0.1:{self.port}"
         self.url = self.root + prefix
         self.log = home / "api-server.log"

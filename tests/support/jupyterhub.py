@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.jupyter_runtime import jupyter_or_skip
-from tests.support.servers import end, free_port, wait_until_it_answers
+from tests.support.servers import end, kept_port, wait_until_it_answers
 
 PINS = Path(__file__).with_name("jupyterhub.txt")
 TOKEN, WEAK_TOKEN = "the-token-of-the-service-of-tests", "the-token-of-a-service-that-may-nothing"
@@ -91,14 +91,14 @@ class Hub:
         if not (environment() / ".complete").exists():
             pytest.skip(f"needs JupyterHub: type {sys.executable} -m tests.support.jupyterhub")
         (packages,) = environment().glob("lib/python3.*/site-packages")
-        self.folder, self.base_url, port = folder, base_url, free_port()
+        self.folder, self.base_url, port = folder, base_url, kept_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "hub.log"
         self._process: subprocess.Popen[bytes] | None = None
         text = _CONFIG.format(
             port=port,
-            hub_port=free_port(),
-            api_port=free_port(),
+            hub_port=kept_port(),
+            api_port=kept_port(),
             base_url=base_url,
             proxy=str(environment() / "bin" / "configurable-http-proxy"),
             homes=str(folder / "homes" / "{username}"),

@@ -19,6 +19,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+#: Sockets that keep ports from others until this process ends.
+_KEPT: list[socket.socket] = []
+
+
+def kept_port() -> int:
+    """Return a port for a server that starts later; nobody else who asks for a free one gets it meanwhile.
+
+    It stays bound. Who listens on it must let addresses be used again (``SO_REUSEADDR``), as servers do.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _KEPT.append(kept)
+    return int(kept.getsockname()[1])
+
+
 def wait_until_it_answers(
     process: subprocess.Popen[bytes], url: str, *, name: str, log: Path, seconds: float
 ) -> None:

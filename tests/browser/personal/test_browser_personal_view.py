@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from couture_workflow.services.dags import repository as dag_repository
 from couture_workflow.store.home import Store
+from tests.support.servers import kept_port
 from tests.support.workbench import Workbench
 
 pytestmark = [pytest.mark.browser, pytest.mark.workbench]
@@ -34,7 +35,8 @@ FILES = {
 def alices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
     """Run Alice's workbench, with DAGs of hers and of Bob's."""
     variables = {"COUTURE_WORKFLOW_USER": "alice"}
-    running = Workbench(tmp_path_factory.mktemp("alice") / "home", variables=variables)
+    home = tmp_path_factory.mktemp("alice") / "home"
+    running = Workbench(home, port=kept_port(), variables=variables)
     running.arguments = ("--no-examples",)
     try:
         running.start()
