@@ -6,27 +6,22 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from couture_workflow.services.runtimes import installed
+from tests.support.servers import free_port
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback interface that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Return ports of the loopback interface that nobody listens on, and that no other test is given."""
+    return [free_port() for _ in range(count)]
 
 
 UI_PORT = free_ports(1)[0]

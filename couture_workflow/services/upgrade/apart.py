@@ -21,8 +21,8 @@ from couture_workflow.services.upgrade.upgrading import (
     upgrade_bytes,
 )
 
-#: Seconds for one file; the manual's largest example takes a tenth of one.
-PATIENCE = 10.0
+#: Seconds for one file; the manual's largest example takes a tenth of one, where nothing else is at work.
+PATIENCE = 30.0
 #: Seconds for a part of the files of those who wait at a command line.
 _AT_LEISURE = 1800.0
 #: Characters of a file up to which the difference is shown.

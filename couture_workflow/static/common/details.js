@@ -18,4 +18,5 @@ export function whenOpened(details, fill) {
     }
   };
   details.addEventListener("toggle", open);
+  queueMicrotask(open); // one that was opened before this was loaded
 }

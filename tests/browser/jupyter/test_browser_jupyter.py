@@ -16,6 +16,8 @@ from tests.support.jupyter import Lab, host_of
 pytestmark = pytest.mark.browser
 
 LAB = "iframe[title='Jupyter Notebook']"
+#: The launcher is there before its cards are: those of notebooks come with the kernels that there are.
+CARD = ".jp-LauncherCard[data-category='Notebook']"
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +31,14 @@ def lab_in(page: Page, server: ApiServer) -> FrameLocator:
     """Open the page in Airflow's frame and return JupyterLab, once it is there."""
     page.goto(f"{server.url}/plugin/jupyter-notebook")
     lab = page.frame_locator(LAB).frame_locator("#lab-frame")
-    expect(lab.locator(".jp-Launcher, .jp-NotebookPanel").first).to_be_visible(timeout=180_000)
+    begun = lab.locator(f"{CARD}, .jp-NotebookPanel").filter(visible=True).first
+    expect(begun).to_be_visible(timeout=180_000)
     return lab
 
 
 def run_cell(page: Page, lab: FrameLocator, code: str) -> None:
     """Make a notebook and run code in its first cell."""
-    card = lab.locator(".jp-LauncherCard[data-category='Notebook']").first
+    card = lab.locator(CARD).filter(visible=True).first
     shown = lab.locator(".lm-DockPanel-widget:not(.lm-mod-hidden)")
     if not card.is_visible():  # JupyterLab shows again what was open the last time
         lab.locator(".lm-TabBar-addButton:visible").first.click()

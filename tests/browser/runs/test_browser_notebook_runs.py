@@ -204,8 +204,7 @@ def test_what_nbconvert_writes_is_shown_without_the_internet(
     expect(frame.get_by_text("printed")).to_be_visible()
     expect(frame.get_by_role("cell", name="42")).to_be_visible()
     expect(frame.locator("#chart")).to_have_text("drawn")
-    width = frame.locator("img").evaluate("image => image.complete && image.naturalWidth")
-    assert width == 30
+    expect(frame.locator("img")).to_have_js_property("naturalWidth", 30)
     outside = {each: why for each, why in refused.items() if "cloudflare" in each}
     assert outside
     assert set(outside.values()) == {"csp"}  # nothing was waited for
@@ -320,7 +319,8 @@ def test_two_runs_are_chosen_in_the_list_and_compared(
     expect(page.locator(".diff-add").first).to_have_text("+ total = 2")
     pictures = page.locator("img.compare-picture")
     expect(pictures).to_have_count(2)
-    assert pictures.evaluate_all("images => images.map(image => image.naturalWidth)") == [600, 600]
+    for picture_of in pictures.all():
+        expect(picture_of).to_have_js_property("naturalWidth", 600)
     expect(page.locator("mark")).to_have_text(["1", "2"])
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 SERVERS = "/api/notebooks/servers/"
 #: Seconds after which what is open must be closed.
-SOON = 10
+SOON = 30
 
 
 @pytest.fixture(scope="module")
