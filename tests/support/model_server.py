@@ -24,7 +24,7 @@ from tests.support.servers import free_port
 FOLDER = Path(__file__).parents[1] / "runtimes" / "serving"
 MODELS = FOLDER / "models"
 CHILD = Path(__file__).parents[2] / "couture_workflow" / "runtimes" / "serving_child.py"
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def python() -> str:

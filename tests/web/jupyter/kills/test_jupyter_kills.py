@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import httpx
 import psutil
@@ -19,6 +20,8 @@ from tests.support.spark import processes_of, runtime_or_skip
 from tests.support.workbench import Workbench
 
 pytestmark = [pytest.mark.workbench, pytest.mark.spark, pytest.mark.slow]
+
+Told = TypeVar("Told")
 
 ACCOUNT = "superadmin"
 #: What a cell may leave behind: processes that have left its session, one without any variable, and a JVM.
@@ -94,15 +97,24 @@ def is_there(lab: Lab, name: str) -> bool:
     return lab.http.get(f"{lab.base}/api/contents/{ACCOUNT}/{name}").json().get("content") == name
 
 
+def told(pids: Iterable[int], what: Callable[[psutil.Process], Told]) -> dict[int, Told]:
+    """Return what is told of processes, but of those that have ended since they were seen."""
+    found = {}
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            found[pid] = what(psutil.Process(pid))
+    return found
+
+
 def open_kernel(site: Site, lab: Lab) -> str:
     """Start a kernel that has a variable, a process of its own and a JVM, and return its id."""
     kernel = lab.kernel()
     with lab.channels(kernel) as socket:
         execute(socket, "kept = 'a value'")
         assert execute(socket, LEAVES) == "10\n"
-    left = [psutil.Process(pid) for pid in site.of_people()]
-    assert {"sleep", "java"} <= {each.name() for each in left}
-    assert any("JUPYTER_RUNTIME_DIR" not in each.environ() for each in left)
+    left = site.of_people()
+    assert {"sleep", "java"} <= set(told(left, psutil.Process.name).values())
+    assert any("JUPYTER_RUNTIME_DIR" not in each for each in told(left, psutil.Process.environ).values())
     return kernel
 
 
@@ -127,7 +139,7 @@ def test_a_killed_server_leaves_no_process_and_its_page_offers_a_new_start(
 ) -> None:
     save(lab, f"{killed}.txt")
     open_kernel(site, lab)
-    words = {pid: psutil.Process(pid).cmdline() for pid in site.of_people()}
+    words = told(site.of_people(), psutil.Process.cmdline)
     victim = next(pid for pid, line in words.items() if killed in " ".join(line[:4]) and "launch" not in line)
 
     psutil.Process(victim).kill()
