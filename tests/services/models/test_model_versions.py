@@ -276,6 +276,8 @@ def test_a_restart_goes_on_where_it_was(store: Store, monkeypatch: pytest.Monkey
 
 def test_a_version_that_somebody_promoted_on_its_way_gets_no_label_beside_that(store: Store) -> None:
     upload(store, "dense", packed((DENSE[1], "m")))
+    with pytest.raises(ModelError, match=r"not been checked yet\. Wait for its check\.$"):
+        labels.promote(store, KIND, "dense", 1, user="ada")
     texts.change(
         store,
         KIND,
