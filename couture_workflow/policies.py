@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def _before_fork() -> None:
 
 os.register_at_fork(before=_before_fork)
 submodule_imports.install()
+# Airflow says so in the log of each task of a DAG with SLAs of old; here it is untrue.
+warnings.filterwarnings("ignore", message="The SLA feature is removed in Airflow 3.0", category=UserWarning)
 
 
 @hookimpl

@@ -151,6 +151,7 @@ def test_commands_and_targets_that_documents_name_exist(page: Path) -> None:
 
 def operators() -> list[Any]:
     from couture_workflow.operators import (
+        CoutureEdaOperator,
         CoutureJupyterOperator,
         CoutureModelOperator,
         CouturePySparkOperator,
@@ -162,6 +163,7 @@ def operators() -> list[Any]:
         CoutureSparkOperator,
         CouturePySparkOperator,
         CoutureJupyterOperator,
+        CoutureEdaOperator,
         CoutureModelOperator,
         DagOperator,
     ]
@@ -209,6 +211,19 @@ def api_routes() -> Iterator[tuple[str, str, str]]:
             if isinstance(route, APIRoute) and route.include_in_schema:
                 for method in route.methods:
                     yield method, APIS[noun] + route.path_format, str(declared(route))
+
+
+def test_every_error_that_a_program_can_get_is_documented_with_its_status() -> None:
+    from couture_workflow.web.errors import STATUS
+
+    told = {
+        (int(status), error)
+        for status, errors, _ in rows(section("rest-api.md", "Errors"))
+        if status.isdecimal()
+        for error in re.findall(r"`(\w+)`", errors)
+    }
+
+    assert {(status, error) for status, error in STATUS.values() if status != 500} <= told
 
 
 def test_every_route_is_documented_with_its_permission() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -104,3 +107,24 @@ def test_an_old_argument_that_is_no_time_is_an_import_error() -> None:
 
     with pytest.raises(AirflowClusterPolicyViolation, match="The SLA of the task t is '60'"):
         policies.dag_policy(dag)
+
+
+def test_no_log_says_that_there_are_no_slas() -> None:
+    lines = """
+        from datetime import timedelta
+
+        from airflow import settings
+        from airflow.sdk import DAG, BaseOperator
+
+        settings.initialize()
+        with DAG("x", schedule=None, sla_miss_callback=print):
+            BaseOperator(task_id="t", sla=timedelta(hours=1))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(lines)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert "SLA feature" not in done.stdout + done.stderr

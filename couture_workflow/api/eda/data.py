@@ -84,7 +84,12 @@ def read_data(_user: Reader, name: str) -> DataModel:
     return _model(file, uses.by_data(store()).get(file.name, ()))
 
 
-@router.put("/data/{name}", openapi_extra=body_of(BINARY_CONTENT), response_model=DataReceived)
+@router.put(
+    "/data/{name}",
+    openapi_extra=body_of(BINARY_CONTENT),
+    response_model=DataReceived,
+    responses={201: {"model": DataReceived, "description": "The same, where the name is new."}},
+)
 async def upload_data(request: Request, name: str, user: Creator) -> JSONResponse:
     """Store the body as the current version of a file."""
     begin = await to_thread.run_sync(_beginner, user)

@@ -40,6 +40,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
         "content": {_ZIP: {"schema": BINARY}, _PYTHON: {"schema": {"type": "string"}}},
     }
 }
+_NEW: dict[int | str, dict[str, Any]] = {201: {"description": "The same, where a name is new."}}
 _FORM = {
     "type": "object",
     "required": ["sources"],
@@ -132,7 +133,7 @@ def _add_reading(router: APIRouter, kind: FileKind) -> None:
 def _add_uploading(router: APIRouter, kind: FileKind) -> None:
     creator = requires(Permission(CREATE, kind.resource))
 
-    @router.put("/files/{name}", openapi_extra=body_of(BINARY_CONTENT))
+    @router.put("/files/{name}", openapi_extra=body_of(BINARY_CONTENT), responses=_NEW)
     async def upload(name: str, request: Request, user: User = creator) -> JSONResponse:
         """Store the body as a new file, or as a new version of one that exists, which needs can edit too."""
         begin = await to_thread.run_sync(_beginner, kind, user)
@@ -141,7 +142,7 @@ def _add_uploading(router: APIRouter, kind: FileKind) -> None:
         return JSONResponse(_received(received), status_code=201 if received.outcome == "created" else 200)
 
     @router.post("/files/", include_in_schema=False)
-    @router.post("/files", openapi_extra=body_of({"multipart/form-data": {"schema": _FORM}}))
+    @router.post("/files", openapi_extra=body_of({"multipart/form-data": {"schema": _FORM}}), responses=_NEW)
     async def upload_form(request: Request, user: User = creator) -> JSONResponse:
         """Store each file of a form."""
         begin = await to_thread.run_sync(_beginner, kind, user)

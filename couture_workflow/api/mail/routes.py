@@ -58,7 +58,10 @@ class MailSaved(BaseModel):
         description="options: those of the installation, which go before; page: what was saved; empty: no "
         "server is named, mails go by Airflow's connection."
     )
-    connection: str = Field(description="Id of that connection; empty if something else sends mails.")
+    connection: str = Field(
+        description="Id of that connection, also while another origin counts; empty if Airflow sends mails "
+        "with another function than ours or its own."
+    )
 
 
 class MailTested(BaseModel):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from couture_workflow.api.auth import User, requires
+from couture_workflow.api.openapi import BINARY_CONTENT
 from couture_workflow.permissions import EDIT, MODELS, READ, Permission
 from couture_workflow.services.models import library
 from couture_workflow.web.answers import JSONResponse
@@ -27,6 +28,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+_CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "What was uploaded.", "content": BINARY_CONTENT}
+}
 
 
 class Choice(BaseModel):
@@ -44,7 +48,7 @@ def read_version(_user: Reader, kind: str, name: str, version: Number) -> JSONRe
     return JSONResponse(shown.version(found, found.version(version), shown.look_for(found)))
 
 
-@router.get("/{kind}/{name}/versions/{version}/content")
+@router.get("/{kind}/{name}/versions/{version}/content", response_class=FileResponse, responses=_CONTENT)
 def read_content(_user: Reader, kind: str, name: str, version: Number) -> FileResponse:
     """Return what was uploaded, as it came."""
     found = library.get(store(), kind, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,14 @@ router = APIRouter()
 
 Reader = Annotated[User, requires(RUNS)]
 Words = Annotated[str, Query(max_length=1000)]
+Notified = Annotated[str, Query(description="sent or not_sent.")]
+Documented = Annotated[str, Query(description="documented or open.")]
+Since = Annotated[str, Query(description="Due at the earliest; without a zone in UTC.")]
+Until = Annotated[str, Query(description="Due at the latest.")]
+Offset = Annotated[int, Query(ge=0, le=LARGEST)]
+_CSV: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The misses.", "content": {"text/csv": {"schema": {"type": "string"}}}}
+}
 
 
 class NoteModel(BaseModel):
@@ -92,11 +100,11 @@ def sla_misses(
     request: Request,
     q: Words = "",
     dag_id: Words = "",
-    notified: Annotated[str, Query(description="sent or not_sent.")] = "",
-    documented: Annotated[str, Query(description="documented or open.")] = "",
-    since: Annotated[str, Query(description="Due at the earliest; without a zone in UTC.")] = "",
-    until: Annotated[str, Query(description="Due at the latest.")] = "",
-    offset: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
+    notified: Notified = "",
+    documented: Documented = "",
+    since: Since = "",
+    until: Until = "",
+    offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=listing.LARGEST)] = 50,
 ) -> MissPage:
     """Return misses of the DAGs whose task instances the caller may read, newest first."""
@@ -104,9 +112,20 @@ def sla_misses(
     return MissPage(misses=[_model(row) for row in found.rows], more=found.more, cut=found.cut)
 
 
-@router.get("/misses.csv")
-def sla_misses_csv(user: Reader, request: Request) -> Response:
-    """Return the same as CSV; it takes the same parameters."""
+@router.get("/misses.csv", response_class=Response, responses=_CSV)
+def sla_misses_csv(
+    user: Reader,
+    request: Request,
+    q: Words = "",
+    dag_id: Words = "",
+    notified: Notified = "",
+    documented: Documented = "",
+    since: Since = "",
+    until: Until = "",
+    offset: Offset = 0,
+    limit: Annotated[int, Query(ge=1, le=listing.MOST)] = listing.MOST,
+) -> Response:
+    """Return the same as CSV, all rows if nothing else is said."""
     return Response(slas.file_for(user, request.query_params), media_type="text/csv")
 
 

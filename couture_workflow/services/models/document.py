@@ -312,8 +312,10 @@ def _kept(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value not in ("", {}, [], False, None)}
 
 
-def next_label(found: Document) -> str:
-    """Return the label that a new version gets of its own accord."""
+def next_label(found: Document, version: int) -> str:
+    """Return the label that a new version gets of its own accord; none if somebody gave it one already."""
+    if found.labels_of(version):
+        return NO_LABEL
     return CANARY if STABLE in found.labels else STABLE
 
 

@@ -207,7 +207,7 @@ def _check(store: Store, file: StoredFile, found: Document, version: int) -> Non
     about = found.about(version)
     stored = file.version(version)
     if not about.passed:
-        why = about.check.get("error") or "it has not been checked yet. Wait for its check"
+        why = about.check.get("error") or "it has not been checked yet. Wait for its check."
         raise ModelError(f"Version {version} of the model {found.name} cannot be served: {why}")
     if not unpacked.is_there(store, found.name, version, sha256=stored.sha256):
         unpacked.look(store, found.name, version, folder=about.check.get("folder"))

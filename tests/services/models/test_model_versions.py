@@ -274,6 +274,26 @@ def test_a_restart_goes_on_where_it_was(store: Store, monkeypatch: pytest.Monkey
     assert 'key: "stable" value: 1' in (unpacked.root(store) / "models.config").read_text()
 
 
+def test_a_version_that_somebody_promoted_on_its_way_gets_no_label_beside_that(store: Store) -> None:
+    upload(store, "dense", packed((DENSE[1], "m")))
+    with pytest.raises(ModelError, match=r"not been checked yet\. Wait for its check\.$"):
+        labels.promote(store, KIND, "dense", 1, user="ada")
+    texts.change(
+        store,
+        KIND,
+        "dense",
+        lambda found: document.moved(found.with_about(1, check={"ok": True}), "stable", 1),
+        user="ada",
+        message="Promote it while it waits for the model server",
+    )
+
+    assert background.run_due(store)
+
+    assert texts.get(store, KIND, "dense").labels == {"stable": 1}
+    assert not work.listed(store)
+    assert 'key: "stable" value: 1' in (unpacked.root(store) / "models.config").read_text()
+
+
 def test_without_the_runtime_the_upload_is_kept_and_says_what_to_type(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from couture_workflow.exceptions import (
     StorageError,
     TooLargeError,
 )
-from couture_workflow.services.models import check, document, labels, library, server, texts, work
+from couture_workflow.services.models import check, configured, document, labels, library, server, texts, work
 from couture_workflow.services.models.archives import unpacked
 from couture_workflow.services.models.document import NO_LABEL, SERVED, Document
 from couture_workflow.services.models.work import Work
@@ -79,12 +79,13 @@ class Way:
                 return False
         found = texts.get(self._store, SERVED, name)
         if self._label(found) == NO_LABEL or found.stopped:
+            configured.write(self._store)  # a label that it has already counts from now on
             self._end()
             return False
         return True
 
     def _label(self, found: Document) -> str:
-        return self._work.label or document.next_label(found)
+        return self._work.label or document.next_label(found, self._work.version)
 
     def _extract(self) -> bool:
         found = self._work
@@ -106,6 +107,9 @@ class Way:
         """Let the model server load it, and give it its label; no step is left then."""
         name, version = self._work.name, self._work.version
         label = self._label(texts.get(self._store, SERVED, name))
+        if label == NO_LABEL:  # somebody promoted it in this instant
+            self._end()
+            return False
         self._to(work.LOADING, self._work.message if self._work.waits else "", waits=self._work.waits)
         looked = server.look()
         if not looked.is_running:
