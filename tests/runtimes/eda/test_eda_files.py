@@ -172,6 +172,17 @@ SHAPES: dict[str, tuple[str, list[list[str | None]], list[tuple[int, str]]]] = {
     "emoji and right to left": ("ш,ע\n😀,مرحبا\n👨‍👩‍👧,שלום\n", [["😀", "مرحبا"], ["👨‍👩‍👧", "שלום"]], []),
     "only a header": ("a,b\n", [], []),
     "a title above": ("Sales of 2024\n\na,b\n1,2\n", [["1", "2"]], []),
+    "one column of quoted names": ('name\n"Doe, Jane"\n"Roe, Rick"\n', [["Doe, Jane"], ["Roe, Rick"]], []),
+    "one column of quoted numbers": ('n\n"1,000"\n"12,345,678"\n', [["1,000"], ["12,345,678"]], []),
+    "one column with decimal commas": ("preis\n12,50\n3,99\n", [["12.5"], ["3.99"]], []),
+    "two columns of numbers under a title": ("Sales\n\n1,2\n3,4\n", [["1", "2"], ["3", "4"]], []),
+    "quotes that are none": ('"a"-"b"\n"1"-"2"\n', [['"1"-"2"']], []),
+    "a source and a date above": (
+        '"Source","World Bank",\n\n"Updated","2026-01-01",\n\nland,code,what,how,2019,2020,\n'
+        "Peru,PER,people,n,1,2,\nMali,MLI,people,n,3,4,\n",
+        [["Peru", "PER", "people", "n", "1", "2", None], ["Mali", "MLI", "people", "n", "3", "4", None]],
+        [],
+    ),
     "what Excel writes above": ("sep=;\na;b\n1;2\n", [["1", "2"]], []),
 }
 
@@ -204,6 +215,31 @@ def test_a_sign_that_each_row_has_once_is_not_taken_for_the_delimiter(
     answer = read(head + "".join(row.format(number) for number in range(500)))
 
     assert (answer["rows"][0], answer["count"]) == (first, 500)
+
+
+@pytest.mark.parametrize(
+    ("content", "decimal", "first"),
+    [
+        ('city,people\nx,"12,345"\ny,"1,000"\n', ".", "12,345"),
+        ("city\tpeople\nx\t12,345\ny\t1,000\n", ".", "12,345"),
+        ("city;people\nx;1,234,567\ny;1,000\n", ".", "1,234,567"),
+        ('city,price\nx,"12,345"\ny,"1,5"\n', ",", "12.345"),
+        ("city\tprice\nx\t0,345\ny\t1,250\n", ",", "0.345"),
+        ("city;price\nx;12,345\ny;1,250\n", ",", "12.345"),
+        ("city;people\nx;12.345\ny;379\n", ",", "12.345"),
+        ("city;people;price\nx;12.345;1,5\ny;1.379;2,25\n", ",", "12.345"),
+        ("city;weight\nx;12.345\ny;1.250\n", ".", "12.345"),
+        ("city;weight;n\nx;12.345;1\ny;1.25;379\n", ".", "12.345"),
+    ],
+)
+def test_a_comma_between_thousands_is_not_taken_for_the_decimal_sign(
+    read: Read, content: str, decimal: str, first: str
+) -> None:
+    answer = read(content)
+
+    type_ = "VARCHAR" if "," in first or (decimal == "," and "12.345" in content) else "DOUBLE"
+    assert (answer["reading"]["decimal"], answer["rows"][0][1]) == (decimal, first)
+    assert list(answer["columns"].values())[1] == type_
 
 
 def test_a_line_that_is_no_text_is_bad_and_others_are_read(read: Read) -> None:
@@ -410,6 +446,7 @@ FAULTS: dict[str, tuple[bytes | None, str, str]] = {
     "Excel": (b"PK\x03\x04abc", "x.xlsx", "not_readable"),
     "Parquet in gzip": (gzip.compress(b"PAR1 and more"), "x.csv.gz", "not_readable"),
     "damaged gzip": (b"\x1f\x8b\x08" + b"\0" * 100, "x.gz", "not_readable"),
+    "quotes that are never right": (b'"1"-"2"\n"3"-"4"\n', "quoted.csv", "not_readable"),
     "an image": (_IMAGE.read_bytes(), "x.csv", "not_readable"),
     "numbers of a program": (struct.pack("<500i", *range(500)), "x.csv", "not_readable"),
 }
@@ -417,7 +454,8 @@ FAULTS: dict[str, tuple[bytes | None, str, str]] = {
 
 @pytest.mark.parametrize("content, name, code", FAULTS.values(), ids=FAULTS)
 def test_what_cannot_be_read_gets_a_sentence(read: Read, content: bytes | None, name: str, code: str) -> None:
-    answer = read(content, name)
+    reading = {"quote": '"'} if name == "quoted.csv" else {}
+    answer = read(content, name, reading=reading)
 
     assert answer["error"][0] == answer["preview"]["error"][0] == code
     assert answer["error"][2].endswith(".")
