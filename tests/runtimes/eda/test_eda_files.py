@@ -154,6 +154,16 @@ SHAPES: dict[str, tuple[str, list[list[str | None]], list[tuple[int, str]]]] = {
         [["1", "2"], ["3", "4"], ["6", "7"], ["8", "9"]],
         [(4, "a quote inside of a quoted value is not doubled")],
     ),
+    "a first row with a quote that is never closed": (
+        '1\t"x y\t2\n2\tz\t3\n3\tw\t4\n4\t"v"\t5\n',
+        [["2", "z", "3"], ["3", "w", "4"], ["4", "v", "5"]],
+        [(1, "a quote inside of a quoted value is not doubled")],
+    ),
+    "no two lines of one length": (
+        "a,b,c\n1,2\n3\n4,5,6,7\n",
+        [["4", "5", "6", "7"]],
+        [(2, "2 values instead of 4"), (3, "1 value instead of 4")],
+    ),
     "an open quote before the end": (
         'a,b\n"1",2\n"3",4\n"5",6\n7,"open\n8,9\n',
         [["1", "2"], ["3", "4"], ["5", "6"], ["8", "9"]],

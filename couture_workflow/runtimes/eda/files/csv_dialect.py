@@ -20,6 +20,8 @@ _ENOUGH, _FEW = 1024 * 1024, 5
 _RECORDS, _LONGEST_NAME, MOST_COLUMNS = 400, 300, 20_000
 #: Two ways to read a file come close if neither has so many times the other's score.
 _CLOSE = 1.05
+#: The score of a delimiter that separates nothing, which is less than that of any other.
+_LEAST = 1e-6
 #: Share of the records that are read well with quotes, by which the quotes are known to be some.
 _MOSTLY = 0.5
 #: Lines above the header that may be a title.
@@ -73,16 +75,16 @@ def detect(text: bytes, reading: Mapping[str, Any], *, tabs: bool = False) -> Di
     fixed = _checked(reading)
     delimiter, quote = _separation(text, fixed, tabs=tabs)
     escape = fixed.get("escape", _escape(text, quote))
-    records = [
-        (line, record)
-        for line, record in _records(text, delimiter, quote, escape, skip=fixed.get("skip", 0))
-        if record
-    ]
+    found = _records(text, delimiter, quote, escape, skip=fixed.get("skip", 0))
+    records = [(line, record) for line, record in found if record]
     usual = _usual([record for _, record in records])
     first = _first(records, usual) if "skip" not in fixed else 0
     skip = records[first][0] - 1 if records and "skip" not in fixed else fixed.get("skip", 0)
     body = [record for _, record in records[first:]]
     header = fixed.get("header", _has_header(body))
+    if "skip" not in fixed and not first and not header:
+        # Rows that cannot be read are told, also those above the first one that can.
+        skip = min([skip, *(line - 1 for line, record in found if record is None)])
     top = skip
     if header and body:
         top = (
@@ -156,7 +158,7 @@ def _separation(text: bytes, fixed: Mapping[str, Any], *, tabs: bool) -> tuple[s
         chosen = (delimiter, quotes[0])
         for quote in quotes:
             if not quote and best.share > _MOSTLY:
-                continue  # what is between quotes has delimiters in it, and the lines are whole with the quotes
+                continue  # the quotes are some: what is between them has delimiters in it
             score = _score(text, delimiter, quote)
             if score.value > best.value * _CLOSE:
                 best, chosen = score, (delimiter, quote)
@@ -213,8 +215,8 @@ def _score(text: bytes, delimiter: str, quote: str) -> _Score:
     usual, often = max(counts.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
     share = often / total if total else 0.0
     if usual < 2:
-        # One value in each line: a comma as good as any sign. None at all where quotes are not as they should be.
-        return _Score((0.1 if delimiter == "," else 0.05) * share * usual, share)
+        # One value in each line, or none where no line has its quotes as they should be.
+        return _Score((0.1 if delimiter == "," else _LEAST) * share * usual, share)
     weight = 1.0 if quote else 0.3
     return _Score(weight * share**2 * (1.0 + min(usual, 50) / 100), share)
 
@@ -345,7 +347,7 @@ def _decimal(records: Sequence[Sequence[str] | None], delimiter: str) -> str:
     """Return a comma where values such as 1,5 are there and none such as 1.5 or 1,234,567.
 
     Where all are such as 12,345 it may be either, and a text loses nothing; but semicolons are what separates
-    values where the comma is the decimal sign. There, 12.345 among whole numbers has a point between thousands.
+    values where the comma is the decimal sign. There, the point in 12.345 among whole numbers is not one.
     """
     commas = sure = points = 0
     whole: set[int] = set()

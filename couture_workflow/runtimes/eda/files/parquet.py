@@ -10,11 +10,11 @@ from ..protocol import EdaError
 from ..table import Table, described, literal
 from .byte_stream import File
 
-#: What DuckDB says of a text that is none; what stands before its words; which of them are about the file, and
-#: the link by which that is read, as it names it.
+#: What DuckDB says of a text that is none; what stands before its words; those that are about the file;
+#: the link by which a file is read, as it names it.
 _NO_TEXT = "Invalid string encoding"
 _CLASS = re.compile(r"^(Invalid Input|Not implemented|IO) Error: ")
-_FILE = re.compile("parquet|corrupt|encrypted", re.IGNORECASE)
+_FILE = re.compile(r"Parquet|source\.parquet|corrupt|encrypted")
 _LINK = re.compile(r"\"?[^ \"]*source\.parquet\"?")
 
 
@@ -55,15 +55,14 @@ def explained(file: File, error: duckdb.Error) -> EdaError | None:
     """Return the sentence for what the reader finds in the middle of a file; None if that is not its fault.
 
     DuckDB has no class of its own for it: such an error is of the class that all others stand on, or of one
-    for wrong values, and then its words are about the file. There are types too that it can do nothing with, such
-    as a group without members.
+    for wrong values, and then its words are about the file. There are types too that it can do nothing with,
+    such as a group without members.
     """
     if _NO_TEXT in str(error):
         return _damaged(file, "a text in it is not UTF-8")  # DuckDB's own sentence has the value in it
-    is_of_file = isinstance(error, duckdb.InvalidInputException | duckdb.IOException) and _FILE.search(
-        str(error)
-    )
-    if is_of_file or isinstance(error, duckdb.NotImplementedException) or type(error) is duckdb.Error:
+    is_of_value = isinstance(error, duckdb.InvalidInputException | duckdb.IOException)
+    is_of_type = isinstance(error, duckdb.NotImplementedException)
+    if is_of_type or type(error) is duckdb.Error or (is_of_value and _FILE.search(str(error))):
         return _damaged(file, str(error))
     return None
 

@@ -251,8 +251,8 @@ def _text_table(
 def _nothing_left(file: File, skip: int, text: bytes) -> EdaError:
     if b"".join(text.splitlines()[skip:]).strip():
         return EdaError(
-            f"No line of {file.name!r} can be read with these signs: the quotes are not as they should be. Choose "
-            "another quote, or none.",
+            f"No line of {file.name!r} can be read with these signs: the quotes are not as they should be. "
+            "Choose another quote, or none.",
             code="not_readable",
             field="reading.quote",
         )
