@@ -410,6 +410,9 @@ def test_json_lines_keep_what_json_says_of_types(read: Read) -> None:
     assert list(read('{"z":1,"b":2}\n{"a":1,"b":3}\n', "y.jsonl")["columns"]) == ["z", "b", "a"]
     assert [row[7] for row in answer["rows"]] == [None, "12345678901234567890123", None]
     assert bad(answer) == [(3, "no JSON"), (4, "JSON, but no object")]
+    mixed = read('{"a":"x","b":1}\n{"a":[1,"y"]}\n{"a":null}\n{"a":{"c":"\\""}}\n{"a":2}\n', "z.jsonl")
+    assert mixed["columns"] == {"a": "JSON", "b": "BIGINT"}
+    assert [row[0] for row in mixed["rows"]] == ['"x"', '[1,"y"]', None, '{"c":"\\""}', "2"]
     assert read('[\n {"a":1},\n {"a":2}\n]', "x.json")["error"][:2] == ["not_readable", "format"]
     assert read("x\ny\n", "x.csv", format="json")["error"][:2] == ["not_readable", "format"]
 
