@@ -446,6 +446,10 @@ def test_what_is_wrong_inside_of_a_parquet_file_is_its_own_fault(read: Read, tmp
     assert sentence.startswith("'no text.parquet' is") and sentence.count("not UTF-8. Copy or make it") == 1
     code, field, sentence = read(content[:4] + b"\xff" * 40 + content[44:], "pages.parquet")["error"]
     assert (code, field) == ("not_readable", "path") and sentence.startswith("'pages.parquet' is")
+    place = content.index(b"\x4c\x15") + 2  # how many values the dictionary has: a number below zero is odd
+    negative = content[:place] + bytes([content[place] | 1]) + content[place + 1 :]
+    code, field, sentence = read(negative, "negative.parquet")["error"]
+    assert (code, field) == ("not_readable", "path") and "Failed to read file 'negative.parquet'" in sentence
     code, field, sentence = read(content, "moved.parquet", then="rename")["error"]
     assert code == "changed" and sentence.startswith("'moved.parquet' was removed while it was read.")
 
