@@ -140,7 +140,7 @@ def _described(folder: Path) -> dict[str, Any]:
             "signatures": signatures,
         }
     if file := onnx_model.find(folder):
-        return {"format": "ONNX", "operations": sorted(onnx_model.check(file))}
+        return {"format": "ONNX", "operations": sorted(onnx_model.check(file).operations)}
     return {}
 
 

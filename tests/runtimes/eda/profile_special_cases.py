@@ -42,7 +42,9 @@ CASES = {
     "unnest(['infinity'::timestamp,timestamp '2020-01-01',null,null,null,null]) f",
     "old": "select date '0001-01-01' + (i*1000)::int a, date '2000-01-01'-(i*8000)::int b, "
     "timestamp '1700-01-01'+interval (i) hour c, timestamptz '1900-01-01' d, timestamp_ns '1970-01-01' e, "
-    "interval (i) day f, make_timestamp(-210000000000000000) g from range(50) t(i)",
+    "interval (i) day f, make_timestamp(-210000000000000000) g, "
+    "('1900-01-01 00:00:00.123456789'::timestamp_ns + interval (i) hour)::timestamptz_ns h "
+    "from range(50) t(i)",
     "huge": "select i::hugeint*170141183460469231731687303715884105 a, 9007199254740993+i b, "
     "(i*1.5)::decimal(38,10)+1234567890123456789012345678 c, "
     "i::uhugeint*340282366920938463463374607431768211 d, "

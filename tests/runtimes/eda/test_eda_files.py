@@ -154,6 +154,16 @@ SHAPES: dict[str, tuple[str, list[list[str | None]], list[tuple[int, str]]]] = {
         [["1", "2"], ["3", "4"], ["6", "7"], ["8", "9"]],
         [(4, "a quote inside of a quoted value is not doubled")],
     ),
+    "a first row with a quote that is never closed": (
+        '1\t"x y\t2\n2\tz\t3\n3\tw\t4\n4\t"v"\t5\n',
+        [["2", "z", "3"], ["3", "w", "4"], ["4", "v", "5"]],
+        [(1, "a quote inside of a quoted value is not doubled")],
+    ),
+    "no two lines of one length": (
+        "a,b,c\n1,2\n3\n4,5,6,7\n",
+        [["4", "5", "6", "7"]],
+        [(2, "2 values instead of 4"), (3, "1 value instead of 4")],
+    ),
     "an open quote before the end": (
         'a,b\n"1",2\n"3",4\n"5",6\n7,"open\n8,9\n',
         [["1", "2"], ["3", "4"], ["5", "6"], ["8", "9"]],
@@ -172,6 +182,17 @@ SHAPES: dict[str, tuple[str, list[list[str | None]], list[tuple[int, str]]]] = {
     "emoji and right to left": ("ш,ע\n😀,مرحبا\n👨‍👩‍👧,שלום\n", [["😀", "مرحبا"], ["👨‍👩‍👧", "שלום"]], []),
     "only a header": ("a,b\n", [], []),
     "a title above": ("Sales of 2024\n\na,b\n1,2\n", [["1", "2"]], []),
+    "one column of quoted names": ('name\n"Doe, Jane"\n"Roe, Rick"\n', [["Doe, Jane"], ["Roe, Rick"]], []),
+    "one column of quoted numbers": ('n\n"1,000"\n"12,345,678"\n', [["1,000"], ["12,345,678"]], []),
+    "one column with decimal commas": ("preis\n12,50\n3,99\n", [["12.5"], ["3.99"]], []),
+    "two columns of numbers under a title": ("Sales\n\n1,2\n3,4\n", [["1", "2"], ["3", "4"]], []),
+    "quotes that are none": ('"a"-"b"\n"1"-"2"\n', [['"1"-"2"']], []),
+    "a source and a date above": (
+        '"Source","World Bank",\n\n"Updated","2026-01-01",\n\nland,code,what,how,2019,2020,\n'
+        "Peru,PER,people,n,1,2,\nMali,MLI,people,n,3,4,\n",
+        [["Peru", "PER", "people", "n", "1", "2", None], ["Mali", "MLI", "people", "n", "3", "4", None]],
+        [],
+    ),
     "what Excel writes above": ("sep=;\na;b\n1;2\n", [["1", "2"]], []),
 }
 
@@ -204,6 +225,31 @@ def test_a_sign_that_each_row_has_once_is_not_taken_for_the_delimiter(
     answer = read(head + "".join(row.format(number) for number in range(500)))
 
     assert (answer["rows"][0], answer["count"]) == (first, 500)
+
+
+@pytest.mark.parametrize(
+    ("content", "decimal", "first"),
+    [
+        ('city,people\nx,"12,345"\ny,"1,000"\n', ".", "12,345"),
+        ("city\tpeople\nx\t12,345\ny\t1,000\n", ".", "12,345"),
+        ("city;people\nx;1,234,567\ny;1,000\n", ".", "1,234,567"),
+        ('city,price\nx,"12,345"\ny,"1,5"\n', ",", "12.345"),
+        ("city\tprice\nx\t0,345\ny\t1,250\n", ",", "0.345"),
+        ("city;price\nx;12,345\ny;1,250\n", ",", "12.345"),
+        ("city;people\nx;12.345\ny;379\n", ",", "12.345"),
+        ("city;people;price\nx;12.345;1,5\ny;1.379;2,25\n", ",", "12.345"),
+        ("city;weight\nx;12.345\ny;1.250\n", ".", "12.345"),
+        ("city;weight;n\nx;12.345;1\ny;1.25;379\n", ".", "12.345"),
+    ],
+)
+def test_a_comma_between_thousands_is_not_taken_for_the_decimal_sign(
+    read: Read, content: str, decimal: str, first: str
+) -> None:
+    answer = read(content)
+
+    type_ = "VARCHAR" if "," in first or (decimal == "," and "12.345" in content) else "DOUBLE"
+    assert (answer["reading"]["decimal"], answer["rows"][0][1]) == (decimal, first)
+    assert list(answer["columns"].values())[1] == type_
 
 
 def test_a_line_that_is_no_text_is_bad_and_others_are_read(read: Read) -> None:
@@ -364,6 +410,9 @@ def test_json_lines_keep_what_json_says_of_types(read: Read) -> None:
     assert list(read('{"z":1,"b":2}\n{"a":1,"b":3}\n', "y.jsonl")["columns"]) == ["z", "b", "a"]
     assert [row[7] for row in answer["rows"]] == [None, "12345678901234567890123", None]
     assert bad(answer) == [(3, "no JSON"), (4, "JSON, but no object")]
+    mixed = read('{"a":"x","b":1}\n{"a":[1,"y"]}\n{"a":null}\n{"a":{"c":"\\""}}\n{"a":2}\n', "z.jsonl")
+    assert mixed["columns"] == {"a": "JSON", "b": "BIGINT"}
+    assert [row[0] for row in mixed["rows"]] == ['"x"', '[1,"y"]', None, '{"c":"\\""}', "2"]
     assert read('[\n {"a":1},\n {"a":2}\n]', "x.json")["error"][:2] == ["not_readable", "format"]
     assert read("x\ny\n", "x.csv", format="json")["error"][:2] == ["not_readable", "format"]
 
@@ -397,6 +446,10 @@ def test_what_is_wrong_inside_of_a_parquet_file_is_its_own_fault(read: Read, tmp
     assert sentence.startswith("'no text.parquet' is") and sentence.count("not UTF-8. Copy or make it") == 1
     code, field, sentence = read(content[:4] + b"\xff" * 40 + content[44:], "pages.parquet")["error"]
     assert (code, field) == ("not_readable", "path") and sentence.startswith("'pages.parquet' is")
+    place = content.index(b"\x4c\x15") + 2  # how many values the dictionary has: a number below zero is odd
+    negative = content[:place] + bytes([content[place] | 1]) + content[place + 1 :]
+    code, field, sentence = read(negative, "negative.parquet")["error"]
+    assert (code, field) == ("not_readable", "path") and "Failed to read file 'negative.parquet'" in sentence
     code, field, sentence = read(content, "moved.parquet", then="rename")["error"]
     assert code == "changed" and sentence.startswith("'moved.parquet' was removed while it was read.")
 
@@ -410,6 +463,7 @@ FAULTS: dict[str, tuple[bytes | None, str, str]] = {
     "Excel": (b"PK\x03\x04abc", "x.xlsx", "not_readable"),
     "Parquet in gzip": (gzip.compress(b"PAR1 and more"), "x.csv.gz", "not_readable"),
     "damaged gzip": (b"\x1f\x8b\x08" + b"\0" * 100, "x.gz", "not_readable"),
+    "quotes that are never right": (b'"1"-"2"\n"3"-"4"\n', "quoted.csv", "not_readable"),
     "an image": (_IMAGE.read_bytes(), "x.csv", "not_readable"),
     "numbers of a program": (struct.pack("<500i", *range(500)), "x.csv", "not_readable"),
 }
@@ -417,7 +471,8 @@ FAULTS: dict[str, tuple[bytes | None, str, str]] = {
 
 @pytest.mark.parametrize("content, name, code", FAULTS.values(), ids=FAULTS)
 def test_what_cannot_be_read_gets_a_sentence(read: Read, content: bytes | None, name: str, code: str) -> None:
-    answer = read(content, name)
+    reading = {"quote": '"'} if name == "quoted.csv" else {}
+    answer = read(content, name, reading=reading)
 
     assert answer["error"][0] == answer["preview"]["error"][0] == code
     assert answer["error"][2].endswith(".")

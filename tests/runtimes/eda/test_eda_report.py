@@ -100,6 +100,11 @@ def test_special_tables_have_a_profile(special: tuple[Path, dict[str, dict[str, 
     assert told("not finite", "e", "infinite", "min", "max") == [2, "2020-01-01", "2020-01-01"]
     assert told("old", "b", "max", "distinct") == ["2000-01-01", 50]
     assert told("old", "c", "min", "max") == ["1700-01-01T00:00:00", "1700-01-03T01:00:00"]
+    assert told("old", "h", "min", "max", "distinct") == [
+        "1900-01-01T00:00:00.123457",
+        "1900-01-03T01:00:00.123457",
+        50,
+    ]
     assert told("huge", "b", "min", "max", "distinct") == ["9007199254740993", "9007199254741992", 1000]
     assert told("huge", "e", "min", "distinct") == ["9" * 38, 1]
     assert told("constant", "f", "min", "std", "distinct") == [1e300, 0.0, 1]

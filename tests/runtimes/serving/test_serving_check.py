@@ -89,6 +89,33 @@ def test_an_operation_in_an_old_form_is_named(tmp_path: Path) -> None:
     assert "uses Pow in its form of opset 1, which onnxruntime cannot run. Export" in found["error"]
 
 
+@pytest.mark.parametrize(
+    ("shape", "told", "sent"),
+    [(None, None, [[1.5], [2.5]]), (b"", [], 1.5)],
+    ids=["any shape", "a single value"],
+)
+def test_a_tensor_of_any_shape_is_told_from_a_single_value(
+    tmp_path: Path, shape: bytes | None, told: list[int] | None, sent: Any
+) -> None:
+    value = field(2, field(1, bytes([1 << 3, 1]) + (b"" if shape is None else field(2, shape))))
+    identity(tmp_path, value)
+    request = tmp_path / "assets.extra" / "smoke_request.json"
+    request.parent.mkdir()
+    request.write_text(json.dumps({"inputs": sent}))
+
+    found = checked(tmp_path, "--inside")
+
+    assert found["ok"], found["error"]
+    assert found["signatures"]["serving_default"]["inputs"]["x"] == {"dtype": "DT_FLOAT", "shape": told}
+
+
+def test_a_type_that_no_request_has_is_named(tmp_path: Path) -> None:
+    value = field(2, field(1, bytes([1 << 3, 16]) + field(2, b"")))
+    identity(tmp_path, value)
+
+    assert "'x' is a tensor(bfloat16), which no request can have" in checked(tmp_path, "--inside")["error"]
+
+
 def test_an_operation_that_the_engine_does_not_know_is_named() -> None:
     found = checked(MODELS / "examples" / "1")
 
@@ -138,6 +165,17 @@ def weights_elsewhere(folder: Path) -> None:
 
 def onnx(folder: Path, content: bytes) -> None:
     (folder / "model.onnx").write_bytes(content)
+
+
+def identity(folder: Path, value: bytes) -> None:
+    """Write an ONNX model that answers with what it is given.
+
+    :param value: the type of both.
+    """
+    node = field(1, b"x") + field(2, b"y") + field(4, b"Identity")
+    ends = field(11, field(1, b"x") + value) + field(12, field(1, b"y") + value)
+    graph = field(1, node) + field(2, b"g") + ends
+    onnx(folder, bytes([1 << 3, 8]) + field(7, graph) + field(8, bytes([2 << 3, 17])))
 
 
 def field(number: int, content: bytes) -> bytes:

@@ -202,6 +202,7 @@ def test_nan_and_infinity_go_in_and_come_out(server: ModelServer) -> None:
         ("words", b'{"instances": ["\\ud800"], "other": NaN}', 400, "JSON Parse error: "),
         ("words", {"instances": [{"b64": "***"}]}, 400, "Unable to base64 decode"),
         ("words", {"inputs": [{"b65": "a"}]}, 400, "not formatted correctly for base64 data"),
+        ("words", {"inputs": ["good\0"]}, 400, "A text ends with a zero byte"),
         ("words", {"inputs": []}, 400, "The input 'word' has no values: its shape is [0]"),
         ("words", {"inputs": [1]}, 400, "JSON Value: 1 Type: Number is not of expected type: string"),
         ("dense/versions/7", {"instances": X}, 404, "Servable not found for request: Specific(dense, 7)"),

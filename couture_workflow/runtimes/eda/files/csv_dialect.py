@@ -20,6 +20,10 @@ _ENOUGH, _FEW = 1024 * 1024, 5
 _RECORDS, _LONGEST_NAME, MOST_COLUMNS = 400, 300, 20_000
 #: Two ways to read a file come close if neither has so many times the other's score.
 _CLOSE = 1.05
+#: The score of a delimiter that separates nothing, which is less than that of any other.
+_LEAST = 1e-6
+#: Share of the records that are read well with quotes, by which the quotes are known to be some.
+_MOSTLY = 0.5
 #: Lines above the header that may be a title.
 _TITLE = 50
 _TYPED = re.compile(
@@ -30,6 +34,8 @@ _TYPED = re.compile(
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
 _DECIMAL = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:[. ']\d{3})+),\d+\s?[%€]?")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
+_SMALL = re.compile(r"[+-]?[1-9]\d{0,2}")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
 _POINT = re.compile(r"[+-]?\d+\.\d+")
 
 
@@ -69,16 +75,16 @@ def detect(text: bytes, reading: Mapping[str, Any], *, tabs: bool = False) -> Di
     fixed = _checked(reading)
     delimiter, quote = _separation(text, fixed, tabs=tabs)
     escape = fixed.get("escape", _escape(text, quote))
-    records = [
-        (line, record)
-        for line, record in _records(text, delimiter, quote, escape, skip=fixed.get("skip", 0))
-        if record
-    ]
+    found = _records(text, delimiter, quote, escape, skip=fixed.get("skip", 0))
+    records = [(line, record) for line, record in found if record]
     usual = _usual([record for _, record in records])
     first = _first(records, usual) if "skip" not in fixed else 0
     skip = records[first][0] - 1 if records and "skip" not in fixed else fixed.get("skip", 0)
     body = [record for _, record in records[first:]]
     header = fixed.get("header", _has_header(body))
+    if "skip" not in fixed and not first and not header:
+        # Rows that cannot be read are told, also those above the first one that can.
+        skip = min([skip, *(line - 1 for line, record in found if record is None)])
     top = skip
     if header and body:
         top = (
@@ -151,6 +157,8 @@ def _separation(text: bytes, fixed: Mapping[str, Any], *, tabs: bool) -> tuple[s
         best = _Score(0.0, 0.0)
         chosen = (delimiter, quotes[0])
         for quote in quotes:
+            if not quote and best.share > _MOSTLY:
+                continue  # the quotes are some: what is between them has delimiters in it
             score = _score(text, delimiter, quote)
             if score.value > best.value * _CLOSE:
                 best, chosen = score, (delimiter, quote)
@@ -161,7 +169,21 @@ def _separation(text: bytes, fixed: Mapping[str, Any], *, tabs: bool) -> tuple[s
     # the header. Where there is no header, one between whose signs the commas are those of numbers.
     most = max(score.share for score, _ in close)
     best_ones = [chosen for score, chosen in close if score.share == most]
-    return next((each for each in best_ones[1:] if _has_decimal_commas(text, *each)), best_ones[0])
+    chosen = next((each for each in best_ones[1:] if _has_decimal_commas(text, *each)), best_ones[0])
+    if chosen[0] == "," and len(delimiters) > 1 and _is_one_column(text, chosen[1]):
+        return ";", chosen[1]
+    return chosen
+
+
+def _is_one_column(text: bytes, quote: str) -> bool:
+    """Tell whether commas stand in numbers such as 1,50 alone, one in each line, and right below one name."""
+    records = _records(text, ",", quote, _escape(text, quote))
+    if len(records) < 2 or records[1][0] != records[0][0] + 1:
+        return False
+    read = [[value.strip() for value in record] for _, record in records if record]
+    if len(read) < 2 or len(read[0]) != 1 or _TYPED.fullmatch(read[0][0]):
+        return False
+    return all(len(values) == 2 and _COMMA.fullmatch(",".join(values)) for values in read[1:])
 
 
 def _has_decimal_commas(text: bytes, delimiter: str, quote: str) -> bool:
@@ -193,7 +215,8 @@ def _score(text: bytes, delimiter: str, quote: str) -> _Score:
     usual, often = max(counts.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
     share = often / total if total else 0.0
     if usual < 2:
-        return _Score(0.1 * share if delimiter == "," else 0.0, share)
+        # One value in each line, or none where no line has its quotes as they should be.
+        return _Score((0.1 if delimiter == "," else _LEAST) * share * usual, share)
     weight = 1.0 if quote else 0.3
     return _Score(weight * share**2 * (1.0 + min(usual, 50) / 100), share)
 
@@ -247,13 +270,21 @@ def _usual(records: Sequence[Sequence[str] | None]) -> int:
 
 
 def _first(records: Sequence[tuple[int, Sequence[str] | None]], usual: int) -> int:
-    """Return which record is the first that is no title: one with a single value above others with more."""
+    """Return which record is the first that is no title: one with a single value above others with more.
+
+    Titles are also a few records with less than half of the values, such as a source and a date, above names.
+    """
     if usual < 2:
         return 0
-    for place, (_, record) in enumerate(records[: _TITLE + 1]):
-        if record and sum(1 for value in record if value.strip()) > 1:
-            return place
-    return 0
+    counts = [sum(1 for value in record or () if value.strip()) for _, record in records[: _TITLE + 1]]
+    first = next((place for place, count in enumerate(counts) if count > 1), 0)
+    for place in range(first, len(counts)):
+        if len(records[place][1] or ()) >= usual - 1:
+            named = place > first and _has_header([record for _, record in records[place:]])
+            return place if named else first
+        if 2 * counts[place] >= usual:
+            break
+    return first
 
 
 def _has_header(records: Sequence[Sequence[str] | None]) -> bool:
@@ -313,10 +344,28 @@ def unique(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _decimal(records: Sequence[Sequence[str] | None], delimiter: str) -> str:
-    """Return a comma where values such as 1,5 are there and none such as 1.5."""
-    commas = points = 0
+    """Return a comma where values such as 1,5 are there and none such as 1.5 or 1,234,567.
+
+    Where all are such as 12,345 it may be either, and a text loses nothing; but semicolons are what separates
+    values where the comma is the decimal sign. There, the point in 12.345 among whole numbers is not one.
+    """
+    commas = sure = points = 0
+    whole: set[int] = set()
+    grouped: set[int] = set()
     for record in records:
-        for value in (record or ())[:200]:
-            commas += bool(_COMMA.fullmatch(value.strip()))
-            points += bool(_POINT.fullmatch(value.strip()))
-    return "," if commas and not points else "."
+        for place, value in enumerate((record or ())[:200]):
+            number = value.strip()
+            if _COMMA.fullmatch(number):
+                commas += 1
+                sure += not _THOUSANDS.fullmatch(number)
+            elif _THOUSANDS.fullmatch(number.replace(".", ",")) and "," not in number:
+                grouped.add(place)
+            elif _POINT.fullmatch(number) or _THOUSANDS.fullmatch(number):
+                points += 1
+            elif _SMALL.fullmatch(number):
+                whole.add(place)
+    if points:
+        return "."
+    if delimiter == ";":
+        return "," if sure or whole & grouped or (commas and not grouped) else "."
+    return "," if sure and not grouped else "."

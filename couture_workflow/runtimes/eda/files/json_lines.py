@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ def load(
             nested.add(physical)
         columns.append(Text(shown, physical, _possible(types)))
     target = folder / "texts.parquet"
-    _extract(connection, objects, keys, target)
+    _extract(connection, objects, keys, target, nested)
     path.unlink()
     return Texts(target, columns, bad, nested=frozenset(nested), nulls=[])
 
@@ -144,9 +144,23 @@ def _possible(types: set[str]) -> tuple[str, ...]:
     return _TIMES if types == {"VARCHAR"} else (TEXT,)
 
 
-def _extract(connection: duckdb.DuckDBPyConnection, objects: str, keys: Sequence[str], target: Path) -> None:
-    found = f"select json_extract_string(line, [{', '.join(map(_pointer, keys))}]) as v from {objects}"  # noqa: S608
-    columns = ", ".join(f"v[{place + 1}] as c{place}" for place in range(len(keys)))
+def _extract(
+    connection: duckdb.DuckDBPyConnection,
+    objects: str,
+    keys: Sequence[str],
+    target: Path,
+    nested: Collection[str],
+) -> None:
+    """Write a column for each key; texts among objects and lists stay JSON, with their quotes."""
+    pointers = f"[{', '.join(map(_pointer, keys))}]"
+    whole = f", json_extract(line, {pointers}) as j" if nested else ""
+    found = f"select json_extract_string(line, {pointers}) as v{whole} from {objects}"  # noqa: S608
+    columns = ", ".join(
+        f"case when v[{place + 1}] is not null then j[{place + 1}]::varchar end as c{place}"
+        if f"c{place}" in nested
+        else f"v[{place + 1}] as c{place}"
+        for place in range(len(keys))
+    )
     size = max(2048, min(122_880, 6_000_000 // len(keys)))
     connection.execute(
         f"copy (select {columns} from ({found})) to {literal(str(target))} "  # noqa: S608

@@ -10,8 +10,11 @@ from ..protocol import EdaError
 from ..table import Table, described, literal
 from .byte_stream import File
 
-#: What DuckDB says of a text that is none, and the link by which a file is read, as it names it.
+#: What DuckDB says of a text that is none; what stands before its words; those that are about the file;
+#: the link by which a file is read, as it names it.
 _NO_TEXT = "Invalid string encoding"
+_CLASS = re.compile(r"^(Invalid Input|Not implemented|IO) Error: ")
+_FILE = re.compile(r"Parquet|source\.parquet|corrupt|encrypted")
 _LINK = re.compile(r"\"?[^ \"]*source\.parquet\"?")
 
 
@@ -51,15 +54,21 @@ def _path(connection: duckdb.DuckDBPyConnection, file: File) -> str:
 def explained(file: File, error: duckdb.Error) -> EdaError | None:
     """Return the sentence for what the reader finds in the middle of a file; None if that is not its fault.
 
-    DuckDB has no class of its own for it: such an error is of the class that all others stand on.
+    DuckDB has no class of its own for it: such an error is of the class that all others stand on, or of one
+    for wrong values, and then its words are about the file. There are types too that it can do nothing with,
+    such as a group without members.
     """
     if _NO_TEXT in str(error):
         return _damaged(file, "a text in it is not UTF-8")  # DuckDB's own sentence has the value in it
-    return _damaged(file, str(error)) if type(error) is duckdb.Error else None
+    is_of_value = isinstance(error, duckdb.InvalidInputException | duckdb.IOException)
+    is_of_type = isinstance(error, duckdb.NotImplementedException)
+    if is_of_type or type(error) is duckdb.Error or (is_of_value and _FILE.search(str(error))):
+        return _damaged(file, str(error))
+    return None
 
 
 def _damaged(file: File, words: str) -> EdaError:
-    first = _LINK.sub(lambda found: repr(file.name), words.splitlines()[0]).rstrip(". ")
+    first = _LINK.sub(lambda found: repr(file.name), _CLASS.sub("", words.splitlines()[0])).rstrip(". ")
     return EdaError(
         f"{file.name!r} is a damaged or unfinished Parquet file, or is written in a way that cannot be read: "
         f"{first}. Copy or make it again.",

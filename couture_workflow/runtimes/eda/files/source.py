@@ -223,7 +223,7 @@ def _text_table(
         return made(connection, texts, chosen=chosen, about=about, warn=request.progress.warning, quick=quick)
     dialect = csv_dialect.detect(_whole_lines(head), request.reading, tabs=request.format == "tsv")
     if not dialect.names:
-        raise _nothing_left(request.file, dialect.skip if request.reading.get("skip") else 0)
+        raise _nothing_left(request.file, dialect.skip if request.reading.get("skip") else 0, head.text)
     nulls = _nulls(request.reading.get("nulls"))
     about |= {
         "delimiter": dialect.delimiter,
@@ -248,7 +248,14 @@ def _text_table(
     )
 
 
-def _nothing_left(file: File, skip: int) -> EdaError:
+def _nothing_left(file: File, skip: int, text: bytes) -> EdaError:
+    if b"".join(text.splitlines()[skip:]).strip():
+        return EdaError(
+            f"No line of {file.name!r} can be read with these signs: the quotes are not as they should be. "
+            "Choose another quote, or none.",
+            code="not_readable",
+            field="reading.quote",
+        )
     if not skip:
         return EdaError(f"{file.name!r} has no columns: it has empty lines alone.", code="empty")
     return EdaError(

@@ -12,6 +12,7 @@ LONG = 4_096
 SHOWN = 1_000
 
 _FLOATS = ("FLOAT", "DOUBLE", "REAL")
+_NANOSECONDS = ("TIMESTAMPTZ_NS", "TIMESTAMP_NS WITH TIME ZONE")
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,14 @@ class Measured:
 
     @property
     def sql(self) -> str:
-        """The column as an SQL expression; texts of other types (UUID, ENUM, INTERVAL) as texts."""
+        """The column as an SQL expression.
+
+        Texts of other types (UUID, ENUM, INTERVAL) are texts, and nanoseconds with a zone are those of UTC:
+        DuckDB has hardly a function for them.
+        """
         name = quoted(self.alias or self.column.name)
+        if self.column.type.upper() in _NANOSECONDS:
+            return f"{name}::TIMESTAMP_NS"
         if self.kind == "text" and self.column.type.upper() != "VARCHAR":
             return f"{name}::VARCHAR"
         return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,14 @@ _TOO_OLD = re.compile(r"Could not find an implementation for ([\w.:-]+)\((\d+)\)
 
 
 class OnnxEngine:
-    """One ONNX file, which has one signature."""
+    """One ONNX file, which has one signature.
+
+    :param unranked: names of inputs and outputs that may have any shape.
+    """
 
     name = "onnxruntime"
 
-    def __init__(self, file: Path, *, threads: int) -> None:
+    def __init__(self, file: Path, *, unranked: Collection[str] = (), threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = threads
@@ -48,8 +51,8 @@ class OnnxEngine:
             )
         except Exception as error:
             raise _refused(error) from error
-        inputs = _tensors(self._session.get_inputs(), "input")
-        outputs = _tensors(self._session.get_outputs(), "output")
+        inputs = _tensors(self._session.get_inputs(), "input", unranked)
+        outputs = _tensors(self._session.get_outputs(), "output", unranked)
         self.signatures: Mapping[str, Signature] = {DEFAULT: Signature(DEFAULT, inputs, outputs)}
         self._texts = {name for name, each in inputs.items() if each.dtype == STRING}
 
@@ -69,16 +72,22 @@ class OnnxEngine:
         del self._session
 
 
-def _tensors(values: Any, kind: str) -> dict[str, Tensor]:
+def _tensors(values: Any, kind: str, unranked: Collection[str]) -> dict[str, Tensor]:
     found = {}
     for each in values:
         dtype = NUMBERS.get(np.dtype(_NUMPY_NAMES[each.type])) if each.type in _NUMPY_NAMES else None
+        if dtype is None and each.type.startswith("tensor("):
+            raise UnsupportedError(
+                f"The {kind} {each.name!r} is a {each.type}, which no request can have. Convert the model "
+                "with one of another type, such as tensor(float)."
+            )
         if dtype is None:
             raise UnsupportedError(
                 f"The {kind} {each.name!r} is a {each.type}, and a request has tensors only. Convert the "
                 "model without it (for scikit-learn: options={'zipmap': False})."
             )
-        shape = tuple(size if isinstance(size, int) else -1 for size in each.shape)
+        sizes = tuple(size if isinstance(size, int) else -1 for size in each.shape)
+        shape = None if not sizes and each.name in unranked else sizes
         found[each.name] = Tensor(f"{each.name}:0", dtype, shape)
     return found
 

@@ -36,8 +36,8 @@ def open_engine(folder: Path, choices: Choices) -> Engine:
         raise invalid("The folder has neither saved_model.pb nor an .onnx file.")
     from .onnx import OnnxEngine
 
-    onnx_model.check(file)
-    return OnnxEngine(file, threads=choices.threads)
+    read = onnx_model.check(file)
+    return OnnxEngine(file, unranked=read.unranked, threads=choices.threads)
 
 
 def _open_saved_model(folder: Path, choices: Choices) -> Engine:

@@ -112,6 +112,8 @@ def _tensor(array: np.ndarray[Any, Any]) -> Any:
 
 def _text(array: np.ndarray[Any, Any]) -> Any:
     """Return a tensor of texts; OpenVINO takes them from an array in which all are as long as the longest."""
+    if any(each.endswith(b"\0") for each in array.ravel()):
+        raise invalid("A text ends with a zero byte, which this server would lose")
     longest = max(map(len, array.ravel()), default=0) or 1
     if longest * array.size > _MAX_TEXT_BYTES:
         raise invalid(

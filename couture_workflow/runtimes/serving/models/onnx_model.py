@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,8 +32,20 @@ def find(folder: Path) -> Path | None:
     return files[0] if files else None
 
 
-def check(file: Path) -> frozenset[str]:
-    """Return the operations of the model; those of another domain with its name.
+@dataclass(frozen=True)
+class Read:
+    """What an ONNX file says.
+
+    :param operations: those of another domain with its name.
+    :param unranked: inputs and outputs of any shape; onnxruntime does not tell them from single values.
+    """
+
+    operations: frozenset[str]
+    unranked: frozenset[str]
+
+
+def check(file: Path) -> Read:
+    """Read the model.
 
     :raises ServingError: it is no ONNX model, or reaches out of its folder.
     """
@@ -51,7 +64,10 @@ def check(file: Path) -> frozenset[str]:
         for entry in tensor.external_data:
             if entry.key == "location":
                 _check_location(file, entry.value)
-    return frozenset(f"{node.domain}.{node.op_type}" if node.domain else node.op_type for node in nodes)
+    operations = (f"{node.domain}.{node.op_type}" if node.domain else node.op_type for node in nodes)
+    values = (*model.graph.input, *model.graph.output)
+    unranked = (each.name for each in values if not each.type.tensor_type.HasField("shape"))
+    return Read(frozenset(operations), frozenset(unranked))
 
 
 def _walk(model: Any) -> tuple[list[Any], Iterator[Any]]:

@@ -166,6 +166,7 @@ def as_message(signature: Signature) -> Any:
             if tensor.shape is None:
                 info.tensor_shape.unknown_rank = True
             else:
+                info.tensor_shape.SetInParent()  # a single value has a shape too, without sizes
                 for size in tensor.shape:
                     info.tensor_shape.dim.add(size=size)
     return found
