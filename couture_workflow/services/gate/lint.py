@@ -17,6 +17,7 @@ from typing import Any
 
 from couture_workflow.services.gate import progress
 from couture_workflow.services.gate.problems import Level, Problem
+from couture_workflow.services.upgrade.present import is_missing
 
 #: Rules that a DAG file is looked at with. AIR: Airflow's own; PLE and F: code that fails when it is reached;
 #: B023: a loop variable that every task of a loop sees with its last value.
@@ -39,6 +40,9 @@ RULES = (
 )
 #: Rules of style: said, but nothing is wrong.
 NOTES = frozenset({"AIR201", "AIR311", "AIR312", "AIR321", "F401", "F541", "F841"})
+
+#: Those of names that Airflow 3.0 still had.
+_STILL_WORKS = frozenset({"AIR311", "AIR312"})
 
 #: Seconds that ruff may take for one file; it takes about 20 ms for an ordinary one.
 PATIENCE = 10.0
@@ -178,6 +182,8 @@ def _problem(path: str, finding: Mapping[str, Any]) -> Problem:
     is_syntax = code in ("", "invalid-syntax", "E999") or finding.get("name") == "invalid-syntax"
     level: Level = "error" if is_syntax else "note" if code in NOTES else "warning"
     message = _said(str(finding["message"]))
+    if code in _STILL_WORKS and (gone := _gone(str(finding["message"]))):
+        level, message = "warning", f"`{gone}` does not exist in the Airflow that is installed here."
     return Problem(
         level,
         "syntax" if is_syntax else code,
@@ -195,6 +201,13 @@ def _advice(code: str, finding: Mapping[str, Any]) -> str:
     """Return what to do: with Airflow's rules the name of the new thing, which ruff tells of the fix only."""
     title = str((finding.get("fix") or {}).get("message") or "")
     return _sentence(title) if title and code.startswith("AIR") else _ADVICE.get(code, "")
+
+
+def _gone(message: str) -> str:
+    """Return the name that a message is about if Airflow has it no more, else ""."""
+    name = message.removeprefix("`").partition("`")[0]
+    module, _, last = name.rpartition(".")
+    return name if module and is_missing(module, last) and is_missing(name) else ""
 
 
 def _said(message: str) -> str:

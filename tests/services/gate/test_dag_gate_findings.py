@@ -519,6 +519,13 @@ def test_messages_do_not_contradict_themselves() -> None:
     assert [each for each in found if each.code == "AIR301" and "Use `schedule` instead" in each.advice]
 
 
+def test_what_airflow_has_no_more_is_not_said_to_still_work() -> None:
+    (found,) = lint.quick("a.py", "from airflow.datasets import Dataset\n\nd = Dataset('s3://a')\n")
+
+    assert (found.level, found.line) == ("warning", 3)
+    assert found.message == "`airflow.datasets.Dataset` does not exist in the Airflow that is installed here."
+
+
 def test_rules_that_nobody_follows_are_off() -> None:
     source = (
         f"{HEAD}with DAG('x', schedule=None):\n    first = BashOperator(task_id='a', bash_command='ls')\n"
