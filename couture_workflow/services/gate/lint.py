@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,6 +49,13 @@ _STILL_WORKS = frozenset({"AIR311", "AIR312"})
 PATIENCE = 10.0
 #: Bytes of source that are looked at; more is a data file.
 LARGEST = 4 * 2**20
+
+_NEWLINE = re.compile(r"\r\n?|\n")
+_READ = "AIR003"
+_USED = re.compile(r"(?<![\w.])(\w+)[ \t]*\(")
+_DEFINED = re.compile(r"\bdef[ \t]+(\w+)[ \t]*\(")
+_FUNCTION = re.compile(r"\s*(?:async\s+)?def\s+(\w+)")
+_SIGNATURE_END = re.compile(r"\)[^()]*:\s*(?:#.*)?$|\):")
 
 _SETTINGS = (
     "--isolated",
@@ -149,7 +157,13 @@ def look(path: str, source: str) -> list[tuple[Problem, Fix | None]]:
         found = None
     if not isinstance(found, list):
         return [(Problem("warning", "not-linted", "Ruff gave up on this text.", path), None)]
-    return [(_problem(path, finding), _fix(finding)) for finding in found if not _works_here(finding)]
+    passed_over = _for_tasks(source) if any(finding.get("code") == _READ for finding in found) else set()
+    return [
+        (_problem(path, finding), _fix(finding))
+        for finding in found
+        if not _works_here(finding)
+        and not (finding.get("code") == _READ and finding["location"]["row"] in passed_over)
+    ]
 
 
 def lint(files: Mapping[str, bytes], *, told: progress.Told = progress.to_nobody) -> list[Problem]:
@@ -163,6 +177,40 @@ def lint(files: Mapping[str, bytes], *, told: progress.Told = progress.to_nobody
 def _works_here(finding: Mapping[str, Any]) -> bool:
     """Tell whether ruff misses something of Airflow that this product has: see ``services.sla``."""
     return finding.get("code") == "AIR301" and str(finding["message"]).startswith("`sla_miss_callback`")
+
+
+def _for_tasks(source: str) -> set[int]:
+    """Return the lines of functions that nothing in the file calls, so that they are handed to an operator.
+
+    The lines are looked at, not parsed: what they do not show is left to ruff.
+    """
+    lines = _NEWLINE.split(source)
+    uses = Counter(_USED.findall(source))
+    uses.subtract(_DEFINED.findall(source))
+    found: set[int] = set()
+    above: list[tuple[int, bool]] = []  # the lines around one: depth, and whether they are such a function
+    signature = False
+    for at, line in enumerate(lines):
+        if not signature and line.strip() and not line.lstrip().startswith(("#", ")")):
+            while above and above[-1][0] >= _depth(line):
+                above.pop()
+            handed_on = bool(above) and above[-1][1]
+            if handed_on:
+                found.add(at + 1)
+            if function := _FUNCTION.match(line):
+                decorated = at > 0 and lines[at - 1].lstrip().startswith("@")
+                by_python = function[1].startswith("__")
+                handed_on = uses[function[1]] <= 0 and not decorated and not by_python
+                signature = True
+            above.append((_depth(line), handed_on))
+        if signature and _SIGNATURE_END.search(line):
+            signature = False
+    return found
+
+
+def _depth(line: str) -> int:
+    expanded = line.expandtabs()
+    return len(expanded) - len(expanded.lstrip())
 
 
 @cache
