@@ -54,6 +54,7 @@ _NEWLINE = re.compile(r"\r\n?|\n")
 _READ = "AIR003"
 _USED = re.compile(r"(?<![\w.])(\w+)[ \t]*\(")
 _DEFINED = re.compile(r"\bdef[ \t]+(\w+)[ \t]*\(")
+_AS_PROGRAM = re.compile(r"if\s+__name__\s*==")
 _FUNCTION = re.compile(r"\s*(?:async\s+)?def\s+(\w+)")
 _SIGNATURE_END = re.compile(r"\)[^()]*:\s*(?:#.*)?$|\):")
 
@@ -182,6 +183,8 @@ def _works_here(finding: Mapping[str, Any]) -> bool:
 def _for_tasks(source: str) -> set[int]:
     """Return the lines of functions that nothing in the file calls, so that they are handed to an operator.
 
+    With them those that count only where the file is run as a program.
+
     The lines are looked at, not parsed: what they do not show is left to ruff.
     """
     lines = _NEWLINE.split(source)
@@ -202,6 +205,8 @@ def _for_tasks(source: str) -> set[int]:
                 by_python = function[1].startswith("__")
                 handed_on = uses[function[1]] <= 0 and not decorated and not by_python
                 signature = True
+            elif _AS_PROGRAM.match(line):
+                handed_on = True
             above.append((_depth(line), handed_on))
         if signature and _SIGNATURE_END.search(line):
             signature = False

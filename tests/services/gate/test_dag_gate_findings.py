@@ -540,6 +540,7 @@ READS = "from airflow.sdk import DAG, Variable\n\n\n"
         ),
         ("def read():\n    return Variable.get('a')\n\n\nx = read()\n", 5),
         ("def read(\n    a=Variable.get('a'),\n):\n    pass\n", 5),
+        ("if __name__ == '__main__':\n    print(Variable.get('a'))\n", 0),
         ("@dag\ndef x():\n    Variable.get('a')\n", 6),
         ("class Job:\n    def __init__(self):\n        self.a = Variable.get('a')\n", 6),
         ("class Job:\n    a = Variable.get('a')\n\n    def read(self):\n        pass\n", 5),
