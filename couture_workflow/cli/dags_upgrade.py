@@ -18,7 +18,7 @@ def upgrade(arguments: argparse.Namespace) -> int:
         refused += file.refused
         notes += len(file.upgrade.notes)
         if arguments.diff:
-            for line in file.difference().splitlines():
+            for line in file.difference().split("\n")[:-1]:
                 report(line)
         if file.changed and arguments.write:
             upgrade_files.write(file, backup=arguments.backup)

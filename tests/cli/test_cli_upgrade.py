@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,43 @@ def test_the_difference_is_shown(folder: Path, capsys: pytest.CaptureFixture[str
     shown = capsys.readouterr().out
     assert "--- a/team a'b/old.py\n+++ b/team a'b/old.py\n" in shown
     assert "-dag = DAG('x', schedule_interval='@daily', catchup=False)\n" in shown
+
+
+def test_a_form_feed_ends_no_line_of_the_difference(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "page.py").write_text(OLD.replace("\n", "\n\f\n", 1))
+
+    assert main(["dags", "upgrade", "--diff", "page.py"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "\n@@ -1,3 +1,3 @@\n from airflow import DAG\n \f\n-dag = DAG(" in shown
+
+
+def test_what_cannot_be_read_is_said_or_passed_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "gone.py").symlink_to("nowhere.py")
+    os.mkfifo(folder / "pipe.py")
+    (folder / "loop.py").symlink_to("loop.py")
+
+    assert main(["dags", "upgrade", "."]) == 0
+    assert "3 file(s) read" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_read_does_not_keep_from_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "new.py":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+
+    assert main(["dags", "upgrade", "--write", "."]) == 1
+
+    shown = capsys.readouterr().out
+    assert "new.py:1: NOTE: The file cannot be read: Permission denied." in shown
+    assert "3 file(s) read, 2 changed" in shown
 
 
 def test_files_are_written_once_and_the_old_ones_stay(folder: Path) -> None:

@@ -10,6 +10,7 @@ from couture_workflow.services.gate.problems import Problem
 from couture_workflow.services.gate.sandbox import Parsed
 from couture_workflow.services.processes.walls import Limits
 from couture_workflow.services.upgrade import apart as upgrade_apart
+from couture_workflow.services.upgrade.python2_names import MODULES as PYTHON_2
 from couture_workflow.services.upgrade.upgrading import looks_old
 from couture_workflow.store.names import quote
 
@@ -131,6 +132,10 @@ def _problem(each: Parsed, error: Mapping[str, Any], old: Collection[str]) -> Pr
 
 #: Where a module lies on the server, at the end of Python's message.
 _SERVER_PATH = re.compile(r" \((?:/[^()]*|unknown location)\)$")
+#: A module that is not there, or has not what is imported.
+_MISSING = re.compile(
+    r"No module named '([\w.]+)'|cannot import name '\w+' from (?:partially initialized module )?'([\w.]+)'"
+)
 _VARIABLE = re.compile(r"Variable (.+?) not found")
 #: Errors that have words of their own -> code, message with the error's at {}, advice.
 _KINDS = {
@@ -191,8 +196,12 @@ def _missing_module(name: str) -> str:
 
 
 def _may_be_old(error: Mapping[str, Any]) -> bool:
+    message = str(error.get("message"))[:_LONGEST]
+    if found := _MISSING.match(message):
+        module = str(found[1] or found[2]).partition(".")[0]
+        return module == "airflow" or module in PYTHON_2
     kinds = ("ModuleNotFoundError", "ImportError", "TypeError", "ValueError", "AttributeError")
-    return error.get("type") in kinds or "airflow" in str(error.get("message"))[:_LONGEST].lower()
+    return error.get("type") in kinds or "airflow" in message.lower()
 
 
 def _place(error: Mapping[str, Any], path: str) -> tuple[str, int]:

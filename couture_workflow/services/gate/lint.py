@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 
 from couture_workflow.services.gate import progress
 from couture_workflow.services.gate.problems import Level, Problem
+from couture_workflow.services.upgrade.present import is_missing
 
 #: Rules that a DAG file is looked at with. AIR: Airflow's own; PLE and F: code that fails when it is reached;
 #: B023: a loop variable that every task of a loop sees with its last value.
@@ -40,10 +42,21 @@ RULES = (
 #: Rules of style: said, but nothing is wrong.
 NOTES = frozenset({"AIR201", "AIR311", "AIR312", "AIR321", "F401", "F541", "F841"})
 
+#: Those of names that Airflow 3.0 still had.
+_STILL_WORKS = frozenset({"AIR311", "AIR312"})
+
 #: Seconds that ruff may take for one file; it takes about 20 ms for an ordinary one.
 PATIENCE = 10.0
 #: Bytes of source that are looked at; more is a data file.
 LARGEST = 4 * 2**20
+
+_NEWLINE = re.compile(r"\r\n?|\n")
+_READ = "AIR003"
+_USED = re.compile(r"(?<![\w.])(\w+)[ \t]*\(")
+_DEFINED = re.compile(r"\bdef[ \t]+(\w+)[ \t]*\(")
+_AS_PROGRAM = re.compile(r"if\s+__name__\s*==")
+_FUNCTION = re.compile(r"\s*(?:async\s+)?def\s+(\w+)")
+_SIGNATURE_END = re.compile(r"\)[^()]*:\s*(?:#.*)?$|\):")
 
 _SETTINGS = (
     "--isolated",
@@ -145,7 +158,13 @@ def look(path: str, source: str) -> list[tuple[Problem, Fix | None]]:
         found = None
     if not isinstance(found, list):
         return [(Problem("warning", "not-linted", "Ruff gave up on this text.", path), None)]
-    return [(_problem(path, finding), _fix(finding)) for finding in found if not _works_here(finding)]
+    passed_over = _for_tasks(source) if any(finding.get("code") == _READ for finding in found) else set()
+    return [
+        (_problem(path, finding), _fix(finding))
+        for finding in found
+        if not _works_here(finding)
+        and not (finding.get("code") == _READ and finding["location"]["row"] in passed_over)
+    ]
 
 
 def lint(files: Mapping[str, bytes], *, told: progress.Told = progress.to_nobody) -> list[Problem]:
@@ -159,6 +178,44 @@ def lint(files: Mapping[str, bytes], *, told: progress.Told = progress.to_nobody
 def _works_here(finding: Mapping[str, Any]) -> bool:
     """Tell whether ruff misses something of Airflow that this product has: see ``services.sla``."""
     return finding.get("code") == "AIR301" and str(finding["message"]).startswith("`sla_miss_callback`")
+
+
+def _for_tasks(source: str) -> set[int]:
+    """Return the lines of functions that nothing in the file calls, so that they are handed to an operator.
+
+    With them those that count only where the file is run as a program.
+
+    The lines are looked at, not parsed: what they do not show is left to ruff.
+    """
+    lines = _NEWLINE.split(source)
+    uses = Counter(_USED.findall(source))
+    uses.subtract(_DEFINED.findall(source))
+    found: set[int] = set()
+    above: list[tuple[int, bool]] = []  # the lines around one: depth, and whether they are such a function
+    signature = False
+    for at, line in enumerate(lines):
+        if not signature and line.strip() and not line.lstrip().startswith(("#", ")")):
+            while above and above[-1][0] >= _depth(line):
+                above.pop()
+            handed_on = bool(above) and above[-1][1]
+            if handed_on:
+                found.add(at + 1)
+            if function := _FUNCTION.match(line):
+                decorated = at > 0 and lines[at - 1].lstrip().startswith("@")
+                by_python = function[1].startswith("__")
+                handed_on = uses[function[1]] <= 0 and not decorated and not by_python
+                signature = True
+            elif _AS_PROGRAM.match(line):
+                handed_on = True
+            above.append((_depth(line), handed_on))
+        if signature and _SIGNATURE_END.search(line):
+            signature = False
+    return found
+
+
+def _depth(line: str) -> int:
+    expanded = line.expandtabs()
+    return len(expanded) - len(expanded.lstrip())
 
 
 @cache
@@ -178,6 +235,8 @@ def _problem(path: str, finding: Mapping[str, Any]) -> Problem:
     is_syntax = code in ("", "invalid-syntax", "E999") or finding.get("name") == "invalid-syntax"
     level: Level = "error" if is_syntax else "note" if code in NOTES else "warning"
     message = _said(str(finding["message"]))
+    if code in _STILL_WORKS and (gone := _gone(str(finding["message"]))):
+        level, message = "warning", f"`{gone}` does not exist in the Airflow that is installed here."
     return Problem(
         level,
         "syntax" if is_syntax else code,
@@ -195,6 +254,13 @@ def _advice(code: str, finding: Mapping[str, Any]) -> str:
     """Return what to do: with Airflow's rules the name of the new thing, which ruff tells of the fix only."""
     title = str((finding.get("fix") or {}).get("message") or "")
     return _sentence(title) if title and code.startswith("AIR") else _ADVICE.get(code, "")
+
+
+def _gone(message: str) -> str:
+    """Return the name that a message is about if Airflow has it no more, else ""."""
+    name = message.removeprefix("`").partition("`")[0]
+    module, _, last = name.rpartition(".")
+    return name if module and is_missing(module, last) and is_missing(name) else ""
 
 
 def _said(message: str) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from couture_workflow.exceptions import NotFoundError
-from couture_workflow.services.upgrade.upgrading import TEMPLATES, Upgrade, upgrade_bytes
+from couture_workflow.services.upgrade.upgrading import TEMPLATES, Note, Upgrade, upgrade_bytes
 from couture_workflow.store import atomic
 
 _SUFFIXES = (".py", *TEMPLATES)
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "venv", "site-packages"})
 BACKUP = ".orig"
+#: A line as a tool that applies a difference takes it: a form feed ends none.
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,7 @@ class UpgradedFile:
 
     def difference(self) -> str:
         """Return the difference in the unified form, "" if there is none."""
-        before, after = (
-            each.decode(errors="replace").splitlines(keepends=True) for each in (self.old, self.new)
-        )
+        before, after = (_LINE.findall(each.decode(errors="replace")) for each in (self.old, self.new))
         lines = difflib.unified_diff(before, after, f"a/{self.shown}", f"b/{self.shown}")
         return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
 
@@ -64,7 +65,12 @@ def upgrade_files(paths: Sequence[Path]) -> Iterator[UpgradedFile]:
         if (real := file.resolve()) in seen:
             continue
         seen.add(real)
-        old = file.read_bytes()
+        try:
+            old = file.read_bytes()
+        except OSError as error:
+            note = Note(1, f"The file cannot be read: {error.strerror}.")
+            yield UpgradedFile(file, _shown(file), b"", b"", Upgrade("", notes=(note,), refused=True))
+            continue
         new, done = upgrade_bytes(old, path=file.name)
         yield UpgradedFile(file, _shown(file), old, new, done)
 
@@ -90,8 +96,10 @@ def _files(path: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(path):
         names[:] = sorted(name for name in names if name not in _PASSED_OVER and not name.startswith("."))
         for name in sorted(files):
-            if name == ".airflowignore" or (name.endswith(_SUFFIXES) and not name.startswith(".")):
-                yield Path(folder) / name
+            file = Path(folder) / name
+            named = name == ".airflowignore" or (name.endswith(_SUFFIXES) and not name.startswith("."))
+            if named and file.is_file():  # no pipe, and no link to nowhere
+                yield file
 
 
 def _shown(path: Path) -> str:

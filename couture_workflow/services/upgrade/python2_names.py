@@ -18,7 +18,8 @@ NAMES = {
     "raw_input": "input",
 }
 _METHODS = {"iteritems": "items", "iterkeys": "keys", "itervalues": "values"}
-_MODULES = {
+#: Modules that are gone -> what they are now.
+MODULES = {
     "urllib2": "urllib.request and urllib.error",
     "urlparse": "urllib.parse",
     "ConfigParser": "configparser",
@@ -51,7 +52,7 @@ def modern(text: str, *, old: bool) -> Found:
     :param text: a source that Python can parse.
     :param old: the file was written for Python 2, so that methods of dicts and divisions are those of it.
     """
-    if not old and not any(name in text for name in (*NAMES, *_METHODS, *_MODULES, "has_key", "maxint")):
+    if not old and not any(name in text for name in (*NAMES, *_METHODS, *MODULES, "has_key", "maxint")):
         return Found(text)
     tree = ast.parse(text)
     return _Reader(text, tree, old).read()
@@ -138,8 +139,8 @@ class _Reader:
         if isinstance(node, ast.ImportFrom):
             names = [node.module or ""] if not node.level else []
         for name in names:
-            if name in _MODULES:
-                self._note(node, f"Python 3 has no module {name}.", f"Its successor is {_MODULES[name]}.")
+            if name in MODULES:
+                self._note(node, f"Python 3 has no module {name}.", f"Its successor is {MODULES[name]}.")
 
     def _division(self) -> None:
         future = {

@@ -120,7 +120,10 @@ HOMES: dict[str, Home] = {
         SDK,
         *("DAG", "BaseOperator", "BaseHook", "BaseSensorOperator", "PokeReturnValue", "TaskGroup"),
         *("TriggerRule", "chain", "cross_downstream", "get_current_context", "Param", "XComArg"),
+        *("Context", "task", "get_parsing_context"),
     ),
+    **{f"Dataset{kind}": Home(SDK, f"Asset{kind}") for kind in ("", "Alias", "All", "Any")},
+    **_at("airflow.providers.standard.utils.weekday", "WeekDay"),
     # (B)(C) other providers that come with this package
     **_at("airflow.providers.smtp.operators.smtp", "EmailOperator"),
     # (A)(C)(D) providers that are installed apart
@@ -178,8 +181,8 @@ HOMES: dict[str, Home] = {
 #: Modules whose names moved: there are none such in Airflow 3, or they only forward with a warning.
 OLD_MODULE = re.compile(
     r"airflow\.(operators|sensors|hooks|contrib)(\..+)?"
-    r"|airflow\.models\.(dag|baseoperator|param|xcom_arg)"
-    r"|airflow\.utils\.(task_group|trigger_rule|helpers)"
+    r"|airflow\.models\.(dag|baseoperator|param|taskinstance|xcom_arg)|airflow\.datasets"
+    r"|airflow\.utils\.(dag_parsing_context|helpers|task_group|trigger_rule|weekday)"
     r"|airflow\.kubernetes\.secret|airflow\.providers\.cncf\.kubernetes\.operators\.kubernetes_pod"
     r"|airflow\.providers\.(postgres|mysql|sqlite|oracle|jdbc|vertica|trino|snowflake)\.operators\.\w+"
     r"|airflow\.providers\.(microsoft\.mssql\.operators\.mssql|amazon\.aws\.operators\.redshift_sql)"

@@ -21,7 +21,7 @@ from typing import TypeVar
 from couture_workflow.services.upgrade.ignore import rewrite_ignore
 from couture_workflow.services.upgrade.python2 import convert
 from couture_workflow.services.upgrade.python2_names import modern
-from couture_workflow.services.upgrade.text import PYTHON_2, plain, problem
+from couture_workflow.services.upgrade.text import NEWLINE, PYTHON_2, plain, problem
 
 #: A file larger than this is left alone, in characters; no DAG file that people write is.
 LONGEST = 1 << 20
@@ -37,7 +37,8 @@ _OLD = re.compile(
     r"|\b(DAG|dag)\([^()]*\bconcurrency\s*=|\bnone_failed_or_skipped\b|\bTriggerRule\.DUMMY\b"
     r"|\btrigger_rule\s*=\s*['\"]dummy['\"]|\bxcom_push\s*=|=\s*[\u2018\u2019\u201c\u201d]"
     r"|\b(Postgres|MySql|Sqlite|MsSql|Oracle|Jdbc|Vertica|Trino|Snowflake|RedshiftSQL)Operator\b"
-    r"|\b(SlaMiss|external_trigger)\b|\bairflow\.utils\.dates\b|\bconfiguration\.get\w*\("
+    r"|\b(SlaMiss|external_trigger)\b|\bairflow\.utils\.(dates|weekday)\b|\bairflow\.datasets\b"
+    r"|\bconfiguration\.get\w*\("
 )
 #: What only Python 2 has, or words that begin a line like it.
 _OLD_PYTHON = re.compile(r"(?m)^[ \t]*(?:print[ \t]+['\"\w%]|except[ \t]+[\w.()]+[ \t]*,[ \t]*\w+[ \t]*:)")
@@ -208,7 +209,7 @@ def _python(source: str, mark: str, text: str, done: list[tuple[int, str]]) -> U
 
 def _is_old(text: str) -> bool:
     """Tell whether the code of a file is of the days before Airflow 3; its docstrings do not count."""
-    lines = text.splitlines()
+    lines = NEWLINE.split(text)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.end_lineno:
             for number in range(node.lineno - 1, min(node.end_lineno, len(lines))):
@@ -236,7 +237,7 @@ class _Lines:
 
 
 def _matched(old: str, new: str) -> Iterator[int]:
-    blocks = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines()).get_opcodes()
+    blocks = difflib.SequenceMatcher(None, NEWLINE.split(old), NEWLINE.split(new)).get_opcodes()
     for _, begin, end, first, last in blocks:
         for line in range(begin, end):
             yield max(min(first + line - begin + 1, last), 1)

@@ -368,6 +368,16 @@ def test_old_files_are_offered_an_upgrade() -> None:
     assert "Upgrade this file" in report.errors[0].advice
 
 
+@pytest.mark.parametrize("line", ["import own_airflow_tools", "from own import own_tools"])
+def test_no_upgrade_is_offered_for_a_module_of_ones_own(line: str) -> None:
+    source = f"from airflow import DAG\n{line}\nDAG('x', schedule_interval='@daily')\n"
+
+    report = check({"a.py": source, "own.py": ""}, "a.py")
+
+    assert found(report) == [("import", "a.py", 2), ("old-dag", "a.py", 3)]
+    assert "Upgrade" not in report.errors[0].advice
+
+
 def test_without_parsing_only_the_text_is_looked_at() -> None:
     report = check({"a.py": DAG + "1 / 0\n", "b.py": "def f(:\n"}, parse=False)
 

@@ -519,6 +519,41 @@ def test_messages_do_not_contradict_themselves() -> None:
     assert [each for each in found if each.code == "AIR301" and "Use `schedule` instead" in each.advice]
 
 
+def test_what_airflow_has_no_more_is_not_said_to_still_work() -> None:
+    (found,) = lint.quick("a.py", "from airflow.datasets import Dataset\n\nd = Dataset('s3://a')\n")
+
+    assert (found.level, found.line) == ("warning", 3)
+    assert found.message == "`airflow.datasets.Dataset` does not exist in the Airflow that is installed here."
+
+
+READS = "from airflow.sdk import DAG, Variable\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("x = Variable.get('a')\n", 4),
+        ("def read():\n    return Variable.get('a')\n\n\nOperator(python_callable=read)\n", 0),
+        (
+            "with DAG('x'):\n    def read(\n        b=1,\n    ):\n        # b\n        Variable.get('a')\n",
+            0,
+        ),
+        ("def read():\n    return Variable.get('a')\n\n\nx = read()\n", 5),
+        ("def read(\n    a=Variable.get('a'),\n):\n    pass\n", 5),
+        ("if __name__ == '__main__':\n    print(Variable.get('a'))\n", 0),
+        ("@dag\ndef x():\n    Variable.get('a')\n", 6),
+        ("class Job:\n    def __init__(self):\n        self.a = Variable.get('a')\n", 6),
+        ("class Job:\n    a = Variable.get('a')\n\n    def read(self):\n        pass\n", 5),
+    ],
+)
+def test_a_variable_is_read_at_loading_where_the_function_is_not_only_handed_on(
+    source: str, line: int
+) -> None:
+    found = [each.line for each in lint.quick("a.py", READS + source) if each.code == "AIR003"]
+
+    assert found == ([line] if line else [])
+
+
 def test_rules_that_nobody_follows_are_off() -> None:
     source = (
         f"{HEAD}with DAG('x', schedule=None):\n    first = BashOperator(task_id='a', bash_command='ls')\n"

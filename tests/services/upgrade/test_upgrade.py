@@ -65,6 +65,14 @@ CASES = {
         "if True:\n    from airflow.operators import (\n        BashOperator,  # why\n    )\n",
         "if True:\n    # why\n    from airflow.providers.standard.operators.bash import BashOperator\n",
     ),
+    "import-of-what-airflow-2-had": (
+        "from airflow.datasets import Dataset, DatasetAlias\nfrom airflow.operators.python import task\n"
+        "from airflow.models.taskinstance import Context, TaskInstance\n"
+        "from airflow.utils.weekday import WeekDay\n\nDataset('s3://a')\n",
+        "from airflow.sdk import Asset as Dataset, AssetAlias as DatasetAlias\nfrom airflow.sdk import task\n"
+        "from airflow.models.taskinstance import TaskInstance\nfrom airflow.sdk import Context\n"
+        "from airflow.providers.standard.utils.weekday import WeekDay\n\nDataset('s3://a')\n",
+    ),
     "import-that-was-the-whole-block": (
         "try:\n    from airflow.utils.decorators import apply_defaults\nexcept ImportError:\n    raise\n",
         "try:\n    pass\nexcept ImportError:\n    raise\n",
@@ -308,6 +316,27 @@ def test_an_sla_of_a_task_is_said_with_task_sla(old: str, new: str) -> None:
     assert not done.notes
 
 
+@pytest.mark.parametrize("base", ["", "(NamedTuple)", "(Generic[T])", "(Kept)"])
+def test_a_class_of_the_file_that_is_no_operator_keeps_its_arguments(base: str) -> None:
+    source = (
+        "from airflow.sdk import DAG\n\n\nclass Kept:\n    pass\n\n\n"
+        f"class Job{base}:\n    task_id: str\n\n\n"
+        "Job(task_id='a', sla=x, provide_context=True, task_concurrency=2)\n"
+    )
+
+    assert again(source).source == source
+
+
+def test_a_class_of_the_file_makes_tasks_if_a_base_does_or_it_is_given_a_task_id() -> None:
+    head = "from base import Work\nfrom airflow.sdk import BaseOperator\n\n\n"
+    bases = {"One": "BaseOperator", "Two": "One", "Three": "Work"}
+    classes = "".join(f"class {name}({base}):\n    pass\n\n\n" for name, base in bases.items())
+
+    done = again(f"{head}{classes}Two('a', sla=x)\nThree(task_id='b', sla=x)\nThree('c', sla=x)\n")
+
+    assert done.source.endswith("task_sla(Two('a'), x)\ntask_sla(Three(task_id='b'), x)\nThree('c', sla=x)\n")
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -456,6 +485,13 @@ def test_lines_of_the_old_and_of_the_new_file_are_told() -> None:
     [told] = [note for note in done.notes if "xcom_pull(key=None)" in note.message]
     assert told.line == 2
     assert done.source.splitlines()[told.new_line - 1].startswith("xcom_pull(")
+
+
+def test_a_line_that_begins_with_what_was_replaced_is_told_as_itself() -> None:
+    done = upgrade("from airflow import DAG\nDAG(\n    'a',\n    schedule_interval=None,\n)\n")
+
+    [told] = [change for change in done.changes if "schedule_interval=" in change.message]
+    assert (told.line, told.new_line) == (4, 4)
 
 
 def test_a_name_that_only_ruff_knows_is_moved_too() -> None:

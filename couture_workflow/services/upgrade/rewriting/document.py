@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from libcst.metadata import (
 
 from couture_workflow.services.upgrade.text import NEWLINE
 
+#: Lines of nothing but form feeds, which the parser does not give back.
+_FORM_FEEDS = re.compile(r"(?m)^[ \t\f]*\f[ \t\f]*(?=\r?$)")
 Statement = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
 
 
@@ -38,7 +41,8 @@ class Document:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        wrapper = MetadataWrapper(cst.parse_module(text))
+        self.parsed = _FORM_FEEDS.sub(lambda match: " " * len(match[0]), text)
+        wrapper = MetadataWrapper(cst.parse_module(self.parsed))
         self.module = wrapper.module
         self._positions = wrapper.resolve(PositionProvider)
         self._names = wrapper.resolve(QualifiedNameProvider)
@@ -176,25 +180,32 @@ class Document:
         out: list[str] = []
         at = 0
         kept: list[tuple[int, int]] = []  # end of a part that stays, in the old text, and how far it moved
+        gone: list[tuple[int, int]] = []  # start and end of the part behind it that does not stay
         moved = 0
         for edit in sorted(self.edits, key=_order):
             if edit.start < at:
                 continue
             out += [self.text[at : edit.start], edit.new]
             kept.append((edit.start, moved))
+            gone.append((edit.start, edit.end))
             moved += len(edit.new) - (edit.end - edit.start)
             at = edit.end
         out.append(self.text[at:])
         kept.append((len(self.text) + 1, moved))
         text = "".join(out)
-        return text, tuple(self._new_lines(text, kept))
+        return text, tuple(self._new_lines(text, kept, gone))
 
-    def _new_lines(self, text: str, kept: list[tuple[int, int]]) -> Iterator[int]:
+    def _new_lines(
+        self, text: str, kept: list[tuple[int, int]], gone: list[tuple[int, int]]
+    ) -> Iterator[int]:
         ends = [end for end, _ in kept]
         starts = [0, *(match.end() for match in NEWLINE.finditer(text))]
         for begin in self._lines:
             offset = begin + len(self.indent(begin))
-            new = offset + kept[min(bisect_right(ends, offset), len(kept) - 1)][1]
+            part = min(bisect_right(ends, offset), len(kept) - 1)
+            if part and offset < gone[part - 1][1]:  # where what stands in its place begins
+                part, offset = part - 1, gone[part - 1][0]
+            new = offset + kept[part][1]
             yield max(bisect_right(starts, min(max(new, 0), len(text))), 1)
 
 

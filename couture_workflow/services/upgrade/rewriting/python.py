@@ -47,7 +47,7 @@ def rewrite(text: str, *, old: bool) -> Rewritten:
     """
     try:
         document = Document(text)
-        if document.module.code != text:  # then no offset of a node could be trusted
+        if document.module.code != document.parsed:  # then no offset of a node could be trusted
             return _untouched(text, "The parser does not give this file back as it is.")
         _edit(document, old=old)
     except (ParserSyntaxError, RecursionError) as error:

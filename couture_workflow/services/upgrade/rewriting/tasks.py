@@ -15,6 +15,11 @@ from couture_workflow.services.upgrade.table import DAGS, DAYS_AGO, HOMES, OURS,
 _KEY_NONE = (
     "xcom_pull(key=None) read an XCom of any key; Airflow 3 refuses it, and the file does not show one key."
 )
+#: Bases that make no class a task.
+_PLAIN = frozenset(
+    "ABC BaseModel BaseSettings Enum Exception Generic IntEnum NamedTuple Protocol StrEnum TypedDict "
+    "dict list object str tuple".split()
+)
 _OURS = {name for name, home in HOMES.items() if home.module == OURS}
 
 
@@ -82,6 +87,7 @@ class Tasks(cst.CSTVisitor):
         bases = [each.value for each in self._inside[-1].bases]
         tasks = [each for each in bases if _last_name(each).endswith(("Operator", "Sensor"))]
         tasks += [each for each in bases if _last_name(each) in self.classes and each not in tasks]
+        tasks = [each for each in tasks if self._makes_tasks(_last_name(each)) is not False]
         called = function.value
         by_super = isinstance(called, cst.Call) and _last_name(called.func) == "super"
         named = [each for each in tasks if self.document.code(each) == self.document.code(called)]
@@ -103,8 +109,19 @@ class Tasks(cst.CSTVisitor):
             return True
         if called in self.functions:
             return False
-        is_class = called.endswith(("Operator", "Sensor")) or called in self.classes
-        return is_class or called == "partial" or any(keyword(each) == "task_id" for each in node.args)
+        named = any(keyword(each) == "task_id" for each in node.args)
+        if called in self.classes:
+            sure = self._makes_tasks(called)
+            return named or any(each.star == "**" for each in node.args) if sure is None else sure
+        return called.endswith(("Operator", "Sensor")) or called == "partial" or named
+
+    def _makes_tasks(self, name: str, above: tuple[str, ...] = ()) -> bool | None:
+        """Tell whether a class is made on an operator, None if the file does not show it."""
+        if name not in self.classes or name in above:
+            return True if name.endswith(("Operator", "Sensor")) else None
+        bases = [_last_name(_unsubscripted(each.value)) for each in self.classes[name].bases]
+        found = {self._makes_tasks(each, (*above, name)) for each in bases if each not in _PLAIN}
+        return True if True in found else None if None in found else False
 
     def _task(self, node: cst.Call, called: str) -> None:
         document = self.document
@@ -232,6 +249,10 @@ def _last_name(node: cst.CSTNode) -> str:
     if isinstance(node, cst.Attribute):
         return node.attr.value
     return node.value if isinstance(node, cst.Name) else ""
+
+
+def _unsubscripted(node: cst.CSTNode) -> cst.CSTNode:
+    return node.value if isinstance(node, cst.Subscript) else node
 
 
 def _own_arguments(node: cst.ClassDef) -> frozenset[str]:
