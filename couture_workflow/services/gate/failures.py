@@ -10,8 +10,7 @@ from couture_workflow.services.gate.problems import Problem
 from couture_workflow.services.gate.sandbox import Parsed
 from couture_workflow.services.processes.walls import Limits
 from couture_workflow.services.upgrade import apart as upgrade_apart
-from couture_workflow.services.upgrade.python2_names import MODULES as PYTHON_2
-from couture_workflow.services.upgrade.upgrading import looks_old
+from couture_workflow.services.upgrade.upgrading import knows_module, looks_old
 from couture_workflow.store.names import quote
 
 UPGRADE = "It was written for an older Airflow. Upgrade this file."
@@ -198,8 +197,7 @@ def _missing_module(name: str) -> str:
 def _may_be_old(error: Mapping[str, Any]) -> bool:
     message = str(error.get("message"))[:_LONGEST]
     if found := _MISSING.match(message):
-        module = str(found[1] or found[2]).partition(".")[0]
-        return module == "airflow" or module in PYTHON_2
+        return knows_module(str(found[1] or found[2]))
     kinds = ("ModuleNotFoundError", "ImportError", "TypeError", "ValueError", "AttributeError")
     return error.get("type") in kinds or "airflow" in message.lower()
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from couture_workflow.services.upgrade.ignore import rewrite_ignore
 from couture_workflow.services.upgrade.python2 import convert
-from couture_workflow.services.upgrade.python2_names import modern
+from couture_workflow.services.upgrade.python2_names import MODULES, modern
 from couture_workflow.services.upgrade.text import NEWLINE, PYTHON_2, plain, problem
 
 #: A file larger than this is left alone, in characters; no DAG file that people write is.
@@ -103,6 +103,12 @@ def looks_old(source: str) -> bool:
     """Tell quickly whether a file has anything of the days before Airflow 3; comments do not count."""
     code = _COMMENT.sub("", source)
     return bool(_OLD.search(code) or _OLD_PYTHON.search(code))
+
+
+def knows_module(name: str) -> bool:
+    """Tell whether an import of a module that is missing may be one that an upgrade rewrites."""
+    top = name.partition(".")[0]
+    return top == "airflow" or top in MODULES
 
 
 def upgrade(source: str, *, path: str = "") -> Upgrade:
