@@ -27,6 +27,8 @@ _LONGEST = 500
 _ATOM = r"[\w!#$%&'*+/=^`{|}~-]+"
 _BARE = rf"{_ATOM}(?:\.{_ATOM})*@[\w-]+(?:\.[\w-]+)*"
 #: What an address consists of, with a name before it or not; quoted parts before the @ are left to history.
+#: A name, also one in letters of any language, or an address of either IP.
+_HOST = re.compile(r"[\w.:%\[\]-]*")
 _ADDRESS = re.compile(rf"{_BARE}|(?:\"[^\"\\?]*\" *|[\w .'&+/-]*)<{_BARE}>")
 _MOST_SECONDS = 300
 
@@ -99,7 +101,7 @@ def _is_host(text: str) -> bool:
         text.encode("idna")
     except UnicodeError:
         return False
-    return not any(character.isspace() or character in "/@" for character in text)
+    return bool(_HOST.fullmatch(text))
 
 
 def _checked(server: Server) -> Server:

@@ -68,13 +68,13 @@ export function ask({ title, content, buttons, focus }) {
   });
 }
 
-/** Tell something: kind is "ok", "error" or "info". Errors stay until they are closed. */
-export function notice(text, kind = "ok") {
+/** Tell something: kind is "ok", "error" or "info". Errors stay until they are closed, and what is to stay. */
+export function notice(text, kind = "ok", { stays = kind === "error" } = {}) {
   const close = element("button", { type: "button", class: "btn btn-icon", "aria-label": "Close this message" }, "×");
   const box = element("div", { class: `alert alert-${kind}` }, element("span", { class: "grow" }, text), close);
   close.addEventListener("click", () => box.remove());
   document.getElementById("notices").append(box);
-  if (kind !== "error") setTimeout(() => box.remove(), 6000);
+  if (!stays) setTimeout(() => box.remove(), 6000);
   return box;
 }
 

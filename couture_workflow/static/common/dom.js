@@ -31,6 +31,18 @@ export function icon(name) {
 export const iconButton = (name, label, onclick, more = "") =>
   el("button", { type: "button", class: `btn btn-icon ${more}`, "aria-label": label, title: label, onclick }, icon(name));
 
+/** Do some work while a button waits. A button that waits loses the focus: it has it again, unless it went elsewhere. */
+export async function waiting(button, work) {
+  const focused = document.activeElement === button;
+  button.disabled = true;
+  try {
+    return await work();
+  } finally {
+    button.disabled = false;
+    if (focused && document.activeElement === document.body) button.focus({ preventScroll: true });
+  }
+}
+
 let numbers = 0;
 /** An id that no other node has. */
 export const freshId = (prefix) => `${prefix}-${(numbers += 1)}`;

@@ -1,6 +1,7 @@
 /* Forms that a script saves: whether they are saved, what is wrong with which field, and no leaving unasked. */
 
 import { attempt } from "./dialog.js";
+import { waiting } from "./dom.js";
 
 /** Let the browser ask before the page is left while `unsaved()` is true. */
 export function askBeforeLeaving(unsaved) {
@@ -59,11 +60,6 @@ export class Form {
 
   /** Do something while its button waits; a refusal stands at its field, or in a notice. */
   async attempt(button, work) {
-    button.disabled = true;
-    try {
-      return await attempt(work, ({ field, message }) => this.wrong(field, message));
-    } finally {
-      button.disabled = false;
-    }
+    return waiting(button, () => attempt(work, ({ field, message }) => this.wrong(field, message)));
   }
 }

@@ -50,7 +50,9 @@ function addColumn(list, rule = "missing", column = "", limit = "") {
     limited,
     iconButton("trash", "Remove this rule", () => {
       item.dispatchEvent(new Event("input", { bubbles: true })); // the form has changed
+      const next = item.nextElementSibling ?? item.previousElementSibling ?? item.closest("[data-guard]");
       item.remove();
+      next.querySelector("li button, [data-guard-add]").focus();
     }),
   );
   const adapt = () => {

@@ -66,18 +66,28 @@ function row(output, { report, airflow, mayDelete, remove }) {
   );
 }
 
+const controls = (row) => [...(row?.querySelectorAll("a, button, input") ?? [])];
+
+/* Replace what a box holds; what had the focus has it again, the box if that is gone. */
+function replace(box, node) {
+  const row = box.contains(document.activeElement) ? document.activeElement.closest("tr") : null;
+  const at = controls(row).indexOf(document.activeElement);
+  box.replaceChildren(node);
+  if (row) (controls(box.querySelector(`[data-number="${row.dataset.number}"]`))[at] ?? box).focus({ preventScroll: true });
+}
+
 /** Show outputs in a box: `report(number)` gives an address, `remove(output)` deletes one. */
 export function showOutputs(box, outputs, options) {
   const shown = JSON.stringify(outputs);
   if (box.dataset.shown === shown) return false;
   box.dataset.shown = shown;
   if (!outputs.length) {
-    box.replaceChildren(el("p", { class: "muted" }, "There is no output yet."));
+    replace(box, el("p", { class: "muted" }, "There is no output yet."));
     return true;
   }
   const head = el("tr", {}, ...HEADS.map((text, at) => el("th", { scope: "col", class: ["Rows", "Duration"].includes(text) ? "number" : false }, text || el("span", { class: "visually-hidden" }, at ? "Actions" : "Compare"))));
   const table = el("table", { class: "table eda-outputs" }, el("thead", {}, head), el("tbody", {}, ...outputs.map((output) => row(output, options))));
-  box.replaceChildren(table);
+  replace(box, table);
   localTimes(table);
   return true;
 }

@@ -2,7 +2,7 @@
 
 import { ApiError, api, del, get, post } from "../common/api.js";
 import { attempt, confirm, notice } from "../common/dialog.js";
-import { el } from "../common/dom.js";
+import { el, waiting } from "../common/dom.js";
 import { attachComparePicker } from "./compare-picker.js";
 import { duration, logPath, outputPath, showOutputs } from "./outputs-table.js";
 import { attachSchedule } from "./schedule.js";
@@ -40,9 +40,9 @@ function started(panel) {
   };
 
   async function kill(output, button) {
-    button.disabled = true;
-    if (await attempt(() => post(outputPath(output, "/stop")))) await look();
-    button.disabled = false;
+    const focused = document.activeElement === button;
+    await waiting(button, async () => (await attempt(() => post(outputPath(output, "/stop")))) && look());
+    if (focused && !button.isConnected) list.focus({ preventScroll: true }); // the run is gone, its button with it
   }
 
   /* One that is being made. Its nodes stay while it is: a button that is replaced loses the press that began on it. */
@@ -76,11 +76,13 @@ function started(panel) {
 
   function show({ outputs, progress }) {
     const open = outputs.filter(({ state }) => ["queued", "running"].includes(state));
-    const before = rows.size;
     for (const [number, { node }] of rows) {
       if (open.some((output) => output.number === number)) continue;
+      if (node.contains(document.activeElement)) list.focus({ preventScroll: true });
       node.remove();
       rows.delete(number);
+      const output = outputs.find((each) => each.number === number);
+      if (output) notice(`Output ${number}: ${output.message || output.state}.`.replace("..", "."), output.state === "failed" ? "error" : "ok");
     }
     for (const output of open) {
       if (!rows.has(output.number)) {
@@ -91,7 +93,6 @@ function started(panel) {
     }
     const over = outputs.filter((output) => !open.includes(output));
     if (showOutputs(list, over, options)) renewed();
-    if (before && !open.length && outputs[0]) notice(`Output ${outputs[0].number}: ${outputs[0].message || outputs[0].state}.`.replace("..", "."), outputs[0].state === "failed" ? "error" : "ok");
     return open.length;
   }
 
@@ -116,10 +117,7 @@ function started(panel) {
 
   document.addEventListener("visibilitychange", () => document.hidden || look());
   play?.addEventListener("click", async () => {
-    play.disabled = true;
-    const output = await attempt(() => post(api(`/eda/sources/${encodeURIComponent(source)}/run`)));
-    if (output) await look();
-    play.disabled = false;
+    await waiting(play, async () => (await attempt(() => post(api(`/eda/sources/${encodeURIComponent(source)}/run`)))) && look());
   });
   if (play) play.disabled = false;
   look();

@@ -2,7 +2,7 @@
 
 import { ApiError, api, post, tagged } from "../common/api.js";
 import { attempt, confirm, notice } from "../common/dialog.js";
-import { el } from "../common/dom.js";
+import { el, waiting } from "../common/dom.js";
 import { askBeforeLeaving, ready } from "../common/form.js";
 import { localTimes } from "../common/page.js";
 import { showTimes } from "../schedules/times.js";
@@ -10,6 +10,7 @@ import { attachGuard, readGuard, showGuardError } from "./guard.js";
 
 const FIELDS = ["cron", "zone", "email"];
 const PAUSE = 400;
+const FOLLOW = 3000;
 
 /** Show the schedule of a source in its panel, and let it be changed. */
 export function attachSchedule(panel, { source }) {
@@ -22,7 +23,34 @@ export function attachSchedule(panel, { source }) {
   let shown = null; // the ETag of what is told above
   let base = null; // the ETag of what the form was filled from
 
+  let drawn = "";
+  let waiter = 0;
+
   function show(schedule) {
+    clearTimeout(waiter);
+    if (schedule?.state === "waiting") waiter = setTimeout(follow, FOLLOW);
+    if (drawn === JSON.stringify(schedule)) return; // a button that is replaced loses the press that began on it
+    drawn = JSON.stringify(schedule);
+    const focused = [...actions.children].indexOf(document.activeElement);
+    draw(schedule);
+    if (focused < 0) return;
+    const next = [...actions.children].slice(focused).find(({ disabled }) => !disabled);
+    (next ?? panel.querySelector("[data-schedule] summary")).focus();
+  }
+
+  /* Airflow has not read it yet. Who cannot be asked is asked again: that the page is old is told beside the outputs. */
+  async function follow() {
+    try {
+      const { answer, etag } = await tagged("GET", place);
+      shown = etag;
+      show(answer);
+    } catch (problem) {
+      if (!(problem instanceof ApiError)) throw problem;
+      waiter = setTimeout(follow, FOLLOW);
+    }
+  }
+
+  function draw(schedule) {
     actions.replaceChildren();
     if (!schedule) {
       told.textContent = "It runs when somebody presses Play. A schedule makes it regular.";
@@ -38,7 +66,6 @@ export function attachSchedule(panel, { source }) {
       el("button", { type: "button", class: "btn", disabled: schedule.state !== "ready", onclick: () => pause(!schedule.paused) }, schedule.paused ? "Let it run" : "Pause"),
       ...(panel.dataset.mayDelete ? [el("button", { type: "button", class: "btn", onclick: remove }, "Delete the schedule")] : []),
     );
-    if (schedule.state === "waiting") setTimeout(renew, 3000);
   }
 
   async function renew() {
@@ -104,11 +131,8 @@ export function attachSchedule(panel, { source }) {
     error("schedule").textContent = `${message} It is shown above, and what you typed is kept: save again to put it in its place.`;
   }
 
-  async function save(event) {
-    event.preventDefault();
+  async function save() {
     clear();
-    const button = form.querySelector('button[type="submit"]');
-    button.disabled = true;
     try {
       const saved = await tagged("PUT", place, { body: typed(), base });
       dirty = false;
@@ -119,8 +143,6 @@ export function attachSchedule(panel, { source }) {
       if (!(problem instanceof ApiError)) throw problem;
       wrong(problem);
       if (problem.status === 412) await overtaken(problem);
-    } finally {
-      button.disabled = false;
     }
   }
 
@@ -139,7 +161,10 @@ export function attachSchedule(panel, { source }) {
       clearTimeout(timer);
       timer = setTimeout(foresee, PAUSE);
     });
-    form.addEventListener("submit", save);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      waiting(form.querySelector('button[type="submit"]'), save);
+    });
     askBeforeLeaving(() => dirty);
     ready(form);
     if (schedule) foresee();

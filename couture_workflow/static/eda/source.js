@@ -2,7 +2,7 @@
 
 import { ApiError, api, del, get, post, put, upload } from "../common/api.js";
 import { ask, confirm, notice } from "../common/dialog.js";
-import { el, freshId } from "../common/dom.js";
+import { el, freshId, waiting } from "../common/dom.js";
 import { listenForFiles, whenChosen } from "../common/drop.js";
 import { Form, ready } from "../common/form.js";
 import { Question } from "../common/question.js";
@@ -203,13 +203,7 @@ async function save() {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!kept) return;
-  const button = form.querySelector("button[type=submit]");
-  button.disabled = true;
-  try {
-    await (base === null ? add() : save());
-  } finally {
-    button.disabled = false;
-  }
+  await waiting(form.querySelector("button[type=submit]"), base === null ? add : save);
 });
 
 async function send(file) {

@@ -33,7 +33,7 @@ let wait = IDLE;
 
 /* What the model server has to follow may take a while: its answer comes when the version answers. */
 async function act(rest, body, done) {
-  const told = notice("Under way…", "info");
+  const told = notice("Under way…", "info", { stays: true });
   const answer = await attempt(async () => (await post(path(rest), body)) ?? {});
   told.remove();
   if (answer) notice(done);
@@ -119,9 +119,11 @@ function show(found) {
   versions.show(model);
   const labelled = Boolean(Object.keys(model.labels).length);
   if (byId("stop")) {
+    const focused = document.activeElement;
     byId("stop").hidden = model.stopped || !labelled;
     byId("start").hidden = !model.stopped;
     byId("roll-back").hidden = before() === undefined;
+    if (focused.hidden) byId(model.stopped ? "start" : "stop").focus(); // the button that was pressed has gone
   }
   requests();
   compare(byId("compare"), model);
@@ -171,14 +173,18 @@ async function remove() {
 async function describe() {
   const input = el("textarea", { id: freshId("description"), maxlength: 2000 });
   input.value = model?.description ?? "";
-  const base = model?.commit ?? "";
+  let base = model?.commit ?? "";
   const content = [el("div", { class: "field" }, el("label", { for: input.id }, "Description"), input)];
   const buttons = [{ label: "Cancel" }, { label: "Save", value: "save", look: "btn-primary" }];
   while ((await ask({ title: `Describe ${name}`, content, buttons, focus: input })) === "save") {
     const body = { description: input.value.trim(), base };
-    if (await attempt(async () => (await patch(path(), body)) ?? {})) {
-      await look();
-      return;
+    let overtaken = false;
+    const done = await attempt(async () => (await patch(path(), body)) ?? {}, ({ code }) => (overtaken = code === "conflict"));
+    if (done || overtaken) await look();
+    if (done) return;
+    if (overtaken) {
+      base = model.commit;
+      notice(`Somebody else changed ${name} meanwhile. Its description is now: ${model.description || "empty"}. What you typed is kept: save again to put it in its place.`, "error");
     }
   }
 }

@@ -2,7 +2,7 @@
 
 import { ApiError, post } from "../common/api.js";
 import { copyButtons } from "../common/copy.js";
-import { el, freshId, icon } from "../common/dom.js";
+import { el, freshId, icon, waiting } from "../common/dom.js";
 import { curl, python } from "./lines.js";
 import { milliseconds, shape } from "./words.js";
 
@@ -164,9 +164,11 @@ export class Try {
       wrong.control.focus();
       return;
     }
-    const button = this.form.querySelector("[type=submit]");
+    await waiting(this.form.querySelector("[type=submit]"), () => this.#ask(body));
+  }
+
+  async #ask(body) {
     const { how, which, number } = this.#asked();
-    button.disabled = true;
     this.said.textContent = "Sent, waiting for the answer…";
     try {
       const found = await post(this.path(`/versions/${number}/try`), how === "label" ? { ...body, label: which } : body);
@@ -178,8 +180,6 @@ export class Try {
       if (!(error instanceof ApiError)) throw error;
       this.said.textContent = "";
       this.#shown(error.message, false);
-    } finally {
-      button.disabled = false;
     }
   }
 

@@ -37,7 +37,8 @@ export class Versions {
       const focused = had.nodes[0].contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
       had.nodes[0].replaceWith(row.nodes[0]);
       had.nodes[1].replaceWith(row.nodes[1]);
-      if (focused) [...row.nodes[0].querySelectorAll("button, a")].find((each) => each.getAttribute("aria-label") === focused)?.focus();
+      const controls = [...row.nodes[0].querySelectorAll("button, a")];
+      if (focused) (controls.find((each) => each.getAttribute("aria-label") === focused) ?? controls.at(-1)).focus();
     } else this.body.prepend(...row.nodes);
     this.#rows.set(version.version, { ...row, key });
   }

@@ -2,7 +2,7 @@
 
 import { page, post } from "../common/api.js";
 import { attempt } from "../common/dialog.js";
-import { el } from "../common/dom.js";
+import { el, waiting } from "../common/dom.js";
 
 const LOOKS = { passed: "ok", failed: "error", skipped: "info" };
 const WORDS = { passed: "OK", failed: "Failed", skipped: "Nothing to try" };
@@ -19,10 +19,8 @@ const line = ({ what, result, said, remedy }) =>
 /** Let a button check what is saved, and a list tell it. */
 export function offerCheck(button, list) {
   button.addEventListener("click", async () => {
-    button.disabled = true;
     list.replaceChildren(el("li", { class: "alert alert-info" }, "Checking… This takes up to a minute."));
-    const answer = await attempt(() => post(page("/spark-configuration/preflight")));
+    const answer = await waiting(button, () => attempt(() => post(page("/spark-configuration/preflight"))));
     list.replaceChildren(...(answer?.checks ?? []).map(line));
-    button.disabled = false;
   });
 }

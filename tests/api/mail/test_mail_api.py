@@ -52,6 +52,7 @@ def test_what_is_put_is_what_is_read_without_the_password(api_server: ApiServer,
     [
         ({"host": "smtp.example.org"}, "sender"),
         ({"host": "a b", "sender": "a@example.org"}, "host"),
+        ({"host": "a'b\"<&>ü", "sender": "a@example.org"}, "host"),
         ({"port": 70_000}, "port"),
         ({"security": "ssl"}, "security"),
         ({"verify": "yes"}, "verify"),

@@ -181,3 +181,44 @@ def test_a_page_that_is_not_renewed_says_so_and_keeps_what_was_typed(dev_page: P
     expect(page.locator("[data-schedule-told]")).to_contain_text("could not be asked")
     page.get_by_text("Change the schedule").click()
     expect(page.get_by_label("Cron expression")).to_be_disabled()
+
+
+def test_who_works_by_the_keyboard_keeps_the_place(dev_page: Page) -> None:
+    page = dev_page
+    page.get_by_role("button", name="Delete output").nth(1).press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
+    outputs_box = page.locator("#eda-runs [data-list]")
+    expect(outputs_box.get_by_role("rowheader")).to_have_count(2)
+    expect(outputs_box).to_be_focused()
+
+    page.get_by_text("Change the schedule").press("Enter")
+    add = page.get_by_role("button", name="A rule for one column")
+    remove = page.get_by_role("button", name="Remove this rule")
+    for _ in range(2):
+        add.press("Enter")
+    remove.first.press("Enter")
+    expect(remove).to_be_focused()
+    remove.press("Enter")
+    expect(add).to_be_focused()
+
+    page.get_by_label("Cron expression").fill("0 6 * * 1-5")
+    save = page.get_by_role("button", name="Save the schedule")
+    save.press("Enter")
+    expect(page.get_by_text("The schedule is saved.")).to_be_visible()
+    expect(save).to_be_focused()
+    page.get_by_role("button", name="Delete the schedule").press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
+    expect(page.locator("[data-schedule-told]")).to_contain_text("It runs when somebody presses Play")
+    expect(page.locator("[data-schedule] summary")).to_be_focused()
+
+
+def test_a_long_name_of_a_column_fits_a_phone(dev_page: Page, api_server: ApiServer) -> None:
+    store = api_server.store()
+    numbers = [add_output(store, NAME, profile(column("x" * 180, [1.0, 2.0]))) for _ in range(2)]
+    dev_page.set_viewport_size({"width": 390, "height": 800})
+    dev_page.goto(f"{api_server.url}{PAGES}/compare/{NAME}?a={numbers[0]}&b={numbers[1]}")
+
+    expect(dev_page.locator("summary", has_text="Shares of x")).to_be_visible()
+    assert dev_page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    field = dev_page.get_by_label("Search by name").bounding_box()
+    assert field is not None and field["width"] >= 160

@@ -54,3 +54,25 @@ def test_a_server_is_tried_and_saved(page_of: Page) -> None:
     expect(page.locator("#password")).to_have_value("")
     expect(page.locator("#password")).to_have_attribute("placeholder", "Saved; type to replace it")
     assert SECRET not in page.content()
+
+
+def test_what_somebody_else_saved_is_told(page_of: Page, api_server: ApiServer) -> None:
+    page = page_of
+    page.locator("#host").fill("mine.example.org")
+    page.locator("#sender").fill("mine@example.org")
+    theirs = {"host": "theirs.example.org", "sender": "theirs@example.org", "verify": False}
+    other = api_server.client("admin", headers={"X-Requested-With": "tests"})
+    assert other.put("/api/mail/", json={"settings": theirs}).status_code == 200
+
+    save = page.get_by_role("button", name="Save")
+    save.focus()
+    page.keyboard.press("Enter")
+
+    told = page.locator("#notices .alert-error")
+    expect(told).to_contain_text("Server: theirs.example.org; Mails come from: theirs@example.org")
+    expect(told).to_contain_text("Check the server's certificate: no")
+    expect(save).to_be_focused()
+    expect(page.locator("#host")).to_have_value("mine.example.org")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    save.click()  # the message does not lie over it
+    expect(page.locator("#mail-state")).to_contain_text("Mails go through mine.example.org")

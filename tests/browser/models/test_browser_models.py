@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from couture_workflow.services.models import library, registering
 from couture_workflow.store.home import Store
@@ -159,11 +159,27 @@ def test_a_model_from_a_dropped_archive_to_its_end(open_page: Callable[..., Page
     library.describe(store, "tensorflow", "dense", user="ann", description="Theirs")
     page.get_by_role("dialog").get_by_label("Description").fill(HOSTILE)
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    expect(page.locator("#notices")).to_contain_text("Somebody else saved")
-    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#notices")).to_contain_text("Its description is now: Theirs. What you typed is kept")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.locator("#description")).to_have_text(HOSTILE)
     confirmed(page, "Delete", "Delete")
     page.get_by_role("dialog").get_by_role("button", name="Delete all the same").click()
     expect(page.get_by_text("No models yet")).to_be_visible(timeout=SLOW)
     page.locator("#deleted summary").click()
     page.get_by_role("button", name="Bring dense back").click()
     expect(page.get_by_role("row", name="dense")).to_contain_text("ready", timeout=SLOW)
+
+
+def test_what_is_under_way_is_told_until_it_is_over(open_page: Callable[..., Page], store: Store) -> None:
+    registering.register_model(store, MODELS / "dense" / "1", name="dense", kind="tensorflow", user="ann")
+    page, held = open_page("tensorflow/dense"), list[Route]()
+    page.route("**/promote", lambda route: held.append(route))
+    expect(page.get_by_role("button", name="Promote version 1")).to_be_visible()
+    page.clock.install()
+    confirmed(page, "Promote version 1", "Promote")
+    told = page.locator("#notices")
+    expect(told).to_contain_text("Under way")
+    page.clock.run_for(8_000)
+    expect(told).to_contain_text("Under way")
+    held[0].fulfill(json={})
+    expect(told).not_to_contain_text("Under way")

@@ -20,6 +20,7 @@ from tests.support.api_server import ApiServer
 pytestmark = pytest.mark.browser
 
 HOSTILE = "a'b\"<&>ü"
+LONG = "x" * 180
 #: Nobody is told any more of what was due so long ago, and it is not yet swept.
 DUE = (datetime.now(UTC) - timedelta(days=100)).replace(hour=8, minute=0, second=0, microsecond=0)
 
@@ -42,7 +43,7 @@ def open_page(
             seconds=90,
             found_at=DUE,
             tasks=late,
-            blocking=((HOSTILE, "running"),),
+            blocking=((HOSTILE, "running"), (LONG, "failed")),
             mail=notice,
         )
         misses.put(store, made)
@@ -67,6 +68,8 @@ def test_a_miss_is_looked_at_noted_and_taken_along(
     row = rows.filter(has_text="mail not sent yet")
     for text in (f"451 4.7.1 {HOSTILE}", "SLA 1 min 30 s", "2 of 3", f"Blocking: {HOSTILE} (running)"):
         expect(row).to_contain_text(text)
+    blocking = row.locator(".sla-more", has_text=LONG)
+    assert blocking.evaluate("node => node.scrollWidth - node.clientWidth") == 0
 
     page.get_by_label("Notification").select_option("not sent")
     page.get_by_role("button", name="Search").click()
