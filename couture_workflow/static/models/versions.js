@@ -38,7 +38,7 @@ export class Versions {
       had.nodes[0].replaceWith(row.nodes[0]);
       had.nodes[1].replaceWith(row.nodes[1]);
       const controls = [...row.nodes[0].querySelectorAll("button, a")];
-      if (focused) (controls.find((each) => each.getAttribute("aria-label") === focused) ?? controls.at(-1)).focus();
+      if (focused) (controls.find((each) => each.getAttribute("aria-label") === focused) ?? controls.at(-1))?.focus();
     } else this.body.prepend(...row.nodes);
     this.#rows.set(version.version, { ...row, key });
   }
