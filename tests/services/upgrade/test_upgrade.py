@@ -337,6 +337,19 @@ def test_a_class_of_the_file_makes_tasks_if_a_base_does_or_it_is_given_a_task_id
     assert done.source.endswith("task_sla(Two('a'), x)\ntask_sla(Three(task_id='b'), x)\nThree('c', sla=x)\n")
 
 
+def test_many_classes_that_are_made_on_two_others_each_take_no_longer_than_they_are_many() -> None:
+    # Whoever asks each base anew asks 2 ** 60 times.
+    classes = "".join(f"class C{at}(C{at - 1}, C{at - 2}):\n    pass\n\n\n" for at in range(2, 60))
+    head = "from airflow.sdk import BaseOperator\n\n\n"
+    first = "class C0:\n    pass\n\n\nclass C1(%s):\n    pass\n\n\n"
+
+    plain = again(f"{head}{first % 'C0'}{classes}C59('a', sla=x)\n")
+    tasks = again(f"{head}{first % 'BaseOperator'}{classes}C59('a', sla=x)\n")
+
+    assert plain.source.endswith("C59('a', sla=x)\n") and "task_sla" not in plain.source
+    assert tasks.source.endswith("task_sla(C59('a'), x)\n")
+
+
 @pytest.mark.parametrize(
     "source",
     [

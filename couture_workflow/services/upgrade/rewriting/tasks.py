@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import libcst as cst
 
 from couture_workflow.services.upgrade.rewriting.arguments import Arguments, of_dict, task_arguments
@@ -115,13 +117,27 @@ class Tasks(cst.CSTVisitor):
             return named or any(each.star == "**" for each in node.args) if sure is None else sure
         return called.endswith(("Operator", "Sensor")) or called == "partial" or named
 
-    def _makes_tasks(self, name: str, above: tuple[str, ...] = ()) -> bool | None:
+    def _makes_tasks(self, name: str) -> bool | None:
         """Tell whether a class is made on an operator, None if the file does not show it."""
-        if name not in self.classes or name in above:
-            return True if name.endswith(("Operator", "Sensor")) else None
-        bases = [_last_name(_unsubscripted(each.value)) for each in self.classes[name].bases]
-        found = {self._makes_tasks(each, (*above, name)) for each in bases if each not in _PLAIN}
-        return True if True in found else None if None in found else False
+        return self._kinds[name] if name in self.classes else _by_its_name(name)
+
+    @cached_property
+    def _kinds(self) -> dict[str, bool | None]:
+        """Whether each class of the file makes tasks, which it takes from what it is made on."""
+        made_on: dict[str, list[str]] = {name: [] for name in self.classes}
+        elsewhere: dict[bool | None, list[str]] = {None: [], True: []}
+        for name, definition in self.classes.items():
+            for base in {_last_name(_unsubscripted(each.value)) for each in definition.bases} - _PLAIN:
+                is_here = base in self.classes and base != name
+                (made_on[base] if is_here else elsewhere[_by_its_name(base)]).append(name)
+        kinds: dict[str, bool | None] = dict.fromkeys(self.classes, False)
+        for kind, reached in elsewhere.items():  # one operator among what a class is made on is enough
+            while reached:
+                name = reached.pop()
+                if kinds[name] is not kind:
+                    kinds[name] = kind
+                    reached += made_on[name]
+        return kinds
 
     def _task(self, node: cst.Call, called: str) -> None:
         document = self.document
@@ -249,6 +265,11 @@ def _last_name(node: cst.CSTNode) -> str:
     if isinstance(node, cst.Attribute):
         return node.attr.value
     return node.value if isinstance(node, cst.Name) else ""
+
+
+def _by_its_name(name: str) -> bool | None:
+    """Tell whether a class that is imported is an operator; None if its name does not show it."""
+    return True if name.endswith(("Operator", "Sensor")) else None
 
 
 def _unsubscripted(node: cst.CSTNode) -> cst.CSTNode:
