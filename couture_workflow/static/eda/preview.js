@@ -50,11 +50,11 @@ export class Preview {
   }
 
   facts() {
-    const { columns, rows, reading = {}, bytes: size, rows_estimate: estimate, version } = this.result;
+    const { columns, rows, reading = {}, bytes: size, rows_estimate: estimate, version, bad } = this.result;
     const told = [
       `${columns.length.toLocaleString("en")} column${columns.length === 1 ? "" : "s"}`,
       rows.length ? "" : "no rows",
-      estimate ? `about ${estimate.toLocaleString("en")} rows` : "",
+      estimate ? `${bad?.whole ? "" : "about "}${estimate.toLocaleString("en")} row${estimate === 1 ? "" : "s"}` : "",
       Number.isFinite(size) ? bytes(size) : "",
       reading.compression && reading.compression !== "none" ? `compressed: ${reading.compression}` : "",
       version ?? "",

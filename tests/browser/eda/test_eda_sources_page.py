@@ -62,6 +62,7 @@ def test_a_source_from_a_dropped_file_to_its_end(open_page: Callable[..., Page],
     expect(page.locator("#detected-delimiter")).to_have_text("Read with: ;")
     expect(page.locator("#detected-decimal")).to_have_text("Read with: Comma: 1,5")
     expect(preview.locator("#bad-lines")).to_contain_text("1 line of the whole file")
+    expect(preview.get_by_text("2 rows", exact=True)).to_be_visible()
     expect(cells.get_by_role("columnheader").nth(1)).to_contain_text(HOSTILE)
     preview.get_by_label(f"{HOSTILE} is sensitive").check()
     expect(preview.get_by_role("cell", name="<script>alert(1)</script>")).to_have_count(0)
