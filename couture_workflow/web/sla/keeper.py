@@ -39,8 +39,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks, at the least.
 INTERVAL = 5.0
-#: A look is followed by a pause of as many times what it took of a core: looks take half a percent at most.
+#: A look is followed by a pause of as many times what one takes of a core: looks take half a percent at most.
 REST = 200
+#: Looks over which that is evened out: one that takes long, as the first does, hardly delays the next.
+EVEN = 12
 #: A task tells its end with its own clock, and the row comes a moment later.
 GRACE = timedelta(seconds=5)
 #: Most deadlines pass while one looks. Others are of the past when they are made: looked for less often.
@@ -49,6 +51,21 @@ EVERYTHING = 300.0
 #: Of the past, records are read for people who are to be told yet.
 UNTOLD = timedelta(days=14)
 _SWEEP = 3600.0
+
+
+class Pace:
+    """How long to pause between two looks.
+
+    :param least: seconds.
+    """
+
+    def __init__(self, least: float) -> None:
+        self._least, self._usual = least, 0.0
+
+    def pause(self, spent: float) -> float:
+        """Return the seconds to pause after a look that took so many of a core."""
+        self._usual += (spent - self._usual) / EVEN
+        return max(self._least, REST * self._usual)
 
 
 class Keeper:
@@ -75,7 +92,7 @@ class Keeper:
         self._release()
 
     def _run(self) -> None:
-        pause = self._interval
+        pace, pause = Pace(self._interval), self._interval
         while not self._ended.wait(pause):
             began = time.thread_time()
             try:
@@ -83,7 +100,7 @@ class Keeper:
                     self.look()
             except (SQLAlchemyError, AirflowException, CoutureError, OSError) as error:
                 log.warning("Misses of SLAs are looked for again later: %s", error)
-            pause = max(self._interval, REST * (time.thread_time() - began))
+            pause = pace.pause(time.thread_time() - began)
 
     def _leads(self) -> bool:
         """Tell whether this server looks: it holds the lock until it ends, in whatever way."""

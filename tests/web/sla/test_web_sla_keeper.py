@@ -23,7 +23,7 @@ from couture_workflow.services.mail.document import Server
 from couture_workflow.services.sla import misses
 from couture_workflow.services.sla.misses import Miss
 from couture_workflow.store.home import Store
-from couture_workflow.web.sla.keeper import Keeper
+from couture_workflow.web.sla.keeper import REST, Keeper, Pace
 from couture_workflow.web.sla.notifying import Notifier
 from tests.support.mail import mail_server
 
@@ -186,6 +186,17 @@ def test_a_mail_that_cannot_be_sent_is_not_lost(
         assert Keeper().look() == []
     assert len(mails) == 1
     assert misses.get(store, miss.id).mail.state == "sent"
+
+
+def test_a_look_that_takes_long_delays_the_next_for_little_and_many_of_them_for_long() -> None:
+    pace = Pace(5.0)
+
+    assert pace.pause(0.002) == 5
+    assert pace.pause(0.73) < 20  # the first look that tells of misses, with all that it loads
+    assert [pace.pause(0.002) for _ in range(20)][-1] == 5
+    steady = [pace.pause(1.0) for _ in range(100)]
+    assert steady[-1] == pytest.approx(REST, rel=0.01)
+    assert sum(steady) > 0.85 * REST * len(steady)
 
 
 def test_one_of_several_servers_looks_and_another_takes_over(store: Store) -> None:
