@@ -68,7 +68,7 @@ export function clock(options) {
 const shown = clock({ dateStyle: "short", timeStyle: "medium" });
 
 /** The reader's zone, such as Europe/Berlin. */
-export const zoneName = shown.resolvedOptions().timeZone;
+const zoneName = shown.resolvedOptions().timeZone;
 
 /** Write every <time datetime> below a node in the reader's zone, whose name its title has and each `data-zone`. */
 export function localTimes(node = document) {
